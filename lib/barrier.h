@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Floor 0: how memory shared with the other side is read and written: once, with a stated order, little endian
+ * (virtio 1.3, 2.7 and 2.8). Relaxed atomics, so that neither the compiler nor a race detector sees a plain access.
+ */
+#ifndef VHK_LIB_BARRIER_H
+#define VHK_LIB_BARRIER_H
+
+#include <endian.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+static inline uint16_t vhk_load16(const uint16_t *p)
+{
+	return le16toh(__atomic_load_n(p, __ATOMIC_RELAXED));
+}
+
+static inline uint16_t vhk_load16_acquire(const uint16_t *p)
+{
+	return le16toh(__atomic_load_n(p, __ATOMIC_ACQUIRE));
+}
+
+static inline void vhk_store16(uint16_t *p, uint16_t v)
+{
+	__atomic_store_n(p, htole16(v), __ATOMIC_RELAXED);
+}
+
+static inline void vhk_store16_release(uint16_t *p, uint16_t v)
+{
+	__atomic_store_n(p, htole16(v), __ATOMIC_RELEASE);
+}
+
+static inline uint32_t vhk_load32(const uint32_t *p)
+{
+	return le32toh(__atomic_load_n(p, __ATOMIC_RELAXED));
+}
+
+static inline void vhk_store32(uint32_t *p, uint32_t v)
+{
+	__atomic_store_n(p, htole32(v), __ATOMIC_RELAXED);
+}
+
+static inline uint64_t vhk_load64(const uint64_t *p)
+{
+	return le64toh(__atomic_load_n(p, __ATOMIC_RELAXED));
+}
+
+static inline void vhk_store64(uint64_t *p, uint64_t v)
+{
+	__atomic_store_n(p, htole64(v), __ATOMIC_RELAXED);
+}
+
+/* Store, then load of something else: the one order that acquire and release do not give. */
+static inline void vhk_full_fence(void)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+/* Order that only a killed thread's memory has to keep. */
+static inline void vhk_compiler_fence(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void vhk_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("isb" ::: "memory");
+#endif
+}
+
+#endif

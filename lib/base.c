@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Version, growable options and the one place where a log line is made.
+ */
+#include <stdio.h>
+
+#include "base.h"
+
+const char *vhk_version(void)
+{
+	return VHK_VERSION_STRING;
+}
+
+int vhk_opts_read(void *out, size_t size, const void *in)
+{
+	const unsigned char *bytes = in;
+	size_t given, i;
+
+	memset(out, 0, size);
+	if (!in)
+		return 0;
+	memcpy(&given, in, sizeof(given));
+	if (given < sizeof(given) || given > 4096)
+		return -EINVAL;
+	for (i = size; i < given; i++)
+		if (bytes[i])
+			return -EOPNOTSUPP;
+	memcpy(out, in, vhk_min(given, size));
+	return 0;
+}
+
+void vhk_log(const struct vhk_log *log, enum vhk_log_level level, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	if (!log->fn || level > log->level)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log->fn(log->arg, level, text);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Sources: how a loop sees a ring. The device implements the five functions; the loop decides when to call which.
+ * All calls come from the loop's thread.
+ */
+#ifndef VHK_LIB_LOOP_H
+#define VHK_LIB_LOOP_H
+
+#include <vhostkit/loop.h>
+
+struct vhk_source;
+
+struct vhk_source_ops {
+	/* Pop and begin up to @quantum requests; how many. */
+	unsigned int (*work)(struct vhk_source *s, unsigned int quantum);
+	/* One load: may there be work? */
+	bool (*ready)(const struct vhk_source *s);
+	/* Ask for kicks. True: work came meanwhile. */
+	bool (*arm)(struct vhk_source *s);
+	void (*disarm)(struct vhk_source *s);
+	/* Publish what is staged and call the driver if it asked for it; end of a round. */
+	void (*flush)(struct vhk_source *s);
+	/* A kick arrived (for counters). */
+	void (*kicked)(struct vhk_source *s);
+	/* The source is out of the loop: no function of it is called any more. From vhk_loop_del_source(). */
+	void (*gone)(struct vhk_source *s);
+};
+
+struct vhk_source {
+	const struct vhk_source_ops *ops;
+	int kick_fd; /* -1: the driver sends no kicks, so the loop looks by itself */
+	/* The loop's own. */
+	struct vhk_source *next, *prev;
+	uint32_t slot;	/* in the loop's table of polls */
+	uint16_t empty; /* rounds without work */
+	uint8_t state;
+	bool staged; /* set by vhk_source_staged(): flush is due at the end of the round */
+};
+
+/* Loop's thread. The source joins the active list at once, and is looked at without waiting for a kick. */
+int vhk_loop_add_source(struct vhk_loop *l, struct vhk_source *s);
+/* Loop's thread. ->gone() is called once the poll's last completion is in, perhaps before this returns. */
+void vhk_loop_del_source(struct vhk_loop *l, struct vhk_source *s);
+/* Another kick fd (-1: none). When it returns the loop no longer looks at the old one, which may be closed. */
+int vhk_loop_set_kick(struct vhk_loop *l, struct vhk_source *s, int kick_fd);
+/* Something was staged in @s outside of ->work(): flush it at the end of this round. */
+void vhk_loop_staged(struct vhk_loop *l, struct vhk_source *s);
+
+/* How many chains may be staged before they are published (clamp(in flight of this loop / 4, 4, 32)). */
+unsigned int vhk_loop_quantum(const struct vhk_loop *l);
+
+/* True in the loop's own thread, or where the loop is not running. */
+bool vhk_loop_is_mine(const struct vhk_loop *l);
+
+#endif

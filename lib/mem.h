@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Immutable snapshots of a memory table: what rings translate with. A table is made by every change of a vhk_mem,
+ * counted, and unmaps a region when the last table that holds it is gone.
+ */
+#ifndef VHK_LIB_MEM_H
+#define VHK_LIB_MEM_H
+
+#include <stdatomic.h>
+
+#include <vhostkit/mem.h>
+
+struct vhk_span {
+	uint64_t start;
+	uint64_t size;
+	unsigned char *va;
+};
+
+struct vhk_mapping; /* one mapped region, counted */
+
+struct vhk_table {
+	atomic_uint refs;
+	uint32_t gen; /* differs between any two tables of one vhk_mem that can be alive at once */
+	unsigned int n;
+	const struct vhk_span *by_gpa; /* sorted by start */
+	const struct vhk_span *by_uva; /* the same regions, sorted by front-end address */
+	const struct vhk_span *by_va;  /* start is our address; va is the guest-physical address, cast */
+	struct vhk_mapping **mapping;
+	struct vhk_region *region; /* in by_gpa order */
+};
+
+struct vhk_table *vhk_mem_table(const struct vhk_mem *m); /* a reference to the current one */
+struct vhk_table *vhk_table_get(struct vhk_table *t);
+void vhk_table_put(struct vhk_table *t); /* any thread */
+
+/* The span of @spans that holds all of [at, at + len), or NULL. *hint is the caller's last hit. len 0 is a miss. */
+const struct vhk_span *vhk_span_find(const struct vhk_span *spans, unsigned int n, uint64_t at,
+				     uint64_t len, unsigned int *hint);
+
+static inline void *vhk_span_at(const struct vhk_span *s, uint64_t at, uint64_t len)
+{
+	uint64_t off = at - s->start;
+
+	return off < s->size && len <= s->size - off ? s->va + off : NULL;
+}
+
+/* Host address of a guest range that lies in one region whole; NULL: not in one (it may cross a seam, or be nowhere). */
+static inline void *vhk_table_at(const struct vhk_table *t, uint64_t gpa, uint64_t len,
+				 unsigned int *hint)
+{
+	const struct vhk_span *s;
+	void *va;
+
+	if (!t->n)
+		return NULL;
+	va = vhk_span_at(&t->by_gpa[*hint], gpa, len);
+	if (va)
+		return va;
+	s = vhk_span_find(t->by_gpa, t->n, gpa, len, hint);
+	return s ? vhk_span_at(s, gpa, len) : NULL;
+}
+
+/* Any range, over seams: number of segments, -EFAULT, -ENOBUFS. */
+int vhk_table_find(const struct vhk_table *t, uint64_t gpa, uint64_t len, struct iovec *seg,
+		   int max, unsigned int *hint);
+
+/* For vhk_mem_fault(): the tables that the calling thread works with. A loop sets it around its rounds. */
+struct vhk_fault_scope {
+	struct vhk_fault_scope *outer;
+	const struct vhk_table *table;
+	atomic_bool torn; /* a page of it was replaced */
+};
+void vhk_fault_enter(struct vhk_fault_scope *s, const struct vhk_table *t);
+void vhk_fault_leave(struct vhk_fault_scope *s);
+
+/* Dirty log: one bit for each 4 KiB page of guest-physical memory (vhost-user, "Migration"). */
+struct vhk_dirty {
+	atomic_uchar *bits;
+	uint64_t size; /* bytes of bitmap */
+};
+void vhk_dirty_mark(const struct vhk_dirty *d, uint64_t gpa, uint64_t len);
+/* Marks what the first @written writable bytes of @seg cover. */
+void vhk_dirty_mark_segs(const struct vhk_dirty *d, const struct vhk_table *t,
+			 const struct iovec *seg, unsigned int n, uint64_t written,
+			 unsigned int *hint);
+
+#endif

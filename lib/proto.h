@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * vhost-user messages: numbers, payloads, protocol features, and the one table that says of each message what it looks
+ * like, who answers it, what must have been negotiated and when it is legal. Both ends use it.
+ */
+#ifndef VHK_LIB_PROTO_H
+#define VHK_LIB_PROTO_H
+
+#include <linux/vhost_types.h>
+
+#include <vhostkit/vhk.h>
+
+#include "sock.h"
+
+/* Front end to back end (vhost-user, "Front-end message types"). */
+enum vhk_user_req {
+	VHK_USER_GET_FEATURES = 1,
+	VHK_USER_SET_FEATURES = 2,
+	VHK_USER_SET_OWNER = 3,
+	VHK_USER_RESET_OWNER = 4,
+	VHK_USER_SET_MEM_TABLE = 5,
+	VHK_USER_SET_LOG_BASE = 6,
+	VHK_USER_SET_LOG_FD = 7,
+	VHK_USER_SET_VRING_NUM = 8,
+	VHK_USER_SET_VRING_ADDR = 9,
+	VHK_USER_SET_VRING_BASE = 10,
+	VHK_USER_GET_VRING_BASE = 11,
+	VHK_USER_SET_VRING_KICK = 12,
+	VHK_USER_SET_VRING_CALL = 13,
+	VHK_USER_SET_VRING_ERR = 14,
+	VHK_USER_GET_PROTOCOL_FEATURES = 15,
+	VHK_USER_SET_PROTOCOL_FEATURES = 16,
+	VHK_USER_GET_QUEUE_NUM = 17,
+	VHK_USER_SET_VRING_ENABLE = 18,
+	VHK_USER_SEND_RARP = 19,
+	VHK_USER_NET_SET_MTU = 20,
+	VHK_USER_SET_BACKEND_REQ_FD = 21,
+	VHK_USER_IOTLB_MSG = 22,
+	VHK_USER_SET_VRING_ENDIAN = 23,
+	VHK_USER_GET_CONFIG = 24,
+	VHK_USER_SET_CONFIG = 25,
+	VHK_USER_CREATE_CRYPTO_SESSION = 26,
+	VHK_USER_CLOSE_CRYPTO_SESSION = 27,
+	VHK_USER_POSTCOPY_ADVISE = 28,
+	VHK_USER_POSTCOPY_LISTEN = 29,
+	VHK_USER_POSTCOPY_END = 30,
+	VHK_USER_GET_INFLIGHT_FD = 31,
+	VHK_USER_SET_INFLIGHT_FD = 32,
+	VHK_USER_GPU_SET_SOCKET = 33,
+	VHK_USER_RESET_DEVICE = 34,
+	VHK_USER_VRING_KICK = 35,
+	VHK_USER_GET_MAX_MEM_SLOTS = 36,
+	VHK_USER_ADD_MEM_REG = 37,
+	VHK_USER_REM_MEM_REG = 38,
+	VHK_USER_SET_STATUS = 39,
+	VHK_USER_GET_STATUS = 40,
+	VHK_USER_GET_SHARED_OBJECT = 41,
+	VHK_USER_SET_DEVICE_STATE_FD = 42,
+	VHK_USER_CHECK_DEVICE_STATE = 43,
+	VHK_USER_GET_SHMEM_CONFIG = 44,
+	VHK_USER_GET_VRING_BASE_SKIP_DRAIN = 45,
+	VHK_USER_REQ_MAX = 45,
+};
+
+/* Back end to front end, on the back-end channel. */
+enum vhk_user_back_req {
+	VHK_USER_BACK_IOTLB_MSG = 1,
+	VHK_USER_BACK_CONFIG_CHANGE_MSG = 2,
+	VHK_USER_BACK_VRING_HOST_NOTIFIER_MSG = 3,
+	VHK_USER_BACK_VRING_CALL = 4,
+	VHK_USER_BACK_VRING_ERR = 5,
+	VHK_USER_BACK_SHARED_OBJECT_ADD = 6,
+	VHK_USER_BACK_SHARED_OBJECT_REMOVE = 7,
+	VHK_USER_BACK_SHARED_OBJECT_LOOKUP = 8,
+	VHK_USER_BACK_SHMEM_MAP = 9,
+	VHK_USER_BACK_SHMEM_UNMAP = 10,
+	VHK_USER_BACK_REQ_MAX = 10,
+};
+
+/* Protocol feature bit numbers. */
+enum vhk_user_pf {
+	VHK_USER_PF_MQ = 0,
+	VHK_USER_PF_LOG_SHMFD = 1,
+	VHK_USER_PF_RARP = 2,
+	VHK_USER_PF_REPLY_ACK = 3,
+	VHK_USER_PF_MTU = 4,
+	VHK_USER_PF_BACKEND_REQ = 5,
+	VHK_USER_PF_CROSS_ENDIAN = 6,
+	VHK_USER_PF_CRYPTO_SESSION = 7,
+	VHK_USER_PF_PAGEFAULT = 8,
+	VHK_USER_PF_CONFIG = 9,
+	VHK_USER_PF_BACKEND_SEND_FD = 10,
+	VHK_USER_PF_HOST_NOTIFIER = 11,
+	VHK_USER_PF_INFLIGHT_SHMFD = 12,
+	VHK_USER_PF_RESET_DEVICE = 13,
+	VHK_USER_PF_INBAND_NOTIFICATIONS = 14,
+	VHK_USER_PF_CONFIGURE_MEM_SLOTS = 15,
+	VHK_USER_PF_STATUS = 16,
+	VHK_USER_PF_XEN_MMAP = 17,
+	VHK_USER_PF_SHARED_OBJECT = 18,
+	VHK_USER_PF_DEVICE_STATE = 19,
+	VHK_USER_PF_GET_VRING_BASE_INFLIGHT = 20,
+	VHK_USER_PF_GPA_ADDRESSES = 21,
+	VHK_USER_PF_SHMEM = 22,
+	VHK_USER_PF_GET_VRING_BASE_SKIP_DRAIN = 23,
+	VHK_USER_PF_MAX = 23,
+};
+#define VHK_USER_PF(bit) (1ULL << VHK_USER_PF_##bit)
+
+/* Payloads, in wire layout (native byte order). */
+struct vhk_user_vring_state {
+	uint32_t index;
+	uint32_t num;
+};
+
+struct vhk_user_vring_addr {
+	uint32_t index;
+	uint32_t flags; /* bit 0: log the used ring at @log */
+	uint64_t desc;
+	uint64_t used;
+	uint64_t avail;
+	uint64_t log;
+};
+
+#define VHK_USER_VRING_FD_INDEX 0xffULL
+#define VHK_USER_VRING_FD_NONE 0x100ULL
+
+struct vhk_user_region {
+	uint64_t gpa;
+	uint64_t size;
+	uint64_t uva;
+	uint64_t offset;
+};
+
+#define VHK_USER_TABLE_MAX 32
+struct vhk_user_mem_table {
+	uint32_t n;
+	uint32_t padding;
+	struct vhk_user_region region[VHK_USER_TABLE_MAX];
+};
+
+struct vhk_user_mem_reg {
+	uint64_t padding;
+	struct vhk_user_region region;
+};
+
+struct vhk_user_log {
+	uint64_t size;
+	uint64_t offset;
+};
+
+struct vhk_user_inflight {
+	uint64_t mmap_size;
+	uint64_t mmap_offset;
+	uint16_t num_queues;
+	uint16_t queue_size;
+	uint32_t padding; /* on the wire from most peers; 20 bytes are accepted, 24 are sent */
+};
+
+#define VHK_USER_CONFIG_MAX 256
+enum vhk_user_config_flags {
+	VHK_USER_CONFIG_WRITABLE = 0,
+	VHK_USER_CONFIG_MIGRATION = 1,
+};
+struct vhk_user_config {
+	uint32_t offset;
+	uint32_t size;
+	uint32_t flags;
+	unsigned char data[VHK_USER_CONFIG_MAX];
+};
+
+/* What both ends have settled so far; the gates of the table look at it. */
+struct vhk_proto_state {
+	uint64_t features_offered;
+	uint64_t features;
+	uint64_t protocol_offered;
+	uint64_t protocol;
+	bool features_set;
+	bool protocol_set;
+	bool owned;
+	uint32_t n_queues;
+};
+
+enum vhk_proto_reply {
+	VHK_REPLY_NONE,	   /* an ack where NEED_REPLY asks for it */
+	VHK_REPLY_PAYLOAD, /* always answered with a payload of its own */
+	VHK_REPLY_U64,	   /* always answered with a u64 */
+};
+
+/* Where the ring index stands, for the table's own check of it. */
+enum vhk_proto_index {
+	VHK_INDEX_NONE,
+	VHK_INDEX_U32, /* first 32 bits of the payload */
+	VHK_INDEX_FD,  /* bits 0-7 of the u64, bit 8: no fd, the rest zero */
+};
+
+struct vhk_proto {
+	const char *name;
+	uint16_t size_min, size_max; /* payload of the request, bytes */
+	uint8_t fds_min, fds_max;
+	enum vhk_proto_reply reply;
+	uint16_t reply_min, reply_max; /* payload of the reply, bytes */
+	uint8_t reply_fds_max;
+	enum vhk_proto_index index;
+	uint64_t need_features; /* all of these must be negotiated */
+	uint64_t need_protocol; /* all of these must be negotiated */
+	bool served;		/* the back end implements it; the rest is refused */
+	int (*check)(const struct vhk_proto_state *st, const struct vhk_msg *m); /* contents; or NULL */
+};
+
+/* The row of a message, NULL where the number is unknown. */
+const struct vhk_proto *vhk_proto_request(uint32_t request);	  /* front end to back end */
+const struct vhk_proto *vhk_proto_back_request(uint32_t request); /* back end to front end */
+const char *vhk_proto_feature_name(unsigned int bit);		  /* protocol features; NULL: unknown */
+
+/*
+ * Judges a whole request against its row. 0: hand it to its handler. -EPROTO: malformed; -EOPNOTSUPP: unknown, not
+ * negotiated or not served; -EINVAL: contents out of range; *why is one short static text.
+ */
+int vhk_proto_check(const struct vhk_proto_state *st, const struct vhk_msg *m, bool back_channel,
+		    const char **why);
+/* Judges a reply to @request: number, reply bit, size, fds. */
+int vhk_proto_check_reply(uint32_t request, bool back_channel, const struct vhk_msg *m,
+			  const char **why);
+/* What a set of protocol features needs to be whole (bit 10 needs 5, 14 needs 3 and 5, 23 needs 12 and 20, ...). */
+int vhk_proto_check_features(uint64_t protocol, const char **why);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The only door to vhost-user sockets: whole messages with their fds, in and out, never blocking. Framing only; what a
+ * message means is proto's.
+ */
+#ifndef VHK_LIB_SOCK_H
+#define VHK_LIB_SOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VHK_MSG_PAYLOAD_MAX 4096
+/* Room for all fds of a memory table, and for one too many, so that surplus is seen and closed. */
+#define VHK_MSG_FDS_MAX 32
+
+#define VHK_MSG_VERSION 0x1
+#define VHK_MSG_VERSION_MASK 0x3
+#define VHK_MSG_REPLY 0x4
+#define VHK_MSG_NEED_REPLY 0x8
+
+struct vhk_msg_hdr {
+	uint32_t request;
+	uint32_t flags;
+	uint32_t size; /* of the payload, bytes */
+};
+
+/* One message. Owns its fds: vhk_msg_take_fd() moves one out, vhk_msg_fini() closes the rest. */
+struct vhk_msg {
+	struct vhk_msg_hdr hdr;
+	unsigned int n_fds;
+	int fd[VHK_MSG_FDS_MAX];
+	union {
+		uint64_t u64;
+		unsigned char bytes[VHK_MSG_PAYLOAD_MAX];
+	};
+};
+
+void vhk_msg_init(struct vhk_msg *m, uint32_t request, uint32_t flags);
+int vhk_msg_take_fd(struct vhk_msg *m, unsigned int i); /* -1 when there is none */
+void vhk_msg_fini(struct vhk_msg *m);
+
+/* A connected socket with a message coming in pieces and answers that did not fit yet. */
+struct vhk_sock {
+	int fd;
+	struct vhk_msg rx; /* as far as it has come */
+	uint32_t got;	   /* bytes of header and payload in rx */
+	bool rx_bad;	   /* too many fds or MSG_CTRUNC: reported with the whole message, so that it can be refused */
+	struct vhk_tx *tx, **tx_tail; /* not sent yet, in order */
+	unsigned int n_tx;
+};
+
+void vhk_sock_init_take_fd(struct vhk_sock *s, int fd); /* sets O_NONBLOCK and CLOEXEC */
+void vhk_sock_fini(struct vhk_sock *s);
+
+/*
+ * The next whole message into @m. 0; -EAGAIN: not all here yet; -ENOTCONN: the peer hung up; -EPROTO: hung up inside a
+ * message, or the header cannot be (version, size): the stream is lost. -EBADF: too many or truncated fds: the
+ * message is whole, its fds are closed, and it is to be refused.
+ */
+int vhk_sock_recv(struct vhk_sock *s, struct vhk_msg *m);
+/*
+ * Sends header, payload and fds (borrowed: duplicated where they must wait). 0: sent or queued; -ENOTCONN; -ENOBUFS: the
+ * peer does not read its answers.
+ */
+int vhk_sock_send(struct vhk_sock *s, const struct vhk_msg *m);
+/* Sends what is queued: 0 all gone, -EAGAIN: wait for EPOLLOUT, -ENOTCONN. */
+int vhk_sock_flush(struct vhk_sock *s);
+
+int vhk_sock_listen(const char *path);	/* fd, or -errno; -EADDRINUSE where a live server answers */
+int vhk_sock_accept(int listen_fd);	/* fd, -EAGAIN, or -errno */
+int vhk_sock_connect(const char *path); /* connected fd, or -errno (-ECONNREFUSED, -ENOENT: nobody there) */
+int vhk_sock_pair(int fd[2]);
+bool vhk_sock_is_listening(int fd);
+bool vhk_sock_hung_up(int fd); /* the peer is gone (poll, not read) */
+
+#endif

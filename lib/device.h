@@ -21,7 +21,7 @@ struct vhk_door_ops {
 /* One door at a time: -EBUSY. @ctl is the loop in whose thread changes are asked for and answered. */
 int vhk_device_hold(struct vhk_device *d, struct vhk_loop *ctl, const struct vhk_door_ops *ops,
 		    void *arg);
-/* No queue is started and no change is pending. */
+/* Answers that are still to come are not told any more. Queues that are started stay so until they have drained. */
 void vhk_device_drop(struct vhk_device *d);
 
 int vhk_device_set_features(struct vhk_device *d, uint64_t features);
@@ -54,11 +54,7 @@ int vhk_device_start_queue(struct vhk_device *d, unsigned int idx, struct vhk_qu
 			   vhk_change_fn *fn, void *arg);
 
 /* Pops no more; answered when nothing is in flight and all is published. */
-#define VHK_STOP_DRAIN 0
-/* Answered at once; what completes later goes to the inflight region only. */
-#define VHK_STOP_SKIP_DRAIN 1
-int vhk_device_stop_queue(struct vhk_device *d, unsigned int idx, int how, vhk_change_fn *fn,
-			  void *arg);
+int vhk_device_stop_queue(struct vhk_device *d, unsigned int idx, vhk_change_fn *fn, void *arg);
 /* Stops every queue (no answer to the driver is lost); answered when all are out. Started or not. */
 int vhk_device_stop_all(struct vhk_device *d, vhk_change_fn *fn, void *arg);
 

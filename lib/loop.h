@@ -43,6 +43,8 @@ int vhk_loop_add_source(struct vhk_loop *l, struct vhk_source *s);
 void vhk_loop_del_source(struct vhk_loop *l, struct vhk_source *s);
 /* Another kick fd (-1: none). When it returns the loop no longer looks at the old one, which may be closed. */
 int vhk_loop_set_kick(struct vhk_loop *l, struct vhk_source *s, int kick_fd);
+/* Loop's thread. There may be work in @s of which no kick tells: look at it in the next round. */
+void vhk_loop_activate(struct vhk_loop *l, struct vhk_source *s);
 /* Something was staged in @s outside of ->work(): flush it at the end of this round. */
 void vhk_loop_staged(struct vhk_loop *l, struct vhk_source *s);
 

@@ -64,7 +64,10 @@ static inline void *vhk_table_at(const struct vhk_table *t, uint64_t gpa, uint64
 int vhk_table_find(const struct vhk_table *t, uint64_t gpa, uint64_t len, struct iovec *seg,
 		   int max, unsigned int *hint);
 
-/* For vhk_mem_fault(): the tables that the calling thread works with. A loop sets it around its rounds. */
+/*
+ * For vhk_mem_fault(): the tables that the calling thread works with. A queue enters when it starts and leaves when it
+ * has stopped, so scopes are left in any order; the table may be exchanged in between.
+ */
 struct vhk_fault_scope {
 	struct vhk_fault_scope *outer;
 	const struct vhk_table *table;

@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-# One makefile, nothing recursive. Everything it makes is under $(B).
-#   make            library and tools          make check   every test
+# One makefile, nothing recursive but `check`, which builds several ways. Everything it makes is under $(B).
+#   make            library and tools          make check        every test, with all set-up
+#   make demo       a guest boots and uses a disk served by vhk-blk
+#   make help       the rest
 #   make SAN=address,undefined ...             the same under a sanitizer, in a build folder of its own
 
 VERSION := 0.1.0
 SOVERSION := 0
 
 PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+QEMUDIR ?= $(PREFIX)/share/qemu/vhost-user
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 CC ?= cc
+CLANG ?= clang-14
 V ?= 0
 SAN ?=
+JOBS ?= $(shell nproc)
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n' $(1) $(2))
 
@@ -24,6 +33,11 @@ ALL_CFLAGS = -std=gnu11 $(WARN) -fvisibility=hidden -fPIC -pthread -D_GNU_SOURCE
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
 LIBS := -luring -lnl-genl-3 -lnl-3
+TEST_CFLAGS := -Ilib -Itests -Itests/user
+# The guest's programs and the fuzz targets have flags of their own.
+GUEST_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -static -pthread
+FUZZ_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -Ilib/include $(TEST_CFLAGS) -O1 -g -pthread \
+	-fno-omit-frame-pointer -fno-sanitize-recover=all
 
 LIB_SRC := $(wildcard lib/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
@@ -31,16 +45,39 @@ VHK_SRC := $(wildcard tools/vhk/*.c)
 VHK_BLK_SRC := $(wildcard tools/vhk-blk/*.c)
 TEST_SRC := $(wildcard tests/user/*.c)
 TEST_BIN := $(TEST_SRC:tests/user/%.c=$(B)/tests/%)
+THREADED := $(if $(TEST_SRC),$(shell grep -l pthread_create $(TEST_SRC)))
 BENCH_SRC := $(wildcard tests/bench/*.c)
 BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(B)/bench/%)
-BIN := $(if $(VHK_SRC),$(B)/bin/vhk) $(if $(VHK_BLK_SRC),$(B)/bin/vhk-blk)
+FUZZ_SRC := $(wildcard tests/user/fuzz/*.c)
+FUZZ_BIN := $(FUZZ_SRC:tests/user/fuzz/%.c=$(B)/fuzz/%)
+GUEST_SRC := $(wildcard tests/vm/guest/*.c)
+GUEST_BIN := $(GUEST_SRC:tests/vm/guest/%.c=$(B)/guest/%)
+BIN := $(strip $(if $(VHK_SRC),$(B)/bin/vhk) $(if $(VHK_BLK_SRC),$(B)/bin/vhk-blk))
+MAN := $(wildcard tools/*/*.1)
+DESCRIPTIONS := $(wildcard tools/*/*.json.in)
+UNITS := $(wildcard tools/*/*.service.in tools/*/*.socket.in)
 
-.PHONY: all lib tools tests bench-bin clean check-unit
+.PHONY: all lib tools tests tests-threaded bench-bin fuzz guest clean help
 all: lib tools
 lib: $(B)/libvhostkit.a $(B)/libvhostkit.so.$(VERSION)
 tools: $(BIN)
 tests: $(TEST_BIN) tools
+tests-threaded: $(THREADED:tests/user/%.c=$(B)/tests/%) tools
 bench-bin: $(BENCH_BIN)
+fuzz: $(FUZZ_BIN)
+guest: $(GUEST_BIN)
+
+help:
+	@echo 'make             library and tools, in build/'
+	@echo 'make demo        a Linux guest boots and uses a disk served by vhk-blk'
+	@echo 'make check       every test; installs what is missing when root (REQUIRE_ALL=1: skips fail)'
+	@echo 'make check-unit  the programs of tests/user only'
+	@echo 'make vm          the tests in virtual machines only (VM="split packed": these)'
+	@echo 'make fuzz        fuzz targets, in build/fuzz/'
+	@echo 'make bench       benchmarks, each beside its peer'
+	@echo 'make lint        what can be said about the sources without running them'
+	@echo 'make install     to $$(DESTDIR)$$(PREFIX), default $(PREFIX); make uninstall takes it away'
+	@echo 'variables        V=1 WERROR=1 CC=... CFLAGS=... SAN=address,undefined | thread'
 
 $(B)/libvhostkit.a: $(LIB_OBJ)
 	$(call say,AR,$@)
@@ -70,19 +107,102 @@ $(B)/bin/vhk-blk: $(VHK_BLK_SRC:%.c=$(B)/%.o) $(B)/libvhostkit.a
 # A test is one file and one program; it may look inside the library.
 $(B)/tests/%: tests/user/%.c $(B)/libvhostkit.a
 	$(call say,TEST,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Ilib -Itests -Itests/user -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
 		$(B)/libvhostkit.a $(LIBS)
 
 $(B)/bench/%: tests/bench/%.c $(B)/libvhostkit.a
 	$(call say,BENCH,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Ilib -Itests -Itests/user -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
 		$(B)/libvhostkit.a $(LIBS)
+
+# The library once more, seen by the fuzzer; the targets bring their main() from it.
+$(B)/fuzz/lib/%.o: lib/%.c
+	$(call say,FUZZCC,$<)
+	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP -c -o $@ $<
+
+$(B)/fuzz/%: tests/user/fuzz/%.c $(LIB_SRC:%.c=$(B)/fuzz/%.o)
+	$(call say,FUZZ,$<)
+	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -MMD -MP -o $@ $< \
+		$(LIB_SRC:%.c=$(B)/fuzz/%.o) $(LIBS)
+
+$(B)/guest/%: tests/vm/guest/%.c
+	$(call say,GUEST,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(GUEST_CFLAGS) -o $@ $<
+
+.PHONY: setup check check-build check-unit demo vm bench lint
+SCRIPTS := $(wildcard tests/user/*.sh)
+VM ?= $(patsubst tests/vm/%.sh,%,$(wildcard tests/vm/*.sh))
+VM_TESTS := $(VM:%=build:tests/vm/%.sh)
+ASAN := build/san-address-undefined
+TSAN := build/san-thread
+RUN = tests/run -j $(JOBS) -o $(B)/check
+
+setup:
+	$(Q)tests/setup check
 
 # Unit tests only: programs that need nothing but this machine and seconds.
 check-unit: tests
-	$(Q)fail=0; for t in $(TEST_BIN); do printf '%s: ' $$t; VHK_BIN=$(B)/bin timeout 120 $$t >$$t.log 2>&1 \
-		&& echo ok || { echo FAIL; cat $$t.log; fail=1; }; done; exit $$fail
+	$(Q)$(RUN) $(TEST_BIN:%=$(B):%)
 
+# Every way in which things are built: as shipped, by the other compiler, under sanitizers, for the fuzzer.
+check-build:
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all tests guest
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) SAN=address,undefined tests
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) SAN=thread tests-threaded
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) fuzz
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) CC=$(CLANG) B=build/clang CFLAGS=-O1 all tests bench-bin
+
+check: setup
+	$(Q)$(MAKE) --no-print-directory check-build
+	$(Q)tests/run -j $(JOBS) -o build/check \
+		$(foreach b,build $(ASAN),$(TEST_SRC:tests/user/%.c=$(b):$(b)/tests/%)) \
+		$(THREADED:tests/user/%.c=$(TSAN):$(TSAN)/tests/%) \
+		$(FUZZ_SRC:tests/user/fuzz/%.c=build:build/fuzz/%) \
+		$(SCRIPTS:%=build:%) $(SCRIPTS:%=$(ASAN):%) $(VM_TESTS)
+
+vm: all guest
+	$(Q)tests/run -j $(JOBS) -o build/check-vm $(VM_TESTS)
+
+demo:
+	$(Q)tests/setup demo
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) tools guest
+	$(Q)tests/vm/demo
+
+bench: tools bench-bin
+	$(Q)tests/bench/run
+
+lint:
+	$(Q)tests/setup lint
+	$(Q)tests/lint
+
+.PHONY: install uninstall
+fill = sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@BINDIR@|$(BINDIR)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' \
+	-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|g' -e 's|@VERSION@|$(VERSION)|g' -e 's|@LIBS@|$(LIBS)|g'
+
+install: all
+	$(Q)install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)/vhostkit
+	$(Q)install -m 644 lib/include/vhostkit/*.h $(DESTDIR)$(INCLUDEDIR)/vhostkit
+	$(Q)install -m 644 $(B)/libvhostkit.a $(DESTDIR)$(LIBDIR)
+	$(Q)install -m 755 $(B)/libvhostkit.so.$(VERSION) $(DESTDIR)$(LIBDIR)
+	$(Q)ln -sf libvhostkit.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libvhostkit.so.$(SOVERSION)
+	$(Q)ln -sf libvhostkit.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libvhostkit.so
+	$(Q)$(fill) lib/vhostkit.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/vhostkit.pc
+	$(Q)$(if $(BIN),install -m 755 $(BIN) $(DESTDIR)$(BINDIR))
+	$(Q)$(if $(MAN),install -d $(DESTDIR)$(MANDIR)/man1 && install -m 644 $(MAN) $(DESTDIR)$(MANDIR)/man1)
+	$(Q)$(if $(DESCRIPTIONS),install -d $(DESTDIR)$(QEMUDIR))
+	$(Q)$(foreach f,$(DESCRIPTIONS),$(fill) $(f) >$(DESTDIR)$(QEMUDIR)/$(notdir $(f:%.in=%));)
+	$(Q)$(if $(UNITS),install -d $(DESTDIR)$(UNITDIR))
+	$(Q)$(foreach f,$(UNITS),$(fill) $(f) >$(DESTDIR)$(UNITDIR)/$(notdir $(f:%.in=%));)
+
+uninstall:
+	$(Q)rm -rf $(DESTDIR)$(INCLUDEDIR)/vhostkit
+	$(Q)rm -f $(DESTDIR)$(LIBDIR)/libvhostkit.a $(DESTDIR)$(LIBDIR)/libvhostkit.so* \
+		$(DESTDIR)$(LIBDIR)/pkgconfig/vhostkit.pc $(BIN:$(B)/bin/%=$(DESTDIR)$(BINDIR)/%) \
+		$(foreach f,$(MAN),$(DESTDIR)$(MANDIR)/man1/$(notdir $(f))) \
+		$(foreach f,$(DESCRIPTIONS:%.in=%),$(DESTDIR)$(QEMUDIR)/$(notdir $(f))) \
+		$(foreach f,$(UNITS:%.in=%),$(DESTDIR)$(UNITDIR)/$(notdir $(f)))
+
+.SECONDARY:
 clean:
 	$(Q)rm -rf build
 

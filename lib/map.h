@@ -8,12 +8,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Maps [offset, offset + size) of @fd shared; any alignment of offset. -EINVAL: the file is shorter than that.
- * *va is the first byte of the range. */
+/* A mapped piece of a file: what was asked for starts at @va, what was mapped for it is [base, base + len). */
+struct vhk_map {
+	unsigned char *va;
+	unsigned char *base;
+	size_t len;
+	size_t block; /* pages of the mapping are this large */
+};
+
+/*
+ * Maps [offset, offset + size) of @fd shared, readable and writable; any alignment of offset; huge pages, too. -EINVAL:
+ * size 0, no file offset can be that large, or the file is shorter than that. The length of what is no regular
+ * file (a DAX device) is unknown: only vhk_mem_fault() guards it.
+ */
+int vhk_map_range(struct vhk_map *m, int fd, uint64_t offset, uint64_t size);
+void vhk_unmap_range(struct vhk_map *m);
+
+/* The same for files of ordinary pages, without the structure; -EINVAL for huge pages, too. */
 int vhk_map_fd(void **va, int fd, uint64_t offset, uint64_t size);
 void vhk_unmap_fd(void *va, uint64_t offset, uint64_t size);
 
-/* A sealed memfd of @size bytes (shrink is impossible), mapped: fd or -errno. */
+/* A sealed memfd of at least @size bytes (shrink is impossible), mapped: fd or -errno. Undone by vhk_unmap() and
+ * close(2). */
 int vhk_map_memfd(void **va, const char *name, size_t size);
 
 /* Replaces whole pages by private zeros; async-signal-safe. */
@@ -22,5 +38,7 @@ int vhk_map_replace(void *page, size_t size);
 /* Anonymous private memory, page-aligned, zeroed. */
 int vhk_map_anon(void **va, size_t size);
 void vhk_unmap(void *va, size_t size);
+
+size_t vhk_page_size(void);
 
 #endif

@@ -10,13 +10,21 @@
 
 #include <vhostkit/mem.h>
 
+#include "map.h"
+
 struct vhk_span {
 	uint64_t start;
 	uint64_t size;
 	unsigned char *va;
 };
 
-struct vhk_mapping; /* one mapped region, counted */
+/* Where one region lies in our memory; unmapped and closed when the last table that holds it is gone. */
+struct vhk_mapping {
+	atomic_uint refs;
+	struct vhk_map map;
+	int fd;	    /* -1: closed or never was */
+	bool owned; /* mapped here, not by the caller */
+};
 
 struct vhk_table {
 	atomic_uint refs;
@@ -33,15 +41,29 @@ struct vhk_table *vhk_mem_table(const struct vhk_mem *m); /* a reference to the 
 struct vhk_table *vhk_table_get(struct vhk_table *t);
 void vhk_table_put(struct vhk_table *t); /* any thread */
 
+/* Making tables; NULL: no memory. */
+struct vhk_table *vhk_table_empty(uint32_t gen);
+struct vhk_table *vhk_table_copy(const struct vhk_table *t, uint32_t gen);
+/* A copy of @t with one region more; takes its own reference to @mapping. */
+struct vhk_table *vhk_table_with(const struct vhk_table *t, uint32_t gen,
+				 const struct vhk_region *r, struct vhk_mapping *mapping);
+/* A copy of @t without region @i (in by_gpa order). */
+struct vhk_table *vhk_table_without(const struct vhk_table *t, uint32_t gen, unsigned int i);
+void vhk_mapping_put(struct vhk_mapping *mapping);
+
+/* @m gets the regions that @from has, as one change; fails (-ENOMEM) without any. For SET_MEM_TABLE. */
+int vhk_mem_assign(struct vhk_mem *m, const struct vhk_mem *from);
+
 /* The span of @spans that holds all of [at, at + len), or NULL. *hint is the caller's last hit. len 0 is a miss. */
 const struct vhk_span *vhk_span_find(const struct vhk_span *spans, unsigned int n, uint64_t at,
 				     uint64_t len, unsigned int *hint);
 
+/* NULL where the range is not inside @s whole, or empty. */
 static inline void *vhk_span_at(const struct vhk_span *s, uint64_t at, uint64_t len)
 {
 	uint64_t off = at - s->start;
 
-	return off < s->size && len <= s->size - off ? s->va + off : NULL;
+	return off < s->size && len - 1 < s->size - off ? s->va + off : NULL;
 }
 
 /* Host address of a guest range that lies in one region whole; NULL: not in one (it may cross a seam, or be nowhere). */
@@ -51,18 +73,22 @@ static inline void *vhk_table_at(const struct vhk_table *t, uint64_t gpa, uint64
 	const struct vhk_span *s;
 	void *va;
 
-	if (!t->n)
-		return NULL;
-	va = vhk_span_at(&t->by_gpa[*hint], gpa, len);
-	if (va)
-		return va;
+	/* The hint may stem from a larger table. */
+	if (*hint < t->n) {
+		va = vhk_span_at(&t->by_gpa[*hint], gpa, len);
+		if (va)
+			return va;
+	}
 	s = vhk_span_find(t->by_gpa, t->n, gpa, len, hint);
 	return s ? vhk_span_at(s, gpa, len) : NULL;
 }
 
-/* Any range, over seams: number of segments, -EFAULT, -ENOBUFS. */
+/* Any range, over seams: number of segments (0 for an empty range), -EFAULT, -ENOBUFS. */
 int vhk_table_find(const struct vhk_table *t, uint64_t gpa, uint64_t len, struct iovec *seg,
 		   int max, unsigned int *hint);
+/* The same for front-end addresses; *hint is one of its own. */
+int vhk_table_find_uva(const struct vhk_table *t, uint64_t uva, uint64_t len, struct iovec *seg,
+		       int max, unsigned int *hint);
 
 /*
  * For vhk_mem_fault(): the tables that the calling thread works with. A queue enters when it starts and leaves when it
@@ -73,6 +99,7 @@ struct vhk_fault_scope {
 	const struct vhk_table *table;
 	atomic_bool torn; /* a page of it was replaced */
 };
+/* Clears torn. @s and @t stay as they are until vhk_fault_leave(); scopes nest. */
 void vhk_fault_enter(struct vhk_fault_scope *s, const struct vhk_table *t);
 void vhk_fault_leave(struct vhk_fault_scope *s);
 
@@ -82,7 +109,8 @@ struct vhk_dirty {
 	uint64_t size; /* bytes of bitmap */
 };
 void vhk_dirty_mark(const struct vhk_dirty *d, uint64_t gpa, uint64_t len);
-/* Marks what the first @written writable bytes of @seg cover. */
+/* Marks what the first @written bytes of @seg cover; @t is the table that @seg was translated with, *hint a hint of its
+ * own (it is into by_va). */
 void vhk_dirty_mark_segs(const struct vhk_dirty *d, const struct vhk_table *t,
 			 const struct iovec *seg, unsigned int n, uint64_t written,
 			 unsigned int *hint);

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * The memory table as its owner sees it: regions come and go, each change makes the next snapshot. A change that fails
+ * leaves the table as it was.
+ */
+#include <unistd.h>
+
+#include "base.h"
+#include "mem.h"
+
+struct vhk_mem {
+	struct vhk_table *table;
+	uint32_t gen;
+};
+
+int vhk_mem_new(struct vhk_mem **out)
+{
+	struct vhk_mem *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return -ENOMEM;
+	m->table = vhk_table_empty(m->gen);
+	if (!m->table) {
+		free(m);
+		return -ENOMEM;
+	}
+	*out = m;
+	return 0;
+}
+
+void vhk_mem_free(struct vhk_mem *m)
+{
+	if (!m)
+		return;
+	vhk_table_put(m->table);
+	free(m);
+}
+
+struct vhk_table *vhk_mem_table(const struct vhk_mem *m)
+{
+	return vhk_table_get(m->table);
+}
+
+static int swap_table(struct vhk_mem *m, struct vhk_table *next)
+{
+	if (!next)
+		return -ENOMEM;
+	m->gen = next->gen;
+	vhk_table_put(m->table);
+	m->table = next;
+	return 0;
+}
+
+int vhk_mem_assign(struct vhk_mem *m, const struct vhk_mem *from)
+{
+	return swap_table(m, vhk_table_copy(from->table, m->gen + 1));
+}
+
+static bool overlaps(const struct vhk_span *spans, unsigned int n, uint64_t at, uint64_t size)
+{
+	unsigned int i;
+
+	/* By last bytes: a region may end at 2^64. */
+	for (i = 0; i < n; i++)
+		if (at <= spans[i].start + (spans[i].size - 1) && spans[i].start <= at + (size - 1))
+			return true;
+	return false;
+}
+
+static int check_region(const struct vhk_mem *m, const struct vhk_region *r)
+{
+	const struct vhk_table *t = m->table;
+
+	if (!r->size || r->size > INT64_MAX || !vhk_range_ok(r->gpa.v, r->size) || !vhk_range_ok(r->uva.v, r->size) ||
+	    !vhk_range_ok(r->offset, r->size))
+		return -EINVAL;
+	if (overlaps(t->by_gpa, t->n, r->gpa.v, r->size) ||
+	    overlaps(t->by_uva, t->n, r->uva.v, r->size))
+		return -EEXIST;
+	if (t->n >= VHK_MEM_SLOTS_MAX)
+		return -EMSGSIZE;
+	return 0;
+}
+
+/* Owns @fd and @map from the call on. */
+static int add_mapping(struct vhk_mem *m, const struct vhk_region *r, const struct vhk_map *map,
+		       int fd, bool owned)
+{
+	struct vhk_mapping *mapping = malloc(sizeof(*mapping));
+	struct vhk_map undo = *map;
+	int ret;
+
+	if (!mapping) {
+		if (owned)
+			vhk_unmap_range(&undo);
+		if (fd >= 0)
+			close(fd);
+		return -ENOMEM;
+	}
+	atomic_init(&mapping->refs, 1);
+	mapping->map = *map;
+	mapping->fd = fd;
+	mapping->owned = owned;
+	ret = swap_table(m, vhk_table_with(m->table, m->gen + 1, r, mapping));
+	vhk_mapping_put(mapping);
+	return ret;
+}
+
+int vhk_mem_add_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd)
+{
+	struct vhk_map map;
+	int ret;
+
+	ret = fd < 0 ? -EINVAL : check_region(m, r);
+	if (!ret)
+		ret = vhk_map_range(&map, fd, r->offset, r->size);
+	if (fd >= 0)
+		close(fd);
+	return ret ? ret : add_mapping(m, r, &map, -1, true);
+}
+
+/* The caller's memory, seen as the pages it lies on. */
+static struct vhk_map foreign_map(void *va, uint64_t size)
+{
+	size_t page = vhk_page_size(), head = (uintptr_t)va & (page - 1);
+
+	return (struct vhk_map){
+		.va = va,
+		.base = (unsigned char *)va - head,
+		.len = vhk_align_up(head + size, page),
+		.block = page,
+	};
+}
+
+int vhk_mem_add_va(struct vhk_mem *m, const struct vhk_region *r, void *va)
+{
+	struct vhk_map map;
+	int ret;
+
+	ret = check_region(m, r);
+	if (ret)
+		return ret;
+	if (!va || !vhk_range_ok((uintptr_t)va, r->size + 2 * vhk_page_size()))
+		return -EINVAL;
+	if (overlaps(m->table->by_va, m->table->n, (uintptr_t)va, r->size))
+		return -EEXIST;
+	map = foreign_map(va, r->size);
+	return add_mapping(m, r, &map, -1, false);
+}
+
+int vhk_mem_alloc(struct vhk_mem *m, struct vhk_gpa at, size_t size, void **va)
+{
+	struct vhk_region r = { .gpa = at, .size = size };
+	struct vhk_map map;
+	void *mem;
+	int fd, ret;
+
+	fd = vhk_map_memfd(&mem, "vhostkit-mem", size);
+	if (fd < 0)
+		return fd;
+	map = foreign_map(mem, size);
+	r.uva.v = (uintptr_t)mem;
+	ret = check_region(m, &r);
+	if (ret) {
+		vhk_unmap_range(&map);
+		close(fd);
+		return ret;
+	}
+	ret = add_mapping(m, &r, &map, fd, true);
+	if (!ret)
+		*va = mem;
+	return ret;
+}
+
+int vhk_mem_del(struct vhk_mem *m, const struct vhk_region *r)
+{
+	const struct vhk_table *t = m->table;
+	unsigned int i;
+
+	for (i = 0; i < t->n; i++)
+		if (t->region[i].gpa.v == r->gpa.v && t->region[i].uva.v == r->uva.v &&
+		    t->region[i].size == r->size)
+			return swap_table(m, vhk_table_without(t, m->gen + 1, i));
+	return -EFAULT;
+}
+
+unsigned int vhk_mem_count(const struct vhk_mem *m)
+{
+	return m->table->n;
+}
+
+int vhk_mem_get(const struct vhk_mem *m, unsigned int i, struct vhk_region *r, int *fd)
+{
+	if (i >= m->table->n)
+		return -EINVAL;
+	if (r)
+		*r = m->table->region[i];
+	if (fd)
+		*fd = m->table->mapping[i]->fd;
+	return 0;
+}
+
+int vhk_mem_find(const struct vhk_mem *m, struct vhk_gpa at, uint64_t len, struct iovec *seg,
+		 int max)
+{
+	unsigned int hint = 0;
+
+	return vhk_table_find(m->table, at.v, len, seg, max, &hint);
+}
+
+int vhk_mem_find_uva(const struct vhk_mem *m, struct vhk_uva at, uint64_t len, struct iovec *seg,
+		     int max)
+{
+	unsigned int hint = 0;
+
+	return vhk_table_find_uva(m->table, at.v, len, seg, max, &hint);
+}
+
+int vhk_mem_gpa(const struct vhk_mem *m, const void *va, size_t len, struct vhk_gpa *out)
+{
+	const struct vhk_table *t = m->table;
+	const struct vhk_span *s;
+	unsigned int hint = 0;
+
+	s = vhk_span_find(t->by_va, t->n, (uintptr_t)va, len, &hint);
+	if (!s)
+		return -EFAULT;
+	out->v = (uintptr_t)s->va + ((uintptr_t)va - s->start);
+	return 0;
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * What happens when a file behind guest memory shrinks under us: the application's SIGBUS handler asks here, and the rest
+ * of the region becomes private zeros. Everything below vhk_mem_fault() is async-signal-safe.
+ */
+#include "base.h"
+#include "mem.h"
+
+/*
+ * The scopes of this thread, innermost first. Initial-exec: a handler must not be the first to touch a variable that the
+ * dynamic linker would have to allocate.
+ */
+static _Thread_local struct vhk_fault_scope *scopes __attribute__((tls_model("initial-exec")));
+
+void vhk_fault_enter(struct vhk_fault_scope *s, const struct vhk_table *t)
+{
+	s->outer = scopes;
+	s->table = t;
+	atomic_store_explicit(&s->torn, false, memory_order_relaxed);
+	atomic_signal_fence(memory_order_release);
+	scopes = s;
+}
+
+void vhk_fault_leave(struct vhk_fault_scope *s)
+{
+	scopes = s->outer;
+	atomic_signal_fence(memory_order_release);
+}
+
+/* The mapping of @t that @addr lies in, padding of its pages included. */
+static const struct vhk_map *map_at(const struct vhk_table *t, const unsigned char *addr)
+{
+	const struct vhk_map *m;
+	unsigned int i;
+
+	for (i = 0; i < t->n; i++) {
+		m = &t->mapping[i]->map;
+		if (addr >= m->base && (size_t)(addr - m->base) < m->len)
+			return m;
+	}
+	return NULL;
+}
+
+bool vhk_mem_fault(void *addr)
+{
+	const struct vhk_map *m;
+	struct vhk_fault_scope *s;
+	size_t from;
+
+	for (s = scopes; s; s = s->outer) {
+		m = s->table ? map_at(s->table, addr) : NULL;
+		if (!m)
+			continue;
+		from = (size_t)((unsigned char *)addr - m->base) & ~(m->block - 1);
+		if (vhk_map_replace(m->base + from, m->len - from))
+			return false;
+		atomic_store_explicit(&s->torn, true, memory_order_relaxed);
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Snapshots of a memory table: how they are made, counted and searched. A snapshot never changes; the arrays of one lie in
+ * one allocation.
+ */
+#include <unistd.h>
+
+#include "base.h"
+#include "mem.h"
+
+void vhk_mapping_put(struct vhk_mapping *mapping)
+{
+	if (atomic_fetch_sub_explicit(&mapping->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	if (mapping->owned)
+		vhk_unmap_range(&mapping->map);
+	if (mapping->fd >= 0)
+		close(mapping->fd);
+	free(mapping);
+}
+
+struct vhk_table *vhk_table_get(struct vhk_table *t)
+{
+	atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+	return t;
+}
+
+void vhk_table_put(struct vhk_table *t)
+{
+	unsigned int i;
+
+	if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	for (i = 0; i < t->n; i++)
+		vhk_mapping_put(t->mapping[i]);
+	free(t);
+}
+
+static struct vhk_table *table_alloc(unsigned int n, uint32_t gen)
+{
+	const size_t each = 3 * sizeof(struct vhk_span) + sizeof(struct vhk_region) +
+			    sizeof(struct vhk_mapping *);
+	struct vhk_table *t = malloc(sizeof(*t) + n * each);
+	struct vhk_span *span;
+
+	if (!t)
+		return NULL;
+	atomic_init(&t->refs, 1);
+	t->gen = gen;
+	t->n = n;
+	span = (struct vhk_span *)(t + 1);
+	t->by_gpa = span;
+	t->by_uva = span + n;
+	t->by_va = span + 2 * n;
+	t->region = (struct vhk_region *)(span + 3 * n);
+	t->mapping = (struct vhk_mapping **)(t->region + n);
+	return t;
+}
+
+struct vhk_table *vhk_table_empty(uint32_t gen)
+{
+	return table_alloc(0, gen);
+}
+
+/* Spans of @spans that start below @at: its place in the order. */
+static unsigned int span_rank(const struct vhk_span *spans, unsigned int n, uint64_t at)
+{
+	unsigned int i;
+
+	for (i = 0; i < n && spans[i].start < at; i++)
+		;
+	return i;
+}
+
+/* @to has room for n + 1. Returns the place of @s. */
+static unsigned int span_insert(const struct vhk_span *to, const struct vhk_span *from,
+				unsigned int n, struct vhk_span s)
+{
+	struct vhk_span *out = (struct vhk_span *)to;
+	unsigned int at = span_rank(from, n, s.start);
+
+	memcpy(out, from, at * sizeof(*out));
+	out[at] = s;
+	memcpy(out + at + 1, from + at, (n - at) * sizeof(*out));
+	return at;
+}
+
+/* @to has room for n - 1. */
+static void span_drop(const struct vhk_span *to, const struct vhk_span *from, unsigned int n,
+		      uint64_t start)
+{
+	struct vhk_span *out = (struct vhk_span *)to;
+	unsigned int at = span_rank(from, n, start);
+
+	memcpy(out, from, at * sizeof(*out));
+	memcpy(out + at, from + at + 1, (n - at - 1) * sizeof(*out));
+}
+
+static void hold_mappings(struct vhk_table *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < t->n; i++)
+		atomic_fetch_add_explicit(&t->mapping[i]->refs, 1, memory_order_relaxed);
+}
+
+struct vhk_table *vhk_table_copy(const struct vhk_table *t, uint32_t gen)
+{
+	struct vhk_table *out = table_alloc(t->n, gen);
+	const size_t spans = t->n * sizeof(*t->by_gpa);
+
+	if (!out)
+		return NULL;
+	memcpy((void *)out->by_gpa, t->by_gpa, spans);
+	memcpy((void *)out->by_uva, t->by_uva, spans);
+	memcpy((void *)out->by_va, t->by_va, spans);
+	memcpy(out->region, t->region, t->n * sizeof(*t->region));
+	memcpy(out->mapping, t->mapping, t->n * sizeof(*t->mapping));
+	hold_mappings(out);
+	return out;
+}
+
+struct vhk_table *vhk_table_with(const struct vhk_table *t, uint32_t gen,
+				 const struct vhk_region *r, struct vhk_mapping *mapping)
+{
+	unsigned char *va = mapping->map.va;
+	struct vhk_table *out = table_alloc(t->n + 1, gen);
+	unsigned int at;
+
+	if (!out)
+		return NULL;
+	at = span_insert(out->by_gpa, t->by_gpa, t->n,
+			 (struct vhk_span){ r->gpa.v, r->size, va });
+	span_insert(out->by_uva, t->by_uva, t->n, (struct vhk_span){ r->uva.v, r->size, va });
+	span_insert(out->by_va, t->by_va, t->n,
+		    (struct vhk_span){ (uintptr_t)va, r->size,
+				       (unsigned char *)(uintptr_t)r->gpa.v });
+	memcpy(out->region, t->region, at * sizeof(*r));
+	out->region[at] = *r;
+	memcpy(out->region + at + 1, t->region + at, (t->n - at) * sizeof(*r));
+	memcpy(out->mapping, t->mapping, at * sizeof(mapping));
+	out->mapping[at] = mapping;
+	memcpy(out->mapping + at + 1, t->mapping + at, (t->n - at) * sizeof(mapping));
+	hold_mappings(out);
+	return out;
+}
+
+static void copy_without(struct vhk_table *out, const struct vhk_table *t, unsigned int i)
+{
+	const unsigned int after = t->n - i - 1;
+
+	span_drop(out->by_gpa, t->by_gpa, t->n, t->region[i].gpa.v);
+	span_drop(out->by_uva, t->by_uva, t->n, t->region[i].uva.v);
+	span_drop(out->by_va, t->by_va, t->n, (uintptr_t)t->by_gpa[i].va);
+	memcpy(out->region, t->region, i * sizeof(*t->region));
+	memcpy(out->region + i, t->region + i + 1, after * sizeof(*t->region));
+	memcpy(out->mapping, t->mapping, i * sizeof(*t->mapping));
+	memcpy(out->mapping + i, t->mapping + i + 1, after * sizeof(*t->mapping));
+}
+
+struct vhk_table *vhk_table_without(const struct vhk_table *t, uint32_t gen, unsigned int i)
+{
+	struct vhk_table *out = table_alloc(t->n - 1, gen);
+
+	if (!out)
+		return NULL;
+	copy_without(out, t, i);
+	hold_mappings(out);
+	return out;
+}
+
+const struct vhk_span *vhk_span_find(const struct vhk_span *spans, unsigned int n, uint64_t at,
+				     uint64_t len, unsigned int *hint)
+{
+	const struct vhk_span *s = spans;
+	unsigned int half;
+
+	if (!n)
+		return NULL;
+	if (*hint < n && vhk_span_at(&spans[*hint], at, len))
+		return &spans[*hint];
+	/* The last span that starts at or below @at; the compiler makes a conditional move of the choice. */
+	for (; n > 1; n -= half) {
+		half = n / 2;
+		s = s[half].start <= at ? s + half : s;
+	}
+	if (!len || at - s->start >= s->size || len > s->size - (at - s->start))
+		return NULL;
+	*hint = (unsigned int)(s - spans);
+	return s;
+}
+
+static int spans_to_segs(const struct vhk_span *spans, unsigned int n, uint64_t at, uint64_t len,
+			 struct iovec *seg, int max, unsigned int *hint)
+{
+	const struct vhk_span *s;
+	uint64_t part;
+	int count = 0;
+
+	if (!vhk_range_ok(at, len))
+		return -EFAULT;
+	for (; len; at += part, len -= part) {
+		s = vhk_span_find(spans, n, at, 1, hint);
+		if (!s)
+			return -EFAULT;
+		if (count >= max)
+			return -ENOBUFS;
+		part = vhk_min(len, s->size - (at - s->start));
+		seg[count].iov_base = s->va + (at - s->start);
+		seg[count++].iov_len = part;
+	}
+	return count;
+}
+
+int vhk_table_find(const struct vhk_table *t, uint64_t gpa, uint64_t len, struct iovec *seg,
+		   int max, unsigned int *hint)
+{
+	return spans_to_segs(t->by_gpa, t->n, gpa, len, seg, max, hint);
+}
+
+int vhk_table_find_uva(const struct vhk_table *t, uint64_t uva, uint64_t len, struct iovec *seg,
+		       int max, unsigned int *hint)
+{
+	return spans_to_segs(t->by_uva, t->n, uva, len, seg, max, hint);
+}

@@ -8,11 +8,6 @@
 #include "base.h"
 #include "mem.h"
 
-struct vhk_mem {
-	struct vhk_table *table;
-	uint32_t gen;
-};
-
 int vhk_mem_new(struct vhk_mem **out)
 {
 	struct vhk_mem *m = calloc(1, sizeof(*m));

@@ -37,6 +37,12 @@ struct vhk_table {
 	struct vhk_region *region; /* in by_gpa order */
 };
 
+/* Whoever keeps a table of a vhk_mem across calls compares the pointer with its own to learn of changes. */
+struct vhk_mem {
+	struct vhk_table *table;
+	uint32_t gen;
+};
+
 struct vhk_table *vhk_mem_table(const struct vhk_mem *m); /* a reference to the current one */
 struct vhk_table *vhk_table_get(struct vhk_table *t);
 void vhk_table_put(struct vhk_table *t); /* any thread */

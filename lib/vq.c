@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * A driver's queue: its memory, the way from host pointers to guest addresses, and what both layouts share. What the
+ * parts look like in memory is in vq_split.c and vq_packed.c.
+ */
+#include "vq_impl.h"
+
+#define PAGE 4096u
+#define PART 128u /* parts written by different sides stay out of each other's pairs of cache lines */
+#define INDIRECT_MIN 3
+
+struct layout { /* offsets in the queue's block */
+	uint64_t driver;
+	uint64_t device;
+	uint64_t indirect;
+	uint64_t size;
+};
+
+static int opts_read(struct vhk_vq_opts *o, const struct vhk_vq_opts *in)
+{
+	int ret = vhk_opts_read(o, sizeof(*o), in);
+
+	if (ret)
+		return ret;
+	if (!o->size || o->size > VHK_QUEUE_SIZE_MAX)
+		return -EINVAL;
+	if (!(o->features & VHK_F_RING_PACKED) && !vhk_is_power_of_2(o->size))
+		return -EINVAL;
+	if (!(o->features & VHK_F_INDIRECT_DESC))
+		o->max_indirect = 0;
+	if (!o->indirect_min)
+		o->indirect_min = INDIRECT_MIN;
+	return 0;
+}
+
+static void layout_of(struct layout *l, const struct vhk_vq_opts *o)
+{
+	bool packed = o->features & VHK_F_RING_PACKED;
+
+	l->driver = vhk_align_up((uint64_t)o->size * sizeof(struct vq_desc), PART);
+	l->device = l->driver + (packed ? PART : vhk_align_up(6 + 2 * (uint64_t)o->size, PART));
+	l->indirect = l->device + (packed ? PART : vhk_align_up(6 + 8 * (uint64_t)o->size, PART));
+	l->size = l->indirect + (uint64_t)o->size * o->max_indirect * sizeof(struct vq_desc);
+	l->size = vhk_align_up(l->size, PAGE);
+}
+
+size_t vhk_vq_bytes(const struct vhk_vq_opts *in)
+{
+	struct vhk_vq_opts o;
+	struct layout l;
+
+	if (opts_read(&o, in))
+		return 0;
+	layout_of(&l, &o);
+	return l.size <= SIZE_MAX ? l.size : 0;
+}
+
+static void start_over(struct vhk_vq *q)
+{
+	q->n_free = q->size;
+	q->free = q->avail = q->used = q->first = 0;
+	q->n_added = q->n_staged = q->n_out = q->batch_left = q->n_chains = 0;
+	q->armed = false;
+	q->error = 0;
+	if (q->packed)
+		vhk_vq_packed_init(q);
+	else
+		vhk_vq_split_init(q);
+}
+
+static int shadow_alloc(struct vhk_vq *q)
+{
+	q->slot = calloc(q->size, sizeof(*q->slot));
+	q->piece = calloc(q->max_pieces, sizeof(*q->piece));
+	q->next = calloc(q->size, sizeof(*q->next));
+	return q->slot && q->piece && q->next ? 0 : -ENOMEM;
+}
+
+static int block_alloc(struct vhk_vq *q, const struct vhk_vq_opts *o)
+{
+	struct layout l;
+	void *va;
+	int ret;
+
+	layout_of(&l, o);
+	if (l.size > SIZE_MAX)
+		return -EINVAL;
+	ret = vhk_mem_alloc(q->mem, o->gpa, l.size, &va);
+	if (ret)
+		return ret;
+	q->block = va;
+	q->region.gpa = o->gpa;
+	q->region.uva.v = (uintptr_t)va;
+	q->region.size = l.size;
+	q->desc = va;
+	q->driver = q->block + l.driver;
+	q->device = q->block + l.device;
+	q->indirect = (struct vq_desc *)(void *)(q->block + l.indirect);
+	q->indirect_gpa = o->gpa.v + l.indirect;
+	q->table = vhk_mem_table(q->mem);
+	return 0;
+}
+
+int vhk_vq_new(struct vhk_vq **out, struct vhk_mem *m, const struct vhk_vq_opts *in)
+{
+	struct vhk_vq_opts o;
+	struct vhk_vq *q;
+	int ret = opts_read(&o, in);
+
+	*out = NULL;
+	if (ret)
+		return ret;
+	q = aligned_alloc(64, vhk_align_up(sizeof(*q), 64));
+	if (!q)
+		return -ENOMEM;
+	memset(q, 0, sizeof(*q));
+	q->mem = m;
+	q->size = o.size;
+	q->packed = o.features & VHK_F_RING_PACKED;
+	q->event_idx = o.features & VHK_F_EVENT_IDX;
+	q->in_order = o.features & VHK_F_IN_ORDER;
+	q->max_indirect = o.max_indirect;
+	q->indirect_min = o.indirect_min;
+	q->max_pieces = vhk_max(o.size, o.max_indirect);
+	ret = shadow_alloc(q);
+	if (!ret)
+		ret = block_alloc(q, &o);
+	if (ret) {
+		vhk_vq_free(q);
+		return ret;
+	}
+	start_over(q);
+	*out = q;
+	return 0;
+}
+
+void vhk_vq_free(struct vhk_vq *q)
+{
+	if (!q)
+		return;
+	if (q->table)
+		vhk_table_put(q->table);
+	if (q->block)
+		vhk_mem_del(q->mem, &q->region);
+	free(q->slot);
+	free(q->piece);
+	free(q->next);
+	free(q);
+}
+
+/* Takes over the current table, unless the queue's own block has gone from it: that would pull away the ground. */
+static int table_renew(struct vhk_vq *q)
+{
+	struct vhk_table *t = vhk_mem_table(q->mem);
+	const struct vhk_span *s;
+	unsigned int hint = 0;
+
+	s = vhk_span_find(t->by_va, t->n, (uintptr_t)q->block, q->region.size, &hint);
+	if (!s || (uintptr_t)s->va != q->region.gpa.v) {
+		vhk_table_put(t);
+		return -EFAULT;
+	}
+	vhk_table_put(q->table);
+	q->table = t;
+	memset(q->hint, 0, sizeof(q->hint));
+	return 0;
+}
+
+/* A segment that is not whole in the region last hit: one piece for each region it touches. */
+static int pieces_slow(struct vhk_vq *q, unsigned int n, uint64_t va, uint64_t len,
+		       unsigned int *hint)
+{
+	if (!len || !vhk_range_ok(va, len))
+		return -EINVAL;
+	if (len > UINT32_MAX)
+		return -EMSGSIZE;
+	while (len) {
+		const struct vhk_span *s = vhk_span_find(q->table->by_va, q->table->n, va, 1, hint);
+		uint64_t off, part;
+
+		if (!s)
+			return -EFAULT;
+		if (n == q->max_pieces)
+			return -EMSGSIZE;
+		off = va - s->start;
+		part = vhk_min(len, s->size - off);
+		q->piece[n].gpa = (uintptr_t)s->va + off;
+		q->piece[n].len = part;
+		n++;
+		va += part;
+		len -= part;
+	}
+	return n;
+}
+
+/* Appends one segment to the @n pieces there are: their number, or an error. */
+static inline int pieces_add(struct vhk_vq *q, unsigned int n, const struct iovec *seg,
+			     unsigned int *hint)
+{
+	const struct vhk_span *s = &q->table->by_va[*hint];
+	uint64_t va = (uintptr_t)seg->iov_base, len = seg->iov_len, off = va - s->start;
+
+	if (vhk_unlikely(off >= s->size || len > s->size - off || len - 1 >= UINT32_MAX ||
+			 n == q->max_pieces))
+		return pieces_slow(q, n, va, len, hint);
+	q->piece[n].gpa = (uintptr_t)s->va + off;
+	q->piece[n].len = len;
+	return n + 1;
+}
+
+/* Translates all segments; *out is the number of readable pieces. A chain carries less than 4 GiB. */
+static int pieces_make(struct vhk_vq *q, const struct iovec *seg, unsigned int n_out,
+		       unsigned int n_seg, unsigned int *out)
+{
+	uint64_t sum[2] = { 0, 0 };
+	unsigned int i;
+	int n = 0;
+
+	*out = 0;
+	for (i = 0; i < n_seg; i++) {
+		n = pieces_add(q, n, &seg[i], &q->hint[i % VHK_VQ_HINTS]);
+		if (n < 0)
+			return n;
+		sum[i >= n_out] += seg[i].iov_len;
+		if (i + 1 == n_out)
+			*out = n;
+	}
+	if (sum[0] + sum[1] > UINT32_MAX)
+		return -EMSGSIZE;
+	q->in_len = sum[1];
+	return n;
+}
+
+int vhk_vq_add(struct vhk_vq *q, const struct iovec *seg, unsigned int n_out, unsigned int n_in,
+	       void *token)
+{
+	unsigned int out;
+	bool indirect;
+	int n;
+
+	if (q->error)
+		return q->error;
+	if (n_out > UINT16_MAX || n_in > UINT16_MAX || !(n_out + n_in))
+		return -EINVAL;
+	n = vhk_likely(q->mem->table == q->table) ? 0 : table_renew(q);
+	if (!n)
+		n = pieces_make(q, seg, n_out, n_out + n_in, &out);
+	if (n < 0)
+		return n;
+	indirect = n <= q->max_indirect && (n >= q->indirect_min || n > q->size);
+	if (!indirect && n > q->size)
+		return -EMSGSIZE;
+	if ((indirect ? 1 : n) > q->n_free)
+		return -ENOBUFS;
+	if (q->packed)
+		vhk_vq_packed_add(q, out, n, indirect, token);
+	else
+		vhk_vq_split_add(q, out, n, indirect, token);
+	return 0;
+}
+
+int vhk_vq_publish(struct vhk_vq *q)
+{
+	if (q->error)
+		return q->error;
+	if (!q->n_staged)
+		return 0;
+	return q->packed ? vhk_vq_packed_publish(q) : vhk_vq_split_publish(q);
+}
+
+int vhk_vq_get(struct vhk_vq *q, struct vhk_done *out, unsigned int max)
+{
+	if (q->error)
+		return q->error;
+	return q->packed ? vhk_vq_packed_get(q, out, max) : vhk_vq_split_get(q, out, max);
+}
+
+bool vhk_vq_ready(const struct vhk_vq *q)
+{
+	if (q->batch_left || q->error)
+		return true;
+	return q->packed ? vhk_vq_packed_ready(q) : vhk_vq_split_ready(q);
+}
+
+int vhk_vq_arm(struct vhk_vq *q)
+{
+	if (q->packed)
+		vhk_vq_packed_arm(q);
+	else
+		vhk_vq_split_arm(q);
+	q->armed = true;
+	/* Pairs with the fence of a device that publishes and then looks at the event. */
+	vhk_full_fence();
+	return vhk_vq_ready(q);
+}
+
+void vhk_vq_disarm(struct vhk_vq *q)
+{
+	if (!q->armed)
+		return;
+	q->armed = false;
+	if (q->packed)
+		vhk_vq_packed_disarm(q);
+	else
+		vhk_vq_split_disarm(q);
+}
+
+unsigned int vhk_vq_in_flight(const struct vhk_vq *q)
+{
+	return q->n_out + q->n_staged;
+}
+
+int vhk_vq_addr(const struct vhk_vq *q, struct vhk_vq_addr *out)
+{
+	uint32_t at = q->used | (uint32_t)q->used_wrap << 15;
+
+	out->size = q->size;
+	out->base = q->packed ? at | at << 16 : q->used;
+	out->desc = q->desc;
+	out->driver = q->driver;
+	out->device = q->device;
+	return q->error;
+}
+
+uint32_t vhk_vq_notification_data(const struct vhk_vq *q, uint16_t idx)
+{
+	uint32_t at;
+
+	if (!q->packed)
+		at = (uint16_t)(q->avail - q->n_staged);
+	else if (q->n_added)
+		at = q->gate | (q->gate_flags & VQ_DESC_F_AVAIL ? 0x8000u : 0);
+	else
+		at = q->avail | (q->avail_wrap ? 0x8000u : 0);
+	return at << 16 | idx;
+}
+
+void vhk_vq_reset(struct vhk_vq *q, void (*fn)(void *arg, void *token), void *arg)
+{
+	unsigned int i;
+
+	for (i = 0; i < q->size; i++) {
+		if (q->slot[i].n_desc && fn)
+			fn(arg, q->slot[i].token);
+		q->slot[i].n_desc = 0;
+	}
+	memset(q->block, 0, (unsigned char *)q->indirect - q->block);
+	start_over(q);
+}

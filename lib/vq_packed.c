@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * The packed layout, driver side (virtio 1.3, section 2.8): one ring of descriptors that both sides write, and two
+ * event suppression words.
+ */
+#include "vq_impl.h"
+
+enum { /* virtio 1.3, 2.8.14 */
+	EVENT_ENABLE = 0,
+	EVENT_DISABLE = 1,
+	EVENT_DESC = 2,
+};
+
+static uint16_t *flags_of(const struct vhk_vq *q, uint16_t slot)
+{
+	return (uint16_t *)(void *)((unsigned char *)&q->desc[slot] + 14);
+}
+
+static uint16_t avail_flags(const struct vhk_vq *q)
+{
+	return q->avail_wrap ? VQ_DESC_F_AVAIL : VQ_DESC_F_USED;
+}
+
+static void desc_write(struct vq_desc *d, const struct vq_piece *p, uint16_t id, uint16_t flags)
+{
+	vhk_store64(&d->addr, p->gpa);
+	vhk_store64(&d->rest, vq_desc_rest(p->len, id, flags));
+}
+
+/*
+ * A descriptor at the ring's head. The flags of the first staged one are the gate for all that follow it: the device
+ * looks no further until publish stores them.
+ */
+static void slot_write(struct vhk_vq *q, const struct vq_piece *p, uint16_t id, uint16_t flags)
+{
+	struct vq_desc *d = &q->desc[q->avail];
+
+	flags |= avail_flags(q);
+	if (q->n_added) {
+		desc_write(d, p, id, flags);
+	} else {
+		vhk_store64(&d->addr, p->gpa);
+		vhk_store32((uint32_t *)(void *)&d->rest, p->len);
+		vhk_store16(flags_of(q, q->avail) - 1, id);
+		q->gate = q->avail;
+		q->gate_flags = flags;
+	}
+	q->n_added++;
+	if (++q->avail == q->size) {
+		q->avail = 0;
+		q->avail_wrap = !q->avail_wrap;
+	}
+}
+
+/* Order in the table is order in the chain: no NEXT (virtio 1.3, 2.8.7). */
+static void indirect_write(struct vhk_vq *q, uint16_t id, unsigned int n_out, unsigned int n)
+{
+	struct vq_desc *t = q->indirect + (size_t)id * q->max_indirect;
+	struct vq_piece whole = { q->indirect_gpa + ((unsigned char *)t - (unsigned char *)q->indirect),
+				  n * (uint32_t)sizeof(*t) };
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		desc_write(&t[i], &q->piece[i], 0, i < n_out ? 0 : VQ_DESC_F_WRITE);
+	slot_write(q, &whole, id, VQ_DESC_F_INDIRECT);
+}
+
+static uint16_t id_after(const struct vhk_vq *q, uint16_t id)
+{
+	return id + 1 == q->size ? 0 : id + 1;
+}
+
+void vhk_vq_packed_add(struct vhk_vq *q, unsigned int n_out, unsigned int n, bool indirect,
+		       void *token)
+{
+	uint16_t n_desc = indirect ? 1 : n, id = q->free;
+	struct vq_slot *s = &q->slot[id];
+	unsigned int i;
+
+	if (q->in_order) {
+		q->free = id_after(q, id);
+		s->pos = q->n_chains++;
+	} else {
+		q->free = s->next;
+	}
+	q->n_free -= n_desc;
+	s->token = token;
+	s->in_len = q->in_len;
+	s->n_desc = n_desc;
+	q->n_staged++;
+	if (indirect) {
+		indirect_write(q, id, n_out, n);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		slot_write(q, &q->piece[i], id,
+			   (i < n_out ? 0 : VQ_DESC_F_WRITE) | (i + 1 < n ? VQ_DESC_F_NEXT : 0));
+}
+
+/* Slots count from the start of the lap that q->avail is in; the event may lie in the one before. */
+static bool kick_wanted(const struct vhk_vq *q, uint16_t n_added)
+{
+	uint32_t v = vhk_load32((uint32_t *)(void *)q->device);
+	uint16_t flags = v >> 16, event = v & 0x7fff;
+
+	if (flags != EVENT_DESC || !q->event_idx)
+		return flags != EVENT_DISABLE;
+	if (!(v & 0x8000) == q->avail_wrap)
+		event -= q->size;
+	return vq_event_crossed(event, q->avail, q->avail - n_added);
+}
+
+int vhk_vq_packed_publish(struct vhk_vq *q)
+{
+	uint16_t n_added = q->n_added;
+
+	q->n_out += q->n_staged;
+	q->n_staged = 0;
+	q->n_added = 0;
+	/* Pairs with the device's acquire load of the head's flags: all other descriptors come first. */
+	vhk_store16_release(flags_of(q, q->gate), q->gate_flags);
+	/* Pairs with the fence of a device that stores its event and then looks at the flags. */
+	vhk_full_fence();
+	return kick_wanted(q, n_added);
+}
+
+bool vhk_vq_packed_ready(const struct vhk_vq *q)
+{
+	uint16_t flags = vhk_load16(flags_of(q, q->used));
+
+	return !!(flags & VQ_DESC_F_AVAIL) == q->used_wrap && !!(flags & VQ_DESC_F_USED) == q->used_wrap;
+}
+
+static bool is_used(const struct vhk_vq *q)
+{
+	/* Pairs with the device's release store of the flags: id, length and data come after it. */
+	uint16_t flags = vhk_load16_acquire(flags_of(q, q->used));
+
+	return !!(flags & VQ_DESC_F_AVAIL) == q->used_wrap && !!(flags & VQ_DESC_F_USED) == q->used_wrap;
+}
+
+/* The used descriptor at q->used: its id and length. */
+static int used_read(const struct vhk_vq *q, uint16_t *id, uint32_t *len)
+{
+	uint64_t rest = vhk_load64(&q->desc[q->used].rest);
+
+	*len = (uint32_t)rest;
+	*id = (uint16_t)(rest >> 32);
+	return q->n_out && *id < q->size && q->slot[*id].n_desc ? 0 : -EBADMSG;
+}
+
+/* One used descriptor may tell of several chains, and names the last: virtio 1.3, 2.8.9. */
+static int in_order_next(struct vhk_vq *q, uint16_t *id, uint32_t *len)
+{
+	if (!q->batch_left) {
+		uint16_t n;
+
+		if (used_read(q, id, len))
+			return -EBADMSG;
+		n = q->slot[*id].pos - q->slot[q->first].pos;
+		if (n >= q->n_out)
+			return -EBADMSG;
+		q->batch_left = n + 1;
+		q->batch_len = *len;
+	}
+	*id = q->first;
+	*len = --q->batch_left ? UINT32_MAX : q->batch_len;
+	return 0;
+}
+
+static void chain_free(struct vhk_vq *q, uint16_t id)
+{
+	struct vq_slot *s = &q->slot[id];
+
+	q->n_free += s->n_desc;
+	q->used += s->n_desc;
+	if (q->used >= q->size) {
+		q->used -= q->size;
+		q->used_wrap = !q->used_wrap;
+	}
+	s->n_desc = 0;
+	if (q->in_order) {
+		q->first = id_after(q, id);
+	} else {
+		s->next = q->free;
+		q->free = id;
+	}
+}
+
+int vhk_vq_packed_get(struct vhk_vq *q, struct vhk_done *out, unsigned int max)
+{
+	unsigned int n;
+	uint16_t id;
+	uint32_t len;
+	int ret = 0;
+
+	for (n = 0; n < max && (q->batch_left || is_used(q)); n++) {
+		ret = q->in_order ? in_order_next(q, &id, &len) : used_read(q, &id, &len);
+		if (ret)
+			break;
+		out[n].token = q->slot[id].token;
+		out[n].written = vq_written(len, &q->slot[id]);
+		chain_free(q, id);
+		q->n_out--;
+	}
+	q->error = ret;
+	return n ? (int)n : ret;
+}
+
+void vhk_vq_packed_arm(struct vhk_vq *q)
+{
+	uint32_t at = q->used | (uint32_t)q->used_wrap << 15;
+
+	if (q->event_idx)
+		vhk_store32((uint32_t *)(void *)q->driver, at | (uint32_t)EVENT_DESC << 16);
+	else if (!q->armed)
+		vhk_store32((uint32_t *)(void *)q->driver, (uint32_t)EVENT_ENABLE << 16);
+}
+
+void vhk_vq_packed_disarm(struct vhk_vq *q)
+{
+	vhk_store32((uint32_t *)(void *)q->driver, (uint32_t)EVENT_DISABLE << 16);
+}
+
+void vhk_vq_packed_init(struct vhk_vq *q)
+{
+	unsigned int i;
+
+	for (i = 0; i < q->size; i++)
+		q->slot[i].next = id_after(q, i);
+	q->avail_wrap = true;
+	q->used_wrap = true;
+	vhk_vq_packed_disarm(q);
+}

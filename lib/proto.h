@@ -144,6 +144,46 @@ struct vhk_user_mem_reg {
 	struct vhk_user_region region;
 };
 
+struct vhk_user_vring_area {
+	uint64_t index; /* as in SET_VRING_KICK */
+	uint64_t size;
+	uint64_t offset;
+};
+
+struct vhk_user_iotlb {
+	uint64_t iova;
+	uint64_t size;
+	uint64_t uaddr;
+	uint8_t perm;
+	uint8_t type;
+	uint8_t padding[6];
+};
+
+struct vhk_user_uuid {
+	unsigned char bytes[16];
+};
+
+struct vhk_user_state_transfer {
+	uint32_t direction; /* 0 save, 1 load */
+	uint32_t phase;	    /* 0 stopped */
+};
+
+struct vhk_user_mmap {
+	uint8_t shmid;
+	uint8_t padding[7];
+	uint64_t fd_offset;
+	uint64_t shm_offset;
+	uint64_t len;
+	uint64_t flags; /* bit 0: writable */
+};
+
+#define VHK_USER_SHMEM_MAX 256
+struct vhk_user_shmem_config {
+	uint32_t n;
+	uint32_t padding;
+	uint64_t size[VHK_USER_SHMEM_MAX];
+};
+
 struct vhk_user_log {
 	uint64_t size;
 	uint64_t offset;
@@ -205,7 +245,8 @@ struct vhk_proto {
 	uint64_t need_features; /* all of these must be negotiated */
 	uint64_t need_protocol; /* all of these must be negotiated */
 	bool served;		/* the back end implements it; the rest is refused */
-	int (*check)(const struct vhk_proto_state *st, const struct vhk_msg *m); /* contents; or NULL */
+	/* Contents, or NULL; *why is set with an error. */
+	int (*check)(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why);
 };
 
 /* The row of a message, NULL where the number is unknown. */
@@ -213,16 +254,21 @@ const struct vhk_proto *vhk_proto_request(uint32_t request);	  /* front end to b
 const struct vhk_proto *vhk_proto_back_request(uint32_t request); /* back end to front end */
 const char *vhk_proto_feature_name(unsigned int bit);		  /* protocol features; NULL: unknown */
 
+/* The part of it that no negotiation changes: version, flags, size, fds. 0 or -EPROTO. */
+int vhk_proto_check_form(const struct vhk_proto *row, const struct vhk_msg *m, const char **why);
 /*
  * Judges a whole request against its row. 0: hand it to its handler. -EPROTO: malformed; -EOPNOTSUPP: unknown, not
  * negotiated or not served; -EINVAL: contents out of range; *why is one short static text.
  */
 int vhk_proto_check(const struct vhk_proto_state *st, const struct vhk_msg *m, bool back_channel,
 		    const char **why);
-/* Judges a reply to @request: number, reply bit, size, fds. */
+/*
+ * Judges a reply to @request: number, reply bit, size, fds. 0; -EPROTO; -EOPNOTSUPP: well formed, and says no: it is empty
+ * or a non-zero u64 where a longer payload was due. What an ack or a u64 of its own says is left to the caller.
+ */
 int vhk_proto_check_reply(uint32_t request, bool back_channel, const struct vhk_msg *m,
 			  const char **why);
 /* What a set of protocol features needs to be whole (bit 10 needs 5, 14 needs 3 and 5, 23 needs 12 and 20, ...). */
-int vhk_proto_check_features(uint64_t protocol, const char **why);
+int vhk_proto_check_features(uint64_t protocol, const char **why); /* 0 or -EINVAL */
 
 #endif

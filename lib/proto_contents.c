@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Payload checks. Each copies what it looks at out of the message; nothing here touches an object.
+ */
+#include "base.h"
+#include "proto_contents.h"
+
+static int refuse(const char **why, const char *text)
+{
+	*why = text;
+	return -EINVAL;
+}
+
+int vhk_check_features(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
+{
+	if (m->u64 & ~st->features_offered)
+		return refuse(why, "a feature that was not offered");
+	return 0;
+}
+
+int vhk_check_owner(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
+{
+	(void)m;
+	return st->owned ? refuse(why, "already owned") : 0;
+}
+
+static int check_region(const struct vhk_user_region *r, const char **why)
+{
+	if (!r->size)
+		return refuse(why, "a region of size 0");
+	if (!vhk_range_ok(r->gpa, r->size) || !vhk_range_ok(r->uva, r->size) ||
+	    !vhk_range_ok(r->offset, r->size))
+		return refuse(why, "a region that wraps around");
+	return 0;
+}
+
+static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
+{
+	return a <= b + (b_size - 1) && b <= a + (a_size - 1);
+}
+
+static int check_overlaps(const struct vhk_user_region *r, unsigned int n, const char **why)
+{
+	unsigned int i, k;
+
+	for (i = 0; i < n; i++)
+		for (k = 0; k < i; k++)
+			if (overlap(r[i].gpa, r[i].size, r[k].gpa, r[k].size) ||
+			    overlap(r[i].uva, r[i].size, r[k].uva, r[k].size))
+				return refuse(why, "regions that overlap");
+	return 0;
+}
+
+int vhk_check_mem_table(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
+{
+	struct vhk_user_mem_table t;
+	unsigned int i;
+	int ret;
+
+	(void)st;
+	memcpy(&t, m->bytes, m->hdr.size);
+	if (!t.n || t.n > VHK_USER_TABLE_MAX)
+		return refuse(why, "no regions, or too many");
+	if (t.padding)
+		return refuse(why, "padding is not zero");
+	if (m->hdr.size != offsetof(struct vhk_user_mem_table, region) + t.n * sizeof(*t.region) ||
+	    m->n_fds != t.n) {
+		*why = "size or fds do not fit the number of regions";
+		return -EPROTO;
+	}
+	for (i = 0; i < t.n; i++) {
+		ret = check_region(&t.region[i], why);
+		if (ret)
+			return ret;
+	}
+	return check_overlaps(t.region, t.n, why);
+}
+
+int vhk_check_mem_reg(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
+{
+	struct vhk_user_mem_reg reg;
+
+	(void)st;
+	memcpy(&reg, m->bytes, sizeof(reg));
+	if (reg.padding)
+		return refuse(why, "padding is not zero");
+	return check_region(&reg.region, why);
+}
+
+/* The offset says nothing here (vhost-user, REM_MEM_REG). */
+int vhk_check_rem_reg(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
+{
+	struct vhk_user_mem_reg reg;
+
+	(void)st;
+	memcpy(&reg, m->bytes, sizeof(reg));
+	if (reg.padding)
+		return refuse(why, "padding is not zero");
+	reg.region.offset = 0;
+	return check_region(&reg.region, why);
+}
+
+int vhk_check_log(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
+{
+	struct vhk_user_log log;
+
+	(void)st;
+	memcpy(&log, m->bytes, sizeof(log));
+	if (!log.size || !vhk_range_ok(log.offset, log.size))
+		return refuse(why, "a log of size 0, or one that wraps around");
+	return 0;
+}
+
+static bool is_packed(const struct vhk_proto_state *st)
+{
+	return st->features & VHK_F_RING_PACKED;
+}
+
+/* Sizes, positions and alignments differ between split and packed. */
+static int check_features_set(const struct vhk_proto_state *st, const char **why)
+{
+	return st->features_set ? 0 : refuse(why, "before SET_FEATURES");
+}
+
+static uint32_t vring_num(const struct vhk_msg *m)
+{
+	struct vhk_user_vring_state s;
+
+	memcpy(&s, m->bytes, sizeof(s));
+	return s.num;
+}
+
+int vhk_check_vring_num(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
+{
+	const uint32_t num = vring_num(m);
+
+	if (check_features_set(st, why))
+		return -EINVAL;
+	if (!num || num > VHK_QUEUE_SIZE_MAX)
+		return refuse(why, "a ring size of 0, or above 32768");
+	if (!is_packed(st) && !vhk_is_power_of_2(num))
+		return refuse(why, "a split ring's size that is no power of two");
+	return 0;
+}
+
+int vhk_check_vring_addr(const struct vhk_proto_state *st, const struct vhk_msg *m,
+			 const char **why)
+{
+	struct vhk_user_vring_addr a;
+
+	memcpy(&a, m->bytes, sizeof(a));
+	if (check_features_set(st, why))
+		return -EINVAL;
+	if (a.flags & ~1u)
+		return refuse(why, "an unknown flag");
+	/* virtio 1.3, 2.7 and 2.8.10 */
+	if (a.desc % 16 || a.avail % (is_packed(st) ? 4 : 2) || a.used % 4)
+		return refuse(why, "a ring part that is not aligned");
+	return 0;
+}
+
+int vhk_check_vring_base(const struct vhk_proto_state *st, const struct vhk_msg *m,
+			 const char **why)
+{
+	if (check_features_set(st, why))
+		return -EINVAL;
+	if (!is_packed(st) && vring_num(m) > UINT16_MAX)
+		return refuse(why, "a split ring's position above 65535");
+	return 0;
+}
+
+int vhk_check_vring_kick(const struct vhk_proto_state *st, const struct vhk_msg *m,
+			 const char **why)
+{
+	(void)m;
+	return check_features_set(st, why);
+}
+
+int vhk_check_num_flag(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
+{
+	(void)st;
+	return vring_num(m) > 1 ? refuse(why, "neither 0 nor 1") : 0;
+}
+
+int vhk_check_num_zero(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
+{
+	(void)st;
+	return vring_num(m) ? refuse(why, "a reserved field is not 0") : 0;
+}
+
+/* Legal once bit 30 was offered; it need not have been acknowledged. */
+int vhk_check_get_protocol(const struct vhk_proto_state *st, const struct vhk_msg *m,
+			   const char **why)
+{
+	(void)m;
+	if (st->features_offered & VHK_F_PROTOCOL_FEATURES)
+		return 0;
+	*why = "protocol features are not offered";
+	return -EOPNOTSUPP;
+}
+
+int vhk_check_set_protocol(const struct vhk_proto_state *st, const struct vhk_msg *m,
+			   const char **why)
+{
+	int ret;
+
+	ret = vhk_check_get_protocol(st, m, why);
+	if (ret)
+		return ret;
+	if (m->u64 & ~st->protocol_offered)
+		return refuse(why, "a protocol feature that was not offered");
+	return vhk_proto_check_features(m->u64, why);
+}
+
+int vhk_check_get_config(const struct vhk_proto_state *st, const struct vhk_msg *m,
+			 const char **why)
+{
+	struct vhk_user_config c;
+	const size_t head = offsetof(struct vhk_user_config, data);
+
+	(void)st;
+	memcpy(&c, m->bytes, head);
+	if (c.size != m->hdr.size - head) {
+		*why = "size does not fit the payload";
+		return -EPROTO;
+	}
+	if (!c.size || c.offset > VHK_USER_CONFIG_MAX ||
+	    c.size > VHK_USER_CONFIG_MAX - c.offset)
+		return refuse(why, "outside of the configuration space");
+	return 0;
+}
+
+int vhk_check_set_config(const struct vhk_proto_state *st, const struct vhk_msg *m,
+			 const char **why)
+{
+	struct vhk_user_config c;
+	int ret;
+
+	ret = vhk_check_get_config(st, m, why);
+	if (ret)
+		return ret;
+	memcpy(&c, m->bytes, offsetof(struct vhk_user_config, data));
+	return c.flags > VHK_USER_CONFIG_MIGRATION ? refuse(why, "unknown flags") : 0;
+}
+
+/* 20 bytes of data; most peers send the 4 of padding that their compilers added. */
+static int read_inflight(const struct vhk_msg *m, struct vhk_user_inflight *in, const char **why)
+{
+	if (m->hdr.size != sizeof(*in) && m->hdr.size != offsetof(struct vhk_user_inflight, padding)) {
+		*why = "neither 20 nor 24 bytes";
+		return -EPROTO;
+	}
+	memcpy(in, m->bytes, offsetof(struct vhk_user_inflight, padding));
+	return 0;
+}
+
+int vhk_check_get_inflight(const struct vhk_proto_state *st, const struct vhk_msg *m,
+			   const char **why)
+{
+	struct vhk_user_inflight in;
+	int ret;
+
+	ret = read_inflight(m, &in, why);
+	if (ret)
+		return ret;
+	if (!in.num_queues || in.num_queues > st->n_queues)
+		return refuse(why, "no queues, or more than there are");
+	if (!in.queue_size || in.queue_size > VHK_QUEUE_SIZE_MAX)
+		return refuse(why, "a queue size of 0, or above 32768");
+	return 0;
+}
+
+int vhk_check_set_inflight(const struct vhk_proto_state *st, const struct vhk_msg *m,
+			   const char **why)
+{
+	struct vhk_user_inflight in;
+	int ret;
+
+	ret = vhk_check_get_inflight(st, m, why);
+	if (!ret)
+		ret = read_inflight(m, &in, why);
+	if (ret)
+		return ret;
+	if (!in.mmap_size || !vhk_range_ok(in.mmap_offset, in.mmap_size))
+		return refuse(why, "an area of size 0, or one that wraps around");
+	return 0;
+}
+
+int vhk_check_status(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
+{
+	(void)st;
+	return m->u64 > 0xff ? refuse(why, "a status above 255") : 0;
+}
+
+int vhk_check_uuid(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
+{
+	unsigned char all = 0xff, any = 0;
+	size_t i;
+
+	(void)st;
+	for (i = 0; i < sizeof(struct vhk_user_uuid); i++) {
+		all &= m->bytes[i];
+		any |= m->bytes[i];
+	}
+	return !any || all == 0xff ? refuse(why, "a nil or a max UUID") : 0;
+}
+
+int vhk_check_state_transfer(const struct vhk_proto_state *st, const struct vhk_msg *m,
+			     const char **why)
+{
+	struct vhk_user_state_transfer t;
+
+	(void)st;
+	memcpy(&t, m->bytes, sizeof(t));
+	return t.direction > 1 || t.phase ? refuse(why, "an unknown direction or phase") : 0;
+}
+
+int vhk_check_iotlb(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
+{
+	struct vhk_user_iotlb t;
+
+	(void)st;
+	memcpy(&t, m->bytes, sizeof(t));
+	if (!t.type || t.type > VHOST_IOTLB_ACCESS_FAIL || t.perm > VHOST_ACCESS_RW)
+		return refuse(why, "an unknown type or permission");
+	if (!vhk_range_ok(t.iova, t.size) || !vhk_range_ok(t.uaddr, t.size))
+		return refuse(why, "a range that wraps around");
+	return 0;
+}
+
+int vhk_check_mmap(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
+{
+	struct vhk_user_mmap t;
+
+	(void)st;
+	memcpy(&t, m->bytes, sizeof(t));
+	if (!t.len || !vhk_range_ok(t.fd_offset, t.len) || !vhk_range_ok(t.shm_offset, t.len))
+		return refuse(why, "a range of size 0, or one that wraps around");
+	return t.flags > 1 ? refuse(why, "unknown flags") : 0;
+}

@@ -1,0 +1,8 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+# time-limit: 1200
+#
+# The back end is killed again and again under load, packed ring.
+. "$(dirname "$0")/cases"
+
+kill_case packed=on

@@ -223,8 +223,8 @@ struct vhk_proto_state {
 
 enum vhk_proto_reply {
 	VHK_REPLY_NONE,	   /* an ack where NEED_REPLY asks for it */
-	VHK_REPLY_PAYLOAD, /* always answered with a payload of its own */
-	VHK_REPLY_U64,	   /* always answered with a u64 */
+	VHK_REPLY_PAYLOAD, /* always answered with a payload of its own; one that is refused with an empty one */
+	VHK_REPLY_U64,	   /* always answered with a u64 that is 0 for success, asked for or not */
 };
 
 /* Where the ring index stands, for the table's own check of it. */

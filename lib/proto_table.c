@@ -14,12 +14,14 @@
 /* Answered only where NEED_REPLY asks for it, by a u64 that is 0 for success. */
 #define REPLY_ACK                                                                                  \
 	.reply = VHK_REPLY_NONE, .reply_min = sizeof(uint64_t), .reply_max = sizeof(uint64_t)
+#define REPLY_VALUE                                                                                \
+	.reply = VHK_REPLY_PAYLOAD, .reply_min = sizeof(uint64_t), .reply_max = sizeof(uint64_t)
 #define REPLY_U64                                                                                  \
 	.reply = VHK_REPLY_U64, .reply_min = sizeof(uint64_t), .reply_max = sizeof(uint64_t)
 
 static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 	[VHK_USER_GET_FEATURES] = {
-		.name = "GET_FEATURES", REPLY_U64, .served = true,
+		.name = "GET_FEATURES", REPLY_VALUE, .served = true,
 	},
 	[VHK_USER_SET_FEATURES] = {
 		.name = "SET_FEATURES", .size_min = sizeof(uint64_t),
@@ -86,7 +88,7 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 		.served = true,
 	},
 	[VHK_USER_GET_PROTOCOL_FEATURES] = {
-		.name = "GET_PROTOCOL_FEATURES", REPLY_U64, .served = true,
+		.name = "GET_PROTOCOL_FEATURES", REPLY_VALUE, .served = true,
 		.check = vhk_check_get_protocol,
 	},
 	[VHK_USER_SET_PROTOCOL_FEATURES] = {
@@ -95,7 +97,7 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 		.check = vhk_check_set_protocol,
 	},
 	[VHK_USER_GET_QUEUE_NUM] = {
-		.name = "GET_QUEUE_NUM", REPLY_U64, .need_protocol = VHK_USER_PF(MQ),
+		.name = "GET_QUEUE_NUM", REPLY_VALUE, .need_protocol = VHK_USER_PF(MQ),
 		.served = true,
 	},
 	[VHK_USER_SET_VRING_ENABLE] = {
@@ -187,7 +189,7 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 		.check = vhk_check_num_zero,
 	},
 	[VHK_USER_GET_MAX_MEM_SLOTS] = {
-		.name = "GET_MAX_MEM_SLOTS", REPLY_U64,
+		.name = "GET_MAX_MEM_SLOTS", REPLY_VALUE,
 		.need_protocol = VHK_USER_PF(CONFIGURE_MEM_SLOTS), .served = true,
 	},
 	[VHK_USER_ADD_MEM_REG] = {
@@ -208,7 +210,7 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 		.check = vhk_check_status,
 	},
 	[VHK_USER_GET_STATUS] = {
-		.name = "GET_STATUS", REPLY_U64, .need_protocol = VHK_USER_PF(STATUS),
+		.name = "GET_STATUS", REPLY_VALUE, .need_protocol = VHK_USER_PF(STATUS),
 		.served = true,
 	},
 	[VHK_USER_GET_SHARED_OBJECT] = {

@@ -388,8 +388,14 @@ static void a_reply_may_say_no(void)
 	m.u64 = 1;
 	m.n_fds = 1;
 	T_EQ(vhk_proto_check_reply(VHK_USER_GET_CONFIG, false, &m, &why), -EPROTO);
-	vhk_msg_init(&m, VHK_USER_GET_FEATURES, VHK_MSG_REPLY);
-	T_EQ(vhk_proto_check_reply(VHK_USER_GET_FEATURES, false, &m, &why), -EPROTO);
+	/* Where the answer is a number, no number can mean no. */
+	vhk_msg_init(&m, VHK_USER_GET_QUEUE_NUM, VHK_MSG_REPLY);
+	T_EQ(vhk_proto_check_reply(VHK_USER_GET_QUEUE_NUM, false, &m, &why), -EOPNOTSUPP);
+	m.hdr.size = 8;
+	m.u64 = 1;
+	T_EQ(vhk_proto_check_reply(VHK_USER_GET_QUEUE_NUM, false, &m, &why), 0);
+	vhk_msg_init(&m, VHK_USER_IOTLB_MSG, VHK_MSG_REPLY);
+	T_EQ(vhk_proto_check_reply(VHK_USER_IOTLB_MSG, false, &m, &why), -EPROTO);
 }
 
 static void every_row_and_bit_has_a_name(void)

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * The device side of a ring, whatever its layout: how it is made, handed on to its layout, and changed while it runs.
+ */
+#include "ring_impl.h"
+
+#define SMALL_MAX 512
+#define BIG_MAX 64
+
+/* What lies behind the ring object, in the same allocation. */
+struct layout {
+	size_t free, staged, state, order, slots, segs, total;
+	size_t slot_size;
+	unsigned int n_order;
+	unsigned int n_small, n_big;
+};
+
+static size_t place(size_t *at, size_t bytes)
+{
+	const size_t here = vhk_align_up(*at, RING_LINE);
+
+	*at = here + bytes;
+	return here;
+}
+
+/* At least one block of each kind, so that a single chain always finds room. */
+static void plan(struct layout *l, const struct vhk_ring_opts *o)
+{
+	const size_t seg = sizeof(struct iovec);
+	size_t at = sizeof(struct vhk_ring);
+
+	for (l->n_order = 1; l->n_order < o->size; l->n_order *= 2)
+		;
+	if (!(o->features & VHK_F_IN_ORDER))
+		l->n_order = 0;
+	l->n_small = vhk_min(vhk_max(o->size / 8u, 4u), SMALL_MAX);
+	l->n_small = vhk_min(l->n_small, o->size);
+	l->n_big = vhk_min(vhk_max(o->size / 32u, 4u), BIG_MAX);
+	l->n_big = o->max_segs > RING_SEGS_SMALL ? vhk_min(l->n_big, o->size) : 0;
+	l->slot_size = vhk_align_up(RING_SEGS_INLINE * seg + sizeof(struct vhk_chain) + o->ctx_size,
+				    RING_LINE);
+	l->free = place(&at, o->size * sizeof(struct vhk_chain *));
+	l->staged = place(&at, o->size * sizeof(struct ring_used));
+	l->state = place(&at, o->size);
+	l->order = place(&at, l->n_order * sizeof(struct vhk_chain *));
+	l->slots = place(&at, o->size * l->slot_size);
+	l->segs = place(&at, (l->n_small * RING_SEGS_SMALL + l->n_big * o->max_segs) * seg);
+	l->total = vhk_align_up(at, RING_LINE);
+}
+
+static bool parts_ok(const struct vhk_ring_opts *o)
+{
+	const bool packed = o->features & VHK_F_RING_PACKED;
+	const uintptr_t driver = packed ? 4 : 2;
+
+	return o->desc && o->driver && o->device && (uintptr_t)o->desc % 16 == 0 &&
+	       (uintptr_t)o->driver % driver == 0 && (uintptr_t)o->device % 4 == 0;
+}
+
+static int opts_check(struct vhk_ring_opts *o)
+{
+	if (!o->max_segs)
+		o->max_segs = RING_SEGS_DEFAULT;
+	if (!o->max_indirect)
+		o->max_indirect = o->size;
+	if (!o->size || o->size > VHK_QUEUE_SIZE_MAX || o->max_segs > RING_SEGS_MAX ||
+	    o->ctx_size > RING_CTX_MAX || !parts_ok(o))
+		return -EINVAL;
+	if (!(o->features & VHK_F_RING_PACKED) && !vhk_is_power_of_2(o->size))
+		return -EINVAL;
+	return 0;
+}
+
+static struct vhk_ring *ring_alloc(const struct vhk_ring_opts *o)
+{
+	struct layout l = { 0 };
+	unsigned char *base;
+	struct vhk_ring *r;
+	unsigned int i;
+
+	plan(&l, o);
+	base = aligned_alloc(RING_LINE, l.total);
+	if (!base)
+		return NULL;
+	memset(base, 0, l.total);
+	r = (struct vhk_ring *)(void *)base;
+	r->free = (struct vhk_chain **)(void *)(base + l.free);
+	r->staged = (struct ring_used *)(void *)(base + l.staged);
+	r->state = base + l.state;
+	r->order = (struct vhk_chain **)(void *)(base + l.order);
+	r->order_mask = (uint16_t)(l.n_order - 1);
+	for (i = o->size; i--;)
+		r->free[r->n_free++] = (struct vhk_chain *)(void *)(
+			base + l.slots + i * l.slot_size + RING_SEGS_INLINE * sizeof(struct iovec));
+	r->max_segs = o->max_segs;
+	ring_segs_init(r, base + l.segs, l.n_small, l.n_big);
+	return r;
+}
+
+static void ring_setup(struct vhk_ring *r, struct vhk_table *t, const struct vhk_ring_opts *o)
+{
+	r->packed = o->features & VHK_F_RING_PACKED;
+	r->indirect = o->features & VHK_F_INDIRECT_DESC;
+	r->event_idx = o->features & VHK_F_EVENT_IDX;
+	r->in_order = o->features & VHK_F_IN_ORDER;
+	r->ops = r->packed ? &ring_packed_ops : &ring_split_ops;
+	r->table = vhk_table_get(t);
+	r->desc = o->desc;
+	r->driver = o->driver;
+	r->device = o->device;
+	r->size = o->size;
+	r->max_indirect = o->max_indirect;
+	r->used_gpa = UINT64_MAX;
+	r->desc_gpa = UINT64_MAX;
+}
+
+int vhk_ring_new_table(struct vhk_ring **out, struct vhk_table *t, const struct vhk_ring_opts *in)
+{
+	struct vhk_ring_opts o;
+	struct vhk_ring *r;
+	int ret;
+
+	ret = vhk_opts_read(&o, sizeof(o), in);
+	if (!ret)
+		ret = opts_check(&o);
+	if (ret)
+		return ret;
+	r = ring_alloc(&o);
+	if (!r)
+		return -ENOMEM;
+	ring_setup(r, t, &o);
+	r->armed = true;
+	ret = r->packed ? ring_packed_start(r, &o) : ring_split_start(r, &o);
+	if (ret) {
+		vhk_ring_free(r);
+		return ret;
+	}
+	r->n_resubmit = r->inflight ? (uint16_t)r->inflight->n_heads : 0;
+	*out = r;
+	return 0;
+}
+
+int vhk_ring_new(struct vhk_ring **out, const struct vhk_mem *mem, const struct vhk_ring_opts *o)
+{
+	struct vhk_table *t = vhk_mem_table(mem);
+	int ret = vhk_ring_new_table(out, t, o);
+
+	vhk_table_put(t);
+	return ret;
+}
+
+void vhk_ring_free(struct vhk_ring *r)
+{
+	if (!r)
+		return;
+	inflight_close(r->inflight);
+	vhk_table_put(r->table);
+	free(r);
+}
+
+/* What a former session left, before anything of this one's. */
+static int pop_resubmitted(struct vhk_ring *r, struct vhk_chain **out, unsigned int max)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < max && r->n_resubmit; i++) {
+		ret = r->ops->resubmit(r, r->next_resubmit, &out[i]);
+		if (ret)
+			break;
+		out[i]->flags |= VHK_CHAIN_F_RESUBMITTED;
+		r->next_resubmit++;
+		r->n_resubmit--;
+	}
+	if (!r->n_resubmit)
+		inflight_forget_saved(r->inflight);
+	return ring_pop_end(r, i, ret);
+}
+
+int vhk_ring_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int max)
+{
+	if (vhk_unlikely(r->err))
+		return r->err;
+	if (vhk_unlikely(r->detached || !max))
+		return 0;
+	if (vhk_unlikely(r->n_resubmit))
+		return pop_resubmitted(r, out, max);
+	return r->ops->pop(r, out, max);
+}
+
+static inline void stage(struct vhk_ring *r, unsigned int i, const struct vhk_chain *c)
+{
+	struct ring_used *s = &r->staged[i];
+
+	s->id = c->id;
+	s->len = c->written;
+	s->n_desc = c->n_desc;
+	s->inflight = c->inflight;
+	s->full = c->written == c->in_len;
+}
+
+void vhk_ring_push(struct vhk_ring *r, struct vhk_chain *c)
+{
+	if (vhk_unlikely(r->dirty != NULL))
+		vhk_dirty_mark_segs(r->dirty, r->table, c->seg + c->n_out, c->n_in, c->written,
+				    &r->dirty_hint);
+	if (vhk_unlikely(c->map_gen != r->table->gen) && r->n_old)
+		r->n_old--;
+	if (c->seg != chain_segs(c))
+		ring_segs_put(r, c->seg);
+	r->state[c->id] = ID_STAGED;
+	r->stalled = false;
+	r->n_popped--;
+	if (r->in_order) {
+		r->n_staged++;
+		return;
+	}
+	stage(r, r->n_staged++, c);
+	r->free[r->n_free++] = c;
+}
+
+/* IN_ORDER: what was pushed may wait for an older chain. Stages the head of the line; returns how many. */
+static unsigned int collect(struct vhk_ring *r)
+{
+	struct vhk_chain *c;
+	unsigned int n = 0;
+
+	for (; r->order_head != r->order_tail; r->order_head++) {
+		c = r->order[r->order_head & r->order_mask];
+		if (r->state[c->id] != ID_STAGED)
+			break;
+		stage(r, n++, c);
+		r->free[r->n_free++] = c;
+	}
+	return n;
+}
+
+int vhk_ring_publish(struct vhk_ring *r)
+{
+	unsigned int n = r->n_staged, i;
+	int call;
+
+	if (!n || r->detached)
+		return 0;
+	if (r->in_order)
+		n = collect(r);
+	if (!n)
+		return 0;
+	call = r->ops->publish(r, n);
+	for (i = 0; i < n; i++)
+		r->state[r->staged[i].id] = ID_FREE;
+	r->n_staged = (uint16_t)(r->n_staged - n);
+	return call;
+}
+
+unsigned int vhk_ring_staged(const struct vhk_ring *r)
+{
+	return r->n_staged;
+}
+
+bool vhk_ring_ready(const struct vhk_ring *r)
+{
+	if (vhk_unlikely(r->err || r->stalled || r->detached))
+		return false;
+	return r->n_resubmit || r->ops->ready(r);
+}
+
+int vhk_ring_arm(struct vhk_ring *r)
+{
+	if (r->err || r->detached)
+		return 0;
+	r->ops->arm(r);
+	/* The wish is out before the look; pairs with the driver's fence between its index and its look at the wish. */
+	vhk_full_fence();
+	return vhk_ring_ready(r);
+}
+
+void vhk_ring_disarm(struct vhk_ring *r)
+{
+	if (!r->err && !r->detached)
+		r->ops->disarm(r);
+}
+
+unsigned int vhk_ring_in_flight(const struct vhk_ring *r)
+{
+	return r->n_popped;
+}
+
+uint32_t vhk_ring_base(const struct vhk_ring *r)
+{
+	return r->ops->base(r);
+}
+
+int vhk_ring_error(const struct vhk_ring *r)
+{
+	return r->err;
+}
+
+/* Where the slots of a packed ring lie in guest memory: that is where used descriptors are written. */
+static uint64_t desc_gpa(struct vhk_ring *r)
+{
+	const uint64_t at = (uintptr_t)r->desc;
+	const struct vhk_span *s;
+
+	if (!r->packed)
+		return UINT64_MAX;
+	r->dirty_hint = 0;
+	s = vhk_span_find(r->table->by_va, r->table->n, at, 16ull * r->size, &r->dirty_hint);
+	return s ? (uintptr_t)s->va + (at - s->start) : UINT64_MAX;
+}
+
+void vhk_ring_set_table(struct vhk_ring *r, struct vhk_table *t, void *desc, void *driver,
+			void *device)
+{
+	struct vhk_table *old = r->table;
+
+	if (t->gen != old->gen)
+		r->n_old = r->n_popped;
+	r->table = vhk_table_get(t);
+	vhk_table_put(old);
+	r->desc = desc;
+	r->driver = driver;
+	r->device = device;
+	memset(r->hint, 0, sizeof(r->hint));
+	r->desc_gpa = desc_gpa(r);
+}
+
+unsigned int vhk_ring_old_in_flight(const struct vhk_ring *r)
+{
+	return r->n_old;
+}
+
+void vhk_ring_set_dirty(struct vhk_ring *r, const struct vhk_dirty *d, uint64_t used_gpa)
+{
+	r->dirty = d;
+	r->used_gpa = used_gpa;
+	r->desc_gpa = desc_gpa(r);
+}
+
+void vhk_ring_detach(struct vhk_ring *r)
+{
+	r->detached = true;
+}
+
+void vhk_ring_break(struct vhk_ring *r)
+{
+	r->err = -EBADMSG;
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * From descriptors to segments: what does not fit the inline path of ring_impl.h. Ranges over seams and in no region,
+ * indirect tables, and the blocks of segments that long chains take.
+ */
+#include "ring_impl.h"
+
+static size_t big_bytes(const struct vhk_ring *r)
+{
+	return r->max_segs * sizeof(struct iovec);
+}
+
+static void *block_pop(void **list)
+{
+	void *block = *list;
+
+	if (block)
+		memcpy(list, block, sizeof(*list));
+	return block;
+}
+
+static void block_push(void **list, void *block)
+{
+	memcpy(block, list, sizeof(*list));
+	*list = block;
+}
+
+void ring_segs_init(struct vhk_ring *r, void *at, unsigned int n_small, unsigned int n_big)
+{
+	unsigned char *block = at;
+
+	for (; n_small; n_small--, block += RING_SEGS_SMALL * sizeof(struct iovec))
+		block_push(&r->small, block);
+	r->big_start = block;
+	for (; n_big; n_big--, block += big_bytes(r))
+		block_push(&r->big, block);
+}
+
+void ring_segs_put(struct vhk_ring *r, struct iovec *seg)
+{
+	block_push((unsigned char *)seg < r->big_start ? &r->small : &r->big, seg);
+}
+
+void ring_walk_abort(struct ring_walk *w)
+{
+	if (w->seg != chain_segs(w->c))
+		ring_segs_put(w->r, w->seg);
+}
+
+/* -EBADMSG: more segments than a chain may have; -EAGAIN: no block left. */
+static int walk_grow(struct ring_walk *w)
+{
+	struct vhk_ring *r = w->r;
+	struct iovec *seg = NULL;
+	unsigned int cap = RING_SEGS_SMALL;
+
+	if (w->cap == r->max_segs)
+		return -EBADMSG;
+	if (w->cap < RING_SEGS_SMALL)
+		seg = block_pop(&r->small);
+	if (!seg) {
+		seg = block_pop(&r->big);
+		cap = r->max_segs;
+	}
+	if (!seg)
+		return -EAGAIN;
+	memcpy(seg, w->seg, w->n * sizeof(*seg));
+	ring_walk_abort(w);
+	w->seg = seg;
+	w->cap = vhk_min(cap, r->max_segs);
+	return 0;
+}
+
+int ring_walk_add_slow(struct ring_walk *w, const struct ring_desc *d, unsigned int role)
+{
+	int ret;
+
+	if (!d->len)
+		return 0;
+	for (;;) {
+		ret = w->n == w->cap ? -ENOBUFS
+				     : vhk_table_find(w->r->table, d->addr, d->len, w->seg + w->n,
+						      (int)(w->cap - w->n), &w->r->hint[role]);
+		if (ret == -EFAULT) {
+			w->seg[w->n] = (struct iovec){ NULL, d->len };
+			w->flags |= VHK_CHAIN_F_FAULT;
+			ret = 1;
+		}
+		if (ret > 0) {
+			w->n += (unsigned int)ret;
+			return 0;
+		}
+		ret = walk_grow(w);
+		if (ret)
+			return ret;
+	}
+}
+
+/* Bytes that other threads may write meanwhile, at any alignment. */
+static void copy_shared(void *to, const void *from, size_t len)
+{
+	const uint8_t *byte = from;
+	uint8_t *out = to;
+
+	while (len--)
+		*out++ = __atomic_load_n(byte++, __ATOMIC_RELAXED);
+}
+
+/* An entry that may lie across seams. */
+static int entry_copy(struct vhk_ring *r, uint64_t gpa, struct split_desc *out)
+{
+	struct iovec seg[sizeof(*out)];
+	uint8_t *to = (uint8_t *)out;
+	int n, i;
+
+	n = vhk_table_find(r->table, gpa, sizeof(*out), seg, sizeof(*out), &r->hint[ROLE_TABLE]);
+	for (i = 0; i < n; i++) {
+		copy_shared(to, seg[i].iov_base, seg[i].iov_len);
+		to += seg[i].iov_len;
+	}
+	return n < 0 ? -EBADMSG : 0;
+}
+
+struct table {
+	struct vhk_ring *r;
+	uint64_t gpa;
+	const struct split_desc *va; /* NULL: over a seam, or not aligned */
+	unsigned int n;
+};
+
+static int table_read(const struct table *t, unsigned int i, struct ring_desc *d)
+{
+	struct split_desc copy;
+
+	if (vhk_likely(t->va)) {
+		split_desc_read(&t->va[i], d);
+		return 0;
+	}
+	if (entry_copy(t->r, t->gpa + i * sizeof(copy), &copy))
+		return -EBADMSG;
+	split_desc_read(&copy, d);
+	return 0;
+}
+
+static int table_open(struct table *t, struct vhk_ring *r, const struct ring_desc *d)
+{
+	if (!r->indirect || !d->len || d->len % sizeof(struct split_desc) ||
+	    d->len / sizeof(struct split_desc) > r->max_indirect || !vhk_range_ok(d->addr, d->len))
+		return -EBADMSG;
+	t->r = r;
+	t->gpa = d->addr;
+	t->n = d->len / sizeof(struct split_desc);
+	t->va = vhk_table_at(r->table, d->addr, d->len, &r->hint[ROLE_TABLE]);
+	if ((uintptr_t)t->va % sizeof(uint64_t))
+		t->va = NULL;
+	return 0;
+}
+
+/* Packed: the entries follow one another, and only WRITE counts (virtio 1.3, 2.8.7). Bytes 12 to 15 of an entry are
+ * id and flags there, flags and next in a split ring. */
+static int walk_packed_table(struct ring_walk *w, const struct table *t)
+{
+	struct ring_desc d;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < t->n; i++) {
+		ret = table_read(t, i, &d);
+		if (ret)
+			return ret;
+		d.flags = d.next;
+		if (d.flags & DESC_F_INDIRECT)
+			return -EBADMSG;
+		ret = ring_walk_add(w, &d, !i ? ROLE_FIRST : i + 1 < t->n ? ROLE_MIDDLE : ROLE_LAST);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int walk_split_table(struct ring_walk *w, const struct table *t)
+{
+	unsigned int i = 0, count;
+	struct ring_desc d;
+	int ret;
+
+	for (count = 1; count <= t->n; count++) {
+		ret = table_read(t, i, &d);
+		if (ret)
+			return ret;
+		if (d.flags & DESC_F_INDIRECT)
+			return -EBADMSG;
+		ret = ring_walk_add(w, &d,
+				    count == 1		      ? ROLE_FIRST
+				    : d.flags & DESC_F_NEXT ? ROLE_MIDDLE
+							      : ROLE_LAST);
+		if (ret || !(d.flags & DESC_F_NEXT))
+			return ret;
+		i = d.next;
+		if (i >= t->n)
+			return -EBADMSG;
+	}
+	return -EBADMSG;
+}
+
+int ring_walk_indirect(struct ring_walk *w, const struct ring_desc *d)
+{
+	struct table t;
+	int ret;
+
+	ret = table_open(&t, w->r, d);
+	if (ret)
+		return ret;
+	return w->r->packed ? walk_packed_table(w, &t) : walk_split_table(w, &t);
+}
+
+void ring_log(const struct vhk_ring *r, uint64_t gpa, uint64_t at, uint64_t len)
+{
+	if (gpa != UINT64_MAX)
+		vhk_dirty_mark(r->dirty, gpa + at, len);
+}

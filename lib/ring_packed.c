@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * The packed layout, device side (virtio 1.3, 2.8): one ring of descriptors that each side rewrites, and an event area for
+ * each side.
+ */
+#include "ring_impl.h"
+
+struct packed_event {
+	uint16_t off_wrap;
+	uint16_t flags;
+};
+
+enum { EVENT_ENABLE, EVENT_DISABLE, EVENT_DESC };
+
+#define EVENT_WRAP 0x8000
+
+static bool is_avail(uint16_t flags, bool wrap)
+{
+	return !!(flags & DESC_F_AVAIL) == wrap && !!(flags & DESC_F_USED) != wrap;
+}
+
+/* Moves a position on by @n <= size slots. */
+static inline void step(const struct vhk_ring *r, uint16_t *at, bool *wrap, unsigned int n)
+{
+	unsigned int to = *at + n;
+
+	if (to >= r->size) {
+		to -= r->size;
+		*wrap = !*wrap;
+	}
+	*at = (uint16_t)to;
+}
+
+/* The chain as it is copied into the inflight region. */
+struct tracked {
+	uint16_t at;
+	uint16_t last;
+};
+
+static int track(struct vhk_ring *r, struct tracked *t, const struct ring_desc *d)
+{
+	t->last = t->at;
+	t->at = inflight_packed_put(r->inflight, t->at, d->addr, d->len, d->next, d->flags);
+	return t->at == INFLIGHT_NONE ? -EBADMSG : 0;
+}
+
+/* Descriptor number @n of a chain, counted from 1. */
+static inline int packed_add(struct ring_walk *w, const struct ring_desc *d, unsigned int n)
+{
+	if (d->flags & DESC_F_INDIRECT)
+		return n > 1 || d->flags & DESC_F_NEXT ? -EBADMSG : ring_walk_indirect(w, d);
+	return ring_walk_add(w, d,
+			     n == 1		     ? ROLE_FIRST
+			     : d->flags & DESC_F_NEXT ? ROLE_MIDDLE
+						      : ROLE_LAST);
+}
+
+static inline int packed_end(struct ring_walk *w, uint16_t id, unsigned int n)
+{
+	struct vhk_ring *r = w->r;
+
+	if (id >= r->size || r->state[id] != ID_FREE)
+		return -EBADMSG;
+	return ring_walk_end(w, id, (uint16_t)n);
+}
+
+static int packed_walk(struct ring_walk *w, struct vhk_ring *r, struct vhk_chain *c,
+		       struct tracked *t)
+{
+	const struct packed_desc *ring = r->desc;
+	const unsigned int left = (unsigned int)(r->size - r->n_out_desc);
+	unsigned int n = 0, at = r->last_avail;
+	struct ring_desc d;
+	int ret;
+
+	ring_walk_begin(w, r, c);
+	do {
+		if (n == left)
+			return -EBADMSG;
+		packed_desc_read(&ring[at], &d);
+		at = at + 1 == r->size ? 0 : at + 1;
+		ret = packed_add(w, &d, ++n);
+		if (!ret && r->inflight)
+			ret = track(r, t, &d);
+		if (ret)
+			return ret;
+	} while (d.flags & DESC_F_NEXT);
+	return packed_end(w, d.next, n);
+}
+
+static inline int packed_take(struct vhk_ring *r, struct vhk_chain **out)
+{
+	struct tracked t = { 0, 0 };
+	struct vhk_chain *c;
+	struct ring_walk w;
+	int ret;
+
+	if (vhk_unlikely(!r->n_free))
+		return -EAGAIN;
+	c = r->free[r->n_free - 1];
+	if (r->inflight)
+		t.at = r->inflight->free.free_head;
+	ret = packed_walk(&w, r, c, &t);
+	if (vhk_unlikely(ret)) {
+		ring_walk_abort(&w);
+		return ret;
+	}
+	if (r->inflight)
+		c->inflight = inflight_packed_pop(r->inflight, t.last, c->n_desc, t.at, &c->order);
+	step(r, &r->last_avail, &r->avail_wrap, c->n_desc);
+	r->n_out_desc = (uint16_t)(r->n_out_desc + c->n_desc);
+	ring_took(r, c);
+	*out = c;
+	return 0;
+}
+
+static bool packed_ready(const struct vhk_ring *r)
+{
+	const struct packed_desc *ring = r->desc;
+
+	return is_avail(vhk_load16(&ring[r->last_avail].flags), r->avail_wrap);
+}
+
+static int packed_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int max)
+{
+	const struct packed_desc *ring = r->desc;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < max; i++) {
+		/* pairs with the driver's release of the head's flags */
+		if (!is_avail(vhk_load16_acquire(&ring[r->last_avail].flags), r->avail_wrap))
+			break;
+		ret = packed_take(r, &out[i]);
+		if (vhk_unlikely(ret))
+			break;
+	}
+	return ring_pop_end(r, i, ret);
+}
+
+/* From the region's copies: the ring's own slots may be overwritten. Its slots were counted when the ring started. */
+static int packed_rewalk(struct ring_walk *w, struct vhk_ring *r, struct vhk_chain *c,
+			 uint16_t head)
+{
+	const struct inflight *f = r->inflight;
+	const unsigned int num = f->saved[head].num;
+	struct ring_desc d = { 0 };
+	unsigned int n;
+	int ret;
+
+	ring_walk_begin(w, r, c);
+	for (n = 1; n <= num; n++, head = f->next[head]) {
+		const struct inflight_packed_desc *e = &f->saved[head];
+
+		d = (struct ring_desc){ e->addr, e->len, e->flags, e->id };
+		if (!(d.flags & DESC_F_NEXT) != (n == num))
+			return -EBADMSG;
+		ret = packed_add(w, &d, n);
+		if (ret)
+			return ret;
+	}
+	return packed_end(w, d.next, num);
+}
+
+static int packed_resubmit(struct vhk_ring *r, unsigned int i, struct vhk_chain **out)
+{
+	const struct inflight_head *head = &r->inflight->heads[i];
+	struct vhk_chain *c;
+	struct ring_walk w;
+	int ret;
+
+	if (!r->n_free)
+		return -EAGAIN;
+	c = r->free[r->n_free - 1];
+	ret = packed_rewalk(&w, r, c, head->entry);
+	if (ret) {
+		ring_walk_abort(&w);
+		return ret;
+	}
+	c->inflight = head->entry;
+	c->order = head->counter;
+	ring_took(r, c);
+	*out = c;
+	return 0;
+}
+
+static inline uint16_t used_flags(bool wrap, uint32_t len)
+{
+	return (uint16_t)((wrap ? DESC_F_AVAIL | DESC_F_USED : 0) | (len ? DESC_F_WRITE : 0));
+}
+
+static inline void store_used(struct packed_desc *d, const struct ring_used *s)
+{
+	vhk_store32(&d->len, s->len);
+	vhk_store16(&d->id, s->id);
+}
+
+/* Everything but the flags of the first slot, which make the batch visible; moves r->used. */
+static void packed_fill(struct vhk_ring *r, unsigned int n)
+{
+	struct packed_desc *ring = r->desc;
+	unsigned int i, k, run, slots;
+
+	for (i = 0; i < n; i += run) {
+		struct packed_desc *d = &ring[r->used];
+		const struct ring_used *s;
+
+		run = ring_run(r, i, n);
+		s = &r->staged[i + run - 1];
+		store_used(d, s);
+		if (i)
+			vhk_store16(&d->flags, used_flags(r->used_wrap, s->len));
+		for (slots = 0, k = i; k < i + run; k++)
+			slots += r->staged[k].n_desc;
+		r->n_out_desc = (uint16_t)(r->n_out_desc - slots);
+		step(r, &r->used, &r->used_wrap, slots);
+	}
+}
+
+/* The driver's event, a position of this lap or the one before, against the move from @old to r->used. */
+static bool packed_wants_call(const struct vhk_ring *r, uint16_t old)
+{
+	const uint32_t *word = r->driver;
+	uint16_t event, off_wrap, flags, idx = r->used;
+	uint32_t both;
+
+	/* As in a split ring: the used flags are out before the driver's wish is read. */
+	vhk_full_fence();
+	both = vhk_load32(word);
+	off_wrap = (uint16_t)both;
+	flags = (uint16_t)(both >> 16) & 3;
+	if (flags != EVENT_DESC || !r->event_idx)
+		return flags != EVENT_DISABLE;
+	event = off_wrap & (EVENT_WRAP - 1);
+	if (!!(off_wrap & EVENT_WRAP) != r->used_wrap)
+		event = (uint16_t)(event - r->size);
+	return ring_need_event(event, idx, old);
+}
+
+static void packed_log(const struct vhk_ring *r, unsigned int first, unsigned int n)
+{
+	const unsigned int part = vhk_min(n, r->size - first);
+	const size_t each = sizeof(struct packed_desc);
+
+	ring_log(r, r->desc_gpa, first * each, part * each);
+	ring_log(r, r->desc_gpa, 0, (n - part) * each);
+}
+
+static void packed_inflight_begin(struct vhk_ring *r, unsigned int n, unsigned int slots)
+{
+	uint16_t used = r->used;
+	bool wrap = r->used_wrap;
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		inflight_packed_link(r->inflight, r->staged[i].inflight);
+	step(r, &used, &wrap, slots);
+	inflight_packed_begin(r->inflight, used, wrap);
+}
+
+static void packed_inflight_end(struct vhk_ring *r, unsigned int n)
+{
+	unsigned int i;
+
+	vhk_compiler_fence();
+	for (i = 0; i < n; i++)
+		inflight_packed_clear(r->inflight, r->staged[i].inflight);
+	inflight_packed_end(r->inflight);
+}
+
+static unsigned int count_slots(const struct vhk_ring *r, unsigned int n)
+{
+	unsigned int i, slots = 0;
+
+	for (i = 0; i < n; i++)
+		slots += r->staged[i].n_desc;
+	return slots;
+}
+
+static int packed_publish(struct vhk_ring *r, unsigned int n)
+{
+	struct packed_desc *first = (struct packed_desc *)r->desc + r->used;
+	const uint32_t first_len = r->staged[ring_run(r, 0, n) - 1].len;
+	const uint16_t at = r->used, flags = used_flags(r->used_wrap, first_len);
+	const unsigned int out = r->n_out_desc;
+	unsigned int slots;
+
+	if (r->inflight)
+		packed_inflight_begin(r, n, count_slots(r, n));
+	packed_fill(r, n);
+	slots = out - r->n_out_desc;
+	if (r->dirty)
+		packed_log(r, at, slots);
+	vhk_store16_release(&first->flags, flags);
+	if (r->dirty)
+		packed_log(r, at, 1);
+	if (r->inflight)
+		packed_inflight_end(r, n);
+	return packed_wants_call(r, (uint16_t)(r->used - slots));
+}
+
+static void store_event(struct vhk_ring *r, uint16_t flags)
+{
+	struct packed_event *event = r->device;
+
+	if (flags == EVENT_DESC)
+		vhk_store16(&event->off_wrap,
+			    (uint16_t)(r->last_avail | (r->avail_wrap ? EVENT_WRAP : 0)));
+	vhk_store16_release(&event->flags, flags);
+	r->event_set = true;
+	if (r->dirty)
+		ring_log(r, r->used_gpa, 0, sizeof(*event));
+}
+
+static void packed_arm(struct vhk_ring *r)
+{
+	if (r->event_idx)
+		store_event(r, EVENT_DESC);
+	else if (!r->armed)
+		store_event(r, EVENT_ENABLE);
+	r->armed = true;
+}
+
+/* With EVENT_IDX the event stays behind, once there is one. */
+static void packed_disarm(struct vhk_ring *r)
+{
+	if (r->event_idx && !r->event_set)
+		store_event(r, EVENT_DESC);
+	else if (r->armed && !r->event_idx)
+		store_event(r, EVENT_DISABLE);
+	r->armed = false;
+}
+
+static uint32_t packed_base(const struct vhk_ring *r)
+{
+	return r->last_avail | (uint32_t)r->avail_wrap << 15 | (uint32_t)r->used << 16 |
+	       (uint32_t)r->used_wrap << 31;
+}
+
+const struct ring_ops ring_packed_ops = {
+	.pop = packed_pop,
+	.resubmit = packed_resubmit,
+	.publish = packed_publish,
+	.ready = packed_ready,
+	.arm = packed_arm,
+	.disarm = packed_disarm,
+	.base = packed_base,
+};
+
+static int packed_recover(struct vhk_ring *r, const struct vhk_ring_opts *o)
+{
+	int ret;
+
+	ret = inflight_open_packed(&r->inflight, o->inflight, o->inflight_size, r->size, r->used,
+				   r->used_wrap, r->desc);
+	if (ret)
+		return ret;
+	if (r->inflight->fresh)
+		return 0;
+	r->used = r->inflight->used.used_idx;
+	r->used_wrap = r->inflight->used.used_wrap;
+	r->last_avail = r->used;
+	r->avail_wrap = r->used_wrap;
+	step(r, &r->last_avail, &r->avail_wrap, r->inflight->n_descs);
+	return 0;
+}
+
+int ring_packed_start(struct vhk_ring *r, const struct vhk_ring_opts *o)
+{
+	unsigned int ahead;
+
+	r->last_avail = o->base & 0x7fff;
+	r->avail_wrap = o->base >> 15 & 1;
+	r->used = o->base >> 16 & 0x7fff;
+	r->used_wrap = o->base >> 31;
+	if (r->last_avail >= r->size || r->used >= r->size)
+		return -EINVAL;
+	if (o->inflight) {
+		int ret = packed_recover(r, o);
+
+		if (ret)
+			return ret;
+	}
+	ahead = (unsigned int)(r->last_avail - r->used) +
+		(r->avail_wrap != r->used_wrap ? r->size : 0u);
+	if (ahead > r->size)
+		return -EINVAL;
+	r->n_out_desc = (uint16_t)ahead;
+	return 0;
+}

@@ -173,7 +173,7 @@ bench: tools bench-bin
 
 lint:
 	$(Q)tests/setup lint
-	$(Q)tests/lint
+	$(Q)tests/lint.sh
 
 .PHONY: install uninstall
 fill = sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@BINDIR@|$(BINDIR)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' \

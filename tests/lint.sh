@@ -1,0 +1,182 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+#
+# What can be said about the sources without running them. Each check is a function that prints what it found and
+# returns non-zero when that is too much.
+#
+# shellcheck disable=SC2317 # the checks are called by name
+#   tests/lint.sh [fast]       fast leaves out clang-tidy, which takes a minute
+
+set -u
+cd "$(dirname "$0")/.." || exit 1
+CC=${CC:-cc}
+CXX=${CXX:-c++}
+PATH=$PATH:/usr/sbin:/sbin
+mapfile -t files < <(git ls-files 2>/dev/null || find . -type f -not -path './build/*' -not -path './.git/*')
+mapfile -t files < <(for f in "${files[@]}"; do [ -f "$f" ] && echo "${f#./}"; done)
+
+# The files among all whose names match a pattern.
+those() {
+	printf '%s\n' "${files[@]}" | grep -E "$1"
+}
+
+mapfile -t c_files < <(those '\.[ch]$')
+mapfile -t product < <(those '^(lib|tools)/.*\.[ch]$')
+mapfile -t scripts < <(for f in "${files[@]}"; do head -1 "$f" | tr -d '\0' | grep -qE '^#!.*sh' && echo "$f"; done)
+
+# Succeeds when its input is empty, shows it otherwise.
+nothing() {
+	! grep . | sed 's/^/      /' | grep .
+}
+
+spdx() {
+	# Licence texts, inputs for the fuzzer and JSON (which knows no comments) cannot carry one.
+	for f in "${files[@]}"; do
+		case $f in
+		LICENSES/* | tests/user/fuzz/corpus/* | *.json | *.json.in) ;;
+		*) head -5 "$f" | grep -q 'SPDX-License-Identifier: ' || echo "$f: no SPDX line" ;;
+		esac
+	done | nothing
+}
+
+licences() {
+	grep -ho 'SPDX-License-Identifier: .*' "${files[@]}" 2>/dev/null | sed 's/^[^:]*: //' |
+		grep -oE '[A-Za-z]+(-[A-Za-z0-9.]+)+' | grep -v '^SPDX' | sort -u | while read -r id; do
+		[ -e "LICENSES/$id.txt" ] || echo "$id: no text under LICENSES"
+	done | nothing
+}
+
+words() {
+	grep -nE '\b(TO[D]O|FIX[M]E|XX[X]|HA[C]K)\b' "${c_files[@]}" "${scripts[@]}" Makefile | nothing
+}
+
+width() {
+	for f in "${c_files[@]}" "${scripts[@]}" Makefile; do
+		expand "$f" | awk -v f="$f" 'length > 100 { print f ":" NR ": " length " columns" }'
+	done | nothing
+}
+
+# only PATTERN ALLOWED: code that matches PATTERN stands in files that match ALLOWED. Comments do not count.
+only() {
+	local f
+	for f in "${product[@]}"; do
+		echo "$f" | grep -qE "$2" && continue
+		sed -E 's|//.*||; s|/\*.*\*/||; /^[[:space:]]*\*/d; /\/\*/,/\*\//d' "$f" | grep -nE "$1" |
+			sed "s|^|$f: not this file's room: |"
+	done
+}
+
+rooms() {
+	{
+		only '\b(recvmsg|sendmsg)\(' '^lib/sock\.c$'
+		only '\bmmap\(' '^lib/map\.c$'
+		only '\bio_uring_|liburing\.h' '^lib/loop_uring[a-z_]*\.[ch]$'
+		# The size and the limits of a block device, and of a file's file system, come by ioctl only.
+		only '\bioctl\(' '^lib/blk[a-z_]*\.c$'
+		only '\bpthread_create\(|[^a-z_]f?printf\(|\bassert\(|\babort\(|[^_]exit\(' '^tools/'
+		# The pure floor makes no system call.
+		only 'include <(unistd|fcntl|poll|sys/(socket|mman|ioctl|eventfd|epoll|timerfd))\.h>' \
+			'^tools/|^lib/(sock|map|loop|blk|backend|ctl|device|mem_fault)[a-z_]*\.[ch]$'
+	} | nothing
+}
+
+# Nothing that can be written lives outside an object: the library keeps no global state.
+globals() {
+	[ -e build/libvhostkit.a ] || return 0
+	objdump -t build/libvhostkit.a 2>/dev/null |
+		awk '/^[^ ]*\.o:/ { o = $1 } / O \.(data|bss|tdata|tbss)\t/ { print o, $NF ": a variable of the library" }' |
+		nothing
+}
+
+headers() {
+	local h dir ret=0
+	dir=$(mktemp -d)
+	for h in lib/include/vhostkit/*.h; do
+		h=${h#lib/include/}
+		echo "#include <$h>" >"$dir/a.c"
+		cp "$dir/a.c" "$dir/a.cc"
+		$CC -std=c11 -Wall -Wextra -Wpedantic -Werror -Ilib/include -fsyntax-only "$dir/a.c" || ret=1
+		$CXX -std=c++17 -Wall -Wextra -Werror -Ilib/include -fsyntax-only "$dir/a.cc" || ret=1
+	done
+	rm -rf "$dir"
+	return "$ret"
+}
+
+# What the headers promise, the map exports, and nothing else.
+symbols() {
+	local promised exported
+	promised=$(grep -hv '^#' lib/include/vhostkit/*.h | tr '\n' ' ' | grep -oE 'VHK_API [^;({]*\(' |
+		sed -E 's/.*[ *](vhk_[a-z0-9_]+)\($/\1/' | sort -u)
+	exported=$(sed -nE 's/^[[:space:]]*(vhk_[a-z0-9_*]+);/\1/p' lib/libvhostkit.map | sort)
+	diff <(echo "$promised") <(echo "$exported") | sed -n 's/^</declared and not in the map:/p; s/^>/in the map and not declared:/p' | nothing
+}
+
+version() {
+	local make header numbers map
+	make=$(sed -n 's/^VERSION := //p' Makefile)
+	header=$(sed -nE 's/^#define VHK_VERSION_STRING "(.*)"/\1/p' lib/include/vhostkit/vhk.h)
+	numbers=$(sed -nE 's/^#define VHK_VERSION_(MAJOR|MINOR|PATCH) //p' lib/include/vhostkit/vhk.h | paste -sd.)
+	map=$(sed -nE 's/^VHOSTKIT_([0-9.]+) \{/\1/p' lib/libvhostkit.map | sort -V | tail -1)
+	{
+		[ "$make" = "$header" ] || echo "Makefile says $make, vhk.h says $header"
+		[ "$numbers" = "$header" ] || echo "vhk.h says $numbers and $header"
+		[ "${make%.*}" = "$map" ] || echo "Makefile says $make, the map's last node is $map"
+		grep -q "^## $make" CHANGELOG.md || echo "CHANGELOG.md has no section $make"
+	} | nothing
+}
+
+man_pages() {
+	local m
+	for m in $(those '\.[1-9]$'); do
+		LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 man --warnings=all -E UTF-8 -l -Tutf8 -Z "$m" 2>&1 >/dev/null |
+			sed "s|^|$m: |"
+	done | nothing
+}
+
+shell() {
+	shellcheck "${scripts[@]}" tests/vm/machine tests/vm/cases
+}
+
+c_check() {
+	# Left out: style (opinions on scope and const that the house style answers itself), unusedFunction (a library's
+	# functions are used elsewhere), information (headers of the system are not looked into).
+	# unusedStructMember: structures of the wire and of the rings have members that only the peer reads.
+	cppcheck --quiet --std=c11 --language=c -j "$(nproc)" --enable=warning,performance,portability --inline-suppr \
+		--suppress=unusedStructMember --suppress=missingIncludeSystem --error-exitcode=1 \
+		-D_GNU_SOURCE -D__x86_64__ -DVHK_API= -Ilib/include -Ilib lib tools/*/
+}
+
+c_tidy() {
+	local checks='-*,clang-analyzer-*,bugprone-*,misc-redundant-expression'
+	# Annex K functions are in no Linux C library.
+	checks+=,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling
+	# Neighbouring parameters of one type are how ring and socket functions look.
+	checks+=,-bugprone-easily-swappable-parameters
+	# An enum's bits and a size in bytes are widened on purpose, with the types in the signature.
+	checks+=,-bugprone-narrowing-conversions,-bugprone-implicit-widening-of-multiplication-result
+	# Macros of the kernel style take statements and types.
+	checks+=,-bugprone-macro-parentheses
+	# Names that start with an underscore belong to the wire headers of the kernel.
+	checks+=,-bugprone-reserved-identifier
+	# if (x = f()) is written only with a second pair of brackets, which the compiler asks for.
+	checks+=,-bugprone-assignment-in-if-condition
+	# Equal branches of a switch stand for different messages.
+	checks+=,-bugprone-branch-clone
+	those '^(lib|tools)/.*\.c$' | xargs -r -P "$(nproc)" -n 4 clang-tidy-14 --quiet --warnings-as-errors='*' \
+		--checks="$checks" -- -std=gnu11 -D_GNU_SOURCE -Ilib/include -Ilib 2>&1 |
+		grep -vE '^[0-9]+ warnings? (generated|treated)|^Suppressed|^Use -header-filter' | nothing
+}
+
+checks=(spdx licences words width rooms globals headers symbols version man_pages shell c_check c_tidy)
+failed=0
+for check in "${checks[@]}"; do
+	[ "${1:-}" = fast ] && [ "$check" = c_tidy ] && continue
+	if out=$($check 2>&1); then
+		echo "ok    $check"
+	else
+		echo "FAIL  $check"
+		echo "$out" | head -40
+		failed=1
+	fi
+done
+exit $failed

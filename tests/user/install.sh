@@ -1,0 +1,50 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+# time-limit: 240
+#
+# What `make install` leaves behind is whole: examples compile against it, by pkg-config, with the shared and with the
+# static library; programs run from there; uninstall takes all of it away.
+set -eu
+top=$(cd "$(dirname "$0")/../.." && pwd)
+T=$(mktemp -d)
+trap 'rm -rf "$T"' EXIT
+cd "$top"
+
+fail() {
+	echo "FAILED: $*"
+	exit 1
+}
+
+[ "${VHK_BUILD:-$top/build}" = "$top/build" ] || exit 0
+make -s install DESTDIR="$T/root" PREFIX=/usr >/dev/null
+root=$T/root/usr
+
+for f in lib/libvhostkit.a lib/libvhostkit.so lib/libvhostkit.so.0 lib/pkgconfig/vhostkit.pc \
+	include/vhostkit/vhk.h bin/vhk bin/vhk-blk share/man/man1/vhk.1 share/man/man1/vhk-blk.1 \
+	share/qemu/vhost-user/50-vhk-blk.json; do
+	[ -e "$root/$f" ] || fail "$f is not installed"
+done
+readelf -d "$root/lib/libvhostkit.so" | grep -q 'SONAME.*\[libvhostkit\.so\.0\]' || fail "another SONAME"
+grep -q '"binary": *"/usr/bin/vhk-blk"' "$root"/share/qemu/vhost-user/50-vhk-blk.json ||
+	fail "the description does not name /usr/bin/vhk-blk"
+grep -rl '@[A-Z]*@' "$root/share" "$root/lib/pkgconfig" && fail "a word was not filled in"
+"$root/bin/vhk-blk" --print-capabilities | grep -q '"block"' || fail "no capabilities"
+
+export PKG_CONFIG_SYSROOT_DIR=$T/root PKG_CONFIG_PATH=$root/lib/pkgconfig
+export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1
+# The readme's program is an example like the others.
+sed -n '/^```c$/,/^```$/p' README.md | grep -v '^```' >"$T/readme.c"
+for c in "$T/readme.c" examples/*.c; do
+	name=$(basename "$c" .c)
+	# shellcheck disable=SC2046 # lists of words
+	cc -std=gnu11 -Wall -Wextra -Werror -o "$T/$name" "$c" $(pkg-config --cflags --libs vhostkit)
+	# shellcheck disable=SC2046
+	cc -std=gnu11 -o "$T/$name-static" "$c" $(pkg-config --cflags vhostkit) "$root/lib/libvhostkit.a" \
+		$(pkg-config --static --libs-only-l vhostkit | sed 's/-lvhostkit//') -pthread
+	LD_LIBRARY_PATH=$root/lib ldd "$T/$name" | grep -q "libvhostkit.so.0 => $root" || fail "$name: another library"
+	echo "# $name compiles"
+done
+
+make -s uninstall DESTDIR="$T/root" PREFIX=/usr
+left=$(find "$T/root" ! -type d)
+[ -z "$left" ] || fail "left behind: $left"

@@ -64,12 +64,18 @@ int vhk_mem_assign(struct vhk_mem *m, const struct vhk_mem *from);
 const struct vhk_span *vhk_span_find(const struct vhk_span *spans, unsigned int n, uint64_t at,
 				     uint64_t len, unsigned int *hint);
 
-/* NULL where the range is not inside @s whole, or empty. */
-static inline void *vhk_span_at(const struct vhk_span *s, uint64_t at, uint64_t len)
+/* The range is inside @s whole, and not empty. */
+static inline bool vhk_span_has(const struct vhk_span *s, uint64_t at, uint64_t len)
 {
 	uint64_t off = at - s->start;
 
-	return off < s->size && len - 1 < s->size - off ? s->va + off : NULL;
+	return off < s->size && len - 1 < s->size - off;
+}
+
+/* NULL where the range is not inside @s. Not for by_va: guest address 0 is as good as any. */
+static inline void *vhk_span_at(const struct vhk_span *s, uint64_t at, uint64_t len)
+{
+	return vhk_span_has(s, at, len) ? s->va + (at - s->start) : NULL;
 }
 
 /* Host address of a guest range that lies in one region whole; NULL: not in one (it may cross a seam, or be nowhere). */

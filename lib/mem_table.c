@@ -177,14 +177,14 @@ const struct vhk_span *vhk_span_find(const struct vhk_span *spans, unsigned int 
 
 	if (!n)
 		return NULL;
-	if (*hint < n && vhk_span_at(&spans[*hint], at, len))
+	if (*hint < n && vhk_span_has(&spans[*hint], at, len))
 		return &spans[*hint];
 	/* The last span that starts at or below @at; the compiler makes a conditional move of the choice. */
 	for (; n > 1; n -= half) {
 		half = n / 2;
 		s = s[half].start <= at ? s + half : s;
 	}
-	if (!len || at - s->start >= s->size || len > s->size - (at - s->start))
+	if (!vhk_span_has(s, at, len))
 		return NULL;
 	*hint = (unsigned int)(s - spans);
 	return s;

@@ -335,6 +335,15 @@ uint32_t vhk_vq_notification_data(const struct vhk_vq *q, uint16_t idx)
 	return at << 16 | idx;
 }
 
+/* Piece by piece: a device that was to stop may be writing all the same. */
+static void shared_clear(struct vhk_vq *q)
+{
+	uint64_t *at = (uint64_t *)(void *)q->block;
+
+	for (; (void *)at < (void *)q->indirect; at++)
+		vhk_store64(at, 0);
+}
+
 void vhk_vq_reset(struct vhk_vq *q, void (*fn)(void *arg, void *token), void *arg)
 {
 	unsigned int i;
@@ -344,6 +353,6 @@ void vhk_vq_reset(struct vhk_vq *q, void (*fn)(void *arg, void *token), void *ar
 			fn(arg, q->slot[i].token);
 		q->slot[i].n_desc = 0;
 	}
-	memset(q->block, 0, (unsigned char *)q->indirect - q->block);
+	shared_clear(q);
 	start_over(q);
 }

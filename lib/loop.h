@@ -33,8 +33,12 @@ struct vhk_source {
 	struct vhk_source *next, *prev;
 	uint32_t slot;	/* in the loop's table of polls */
 	uint16_t empty; /* rounds without work */
+	uint16_t vain;	/* times it had work and did not take it */
 	uint8_t state;
-	bool staged; /* set by vhk_source_staged(): flush is due at the end of the round */
+	uint8_t drain; /* how kicks are taken out of the fd */
+	bool blind;    /* looked at by timer */
+	bool hung_up;  /* the other end of kick_fd is closed */
+	bool staged;   /* set by vhk_loop_staged(): flush is due at the end of the round */
 };
 
 /* Loop's thread. The source joins the active list at once, and is looked at without waiting for a kick. */

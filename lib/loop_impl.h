@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Inside the loop: its state, the table of polls, and what an engine (io_uring; epoll with Linux AIO) has to do. Only
+ * lib/loop*.c include it.
+ */
+#ifndef VHK_LIB_LOOP_IMPL_H
+#define VHK_LIB_LOOP_IMPL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base.h"
+#include "learn.h"
+#include "loop.h"
+
+#define VHK_NEVER UINT64_MAX
+#define VHK_NO_POLL UINT32_MAX
+
+enum vhk_poll_kind {
+	VHK_POLL_FREE,
+	VHK_POLL_FD,	/* level-triggered, fn is called */
+	VHK_POLL_WAKE,	/* edge-triggered, nothing is called */
+	VHK_POLL_KICK,	/* edge-triggered, a source's */
+	VHK_POLL_STALE, /* given up, the kernel may not know it yet */
+};
+
+/* One watched fd. The table moves when it grows: no pointer into it is kept over a callback. */
+struct vhk_poll {
+	int fd;
+	uint32_t events;
+	uint32_t gen; /* counts uses of this place, so that late news of a former use is told apart */
+	enum vhk_poll_kind kind;
+	bool armed;    /* the kernel watches it */
+	bool due;      /* on the engine's list of things to tell the kernel */
+	uint32_t next; /* free list, or that list */
+	vhk_fd_fn *fn;
+	void *arg;
+	struct vhk_source *source;
+};
+
+struct vhk_file {
+	int fd; /* -1: unused */
+	uint32_t flags;
+	bool fixed; /* registered with io_uring under the same number */
+};
+
+struct vhk_timer {
+	uint64_t at;
+	int handle;
+	vhk_timer_fn *fn;
+	void *arg;
+};
+
+struct vhk_signal {
+	struct vhk_signal *next;
+	struct vhk_loop *loop;
+	int fd;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+struct vhk_engine {
+	const char *name;
+	int (*open)(struct vhk_loop *l, const struct vhk_loop_opts *o);
+	void (*close)(struct vhk_loop *l);
+	/* From here on the calling thread runs the loop. -EBUSY: another one did. */
+	int (*bind)(struct vhk_loop *l);
+	void (*unbind)(struct vhk_loop *l);
+	/* Watches polls[i]. -EINVAL: the file cannot be polled. */
+	int (*watch)(struct vhk_loop *l, uint32_t i);
+	/* Frees polls[i], perhaps later. */
+	void (*unwatch)(struct vhk_loop *l, uint32_t i);
+	void (*add_file)(struct vhk_loop *l, int file);
+	void (*del_file)(struct vhk_loop *l, int file);
+	/* False: no room at the moment. */
+	bool (*begin)(struct vhk_loop *l, struct vhk_io *io);
+	/* Hands over what is queued and fetches what is there. Never waits. */
+	int (*submit)(struct vhk_loop *l);
+	/* No system call: may there be something to reap? */
+	bool (*peek)(const struct vhk_loop *l);
+	/* Calls back for what came; how many. @idle: nothing else was done in this round. */
+	unsigned int (*reap)(struct vhk_loop *l, bool idle);
+	/* As submit, then waits for something to reap. @ns: -1 for ever. */
+	int (*wait)(struct vhk_loop *l, int64_t ns);
+	/* Asks for an early end of all I/O. */
+	void (*cancel)(struct vhk_loop *l);
+	int (*fd)(const struct vhk_loop *l);
+};
+
+extern const struct vhk_engine vhk_engine_uring, vhk_engine_epoll;
+
+struct vhk_loop {
+	const struct vhk_engine *engine;
+	struct vhk_uring *uring;
+	struct vhk_epoll *epoll;
+	struct vhk_log log;
+	uint32_t flags;
+	bool inside;  /* run or step is on the stack */
+	bool closing; /* I/O is refused */
+	int err;      /* why the loop cannot go on */
+
+	/* Shared with other threads. */
+	_Atomic(struct vhk_work *) mail; /* last posted first */
+	atomic_bool sleeping;		 /* a poster must write to wake_fd */
+	atomic_bool stop;
+	atomic_ulong owner; /* pthread_t of the thread that runs it, 0: none */
+	int wake_fd;
+
+	struct vhk_poll *polls;
+	uint32_t n_polls, free_poll;
+	struct vhk_signal *signals;
+
+	struct vhk_source active;   /* head of a ring of those looked at every round */
+	struct vhk_source *current; /* a function of it is on the stack; NULL once it is deleted */
+	unsigned int n_active;
+	unsigned int n_blind; /* active sources without kicks */
+	unsigned int n_staged;
+	unsigned int depth;  /* requests found in a round, lately */
+	bool blind_worked;   /* a blind source had work since the loop was last idle */
+	uint64_t blind_busy; /* when it had, ns */
+	uint64_t nap;	     /* next sleep between two looks at blind sources, ns */
+
+	struct vhk_file *files;
+	int n_files;
+	unsigned int n_io; /* submitted and not done */
+	struct vhk_io *backlog, **backlog_tail;
+
+	struct vhk_timer *timers; /* heap by at */
+	unsigned int n_timers, room_timers;
+	int last_timer;
+	int timer_fd; /* embedded only, else -1 */
+	uint64_t timer_fd_at;
+	unsigned int n_rounds;
+
+	struct vhk_learn learn;
+	unsigned int n_learn; /* kicks, requests and completions of this round */
+	uint64_t idle_since;  /* 0: busy */
+	bool slept;	      /* the last wait was a sleep, not a spin */
+};
+
+uint64_t vhk_now_ns(void);
+/* Makes a sleeping loop, or one in a foreign loop's hands, go round once more. Any thread, signal handlers. */
+void vhk_loop_wake(struct vhk_loop *l);
+/* Something was added: an embedded loop outside of its step asks to be stepped. */
+void vhk_loop_touch(struct vhk_loop *l);
+
+/* loop_fd.c */
+static inline uint64_t vhk_poll_tag(const struct vhk_loop *l, uint32_t i)
+{
+	return (uint64_t)l->polls[i].gen << 32 | (uint64_t)i << 2 | 1;
+}
+
+/* VHK_NO_POLL where the tag is of a former use. */
+uint32_t vhk_poll_find(const struct vhk_loop *l, uint64_t tag);
+int vhk_poll_add(struct vhk_loop *l, const struct vhk_poll *p, uint32_t *out);
+void vhk_poll_del(struct vhk_loop *l, uint32_t i);
+void vhk_poll_put(struct vhk_loop *l, uint32_t i); /* the engine is through with it */
+void vhk_poll_fire(struct vhk_loop *l, uint32_t i, uint32_t events);
+void vhk_poll_fail(struct vhk_loop *l, uint32_t i); /* it is not watched and cannot be */
+void vhk_signals_fini(struct vhk_loop *l);
+
+/* loop_source.c */
+void vhk_sources_init(struct vhk_loop *l);
+unsigned int vhk_sources_work(struct vhk_loop *l);
+bool vhk_sources_ready(const struct vhk_loop *l);
+bool vhk_sources_arm(struct vhk_loop *l); /* false: work came meanwhile */
+void vhk_sources_flush(struct vhk_loop *l);
+void vhk_source_kick(struct vhk_loop *l, struct vhk_source *s, uint32_t events);
+void vhk_source_lose_kick(struct vhk_loop *l, struct vhk_source *s);
+
+/* loop_io.c */
+void vhk_io_end(struct vhk_loop *l, struct vhk_io *io, int res);
+int vhk_io_now(int fd, const struct vhk_io *io); /* by a system call that may wait */
+int vhk_io_falloc_mode(const struct vhk_io *io);
+void vhk_io_flush(struct vhk_loop *l);
+void vhk_io_drop(struct vhk_loop *l); /* ends what waits for room */
+void vhk_io_drain(struct vhk_loop *l, uint64_t ns);
+
+/* loop_timer.c */
+uint64_t vhk_timers_next(const struct vhk_loop *l);
+unsigned int vhk_timers_fire(struct vhk_loop *l);
+int vhk_timers_init_fd(struct vhk_loop *l);
+void vhk_timers_set_fd(struct vhk_loop *l, uint64_t at);
+
+/* loop_mail.c */
+unsigned int vhk_mail_read(struct vhk_loop *l);
+
+#endif

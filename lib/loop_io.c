@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Operations on files: what is done at once, what the engine takes, and what waits for room in it.
+ */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "loop_impl.h"
+
+#define N_IOV_MAX 1024
+
+int vhk_loop_add_file(struct vhk_loop *l, int fd, uint32_t flags)
+{
+	struct vhk_file *f;
+	int i;
+
+	if (flags & ~(uint32_t)VHK_FILE_F_ALL)
+		return -EOPNOTSUPP;
+	if (fcntl(fd, F_GETFD) < 0)
+		return -errno;
+	for (i = 0; i < l->n_files; i++)
+		if (l->files[i].fd < 0)
+			break;
+	if (i == l->n_files) {
+		f = realloc(l->files, (size_t)(i + 1) * sizeof(*f));
+		if (!f)
+			return -ENOMEM;
+		l->files = f;
+		l->n_files++;
+	}
+	l->files[i] = (struct vhk_file){ .fd = fd, .flags = flags };
+	l->engine->add_file(l, i);
+	return i;
+}
+
+void vhk_loop_del_file(struct vhk_loop *l, int file)
+{
+	if (file < 0 || file >= l->n_files || l->files[file].fd < 0)
+		return;
+	l->engine->del_file(l, file);
+	l->files[file].fd = -1;
+}
+
+int vhk_io_falloc_mode(const struct vhk_io *io)
+{
+	return (io->op == VHK_IO_PUNCH ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE) |
+	       FALLOC_FL_KEEP_SIZE;
+}
+
+/* tmpfs has no zero range: a hole, then room in its place. */
+static int zero_now(int fd, const struct vhk_io *io)
+{
+	off_t off = (off_t)io->off, len = (off_t)io->len;
+
+	if (!fallocate(fd, vhk_io_falloc_mode(io), off, len))
+		return 0;
+	if (errno != EOPNOTSUPP)
+		return -errno;
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, len))
+		return -errno;
+	return fallocate(fd, FALLOC_FL_KEEP_SIZE, off, len) ? -errno : 0;
+}
+
+static ssize_t call_now(int fd, const struct vhk_io *io)
+{
+	int flags = io->flags & VHK_IO_F_DSYNC ? RWF_DSYNC : 0;
+
+	switch (io->op) {
+	case VHK_IO_READ:
+		return preadv2(fd, io->iov, (int)io->n_iov, (off_t)io->off, 0);
+	case VHK_IO_WRITE:
+		return pwritev2(fd, io->iov, (int)io->n_iov, (off_t)io->off, flags);
+	case VHK_IO_FSYNC:
+		return fdatasync(fd);
+	case VHK_IO_PUNCH:
+		return fallocate(fd, vhk_io_falloc_mode(io), (off_t)io->off, (off_t)io->len);
+	default:
+		errno = EINVAL;
+		return -1;
+	}
+}
+
+int vhk_io_now(int fd, const struct vhk_io *io)
+{
+	ssize_t ret;
+
+	do {
+		if (io->op == VHK_IO_ZERO)
+			return zero_now(fd, io);
+		ret = call_now(fd, io);
+	} while (ret < 0 && errno == EINTR);
+	return ret < 0 ? -errno : (int)ret;
+}
+
+void vhk_io_end(struct vhk_loop *l, struct vhk_io *io, int res)
+{
+	l->n_io--;
+	io->done(io, res);
+}
+
+static int refuse(const struct vhk_loop *l, const struct vhk_io *io)
+{
+	if (io->file < 0 || io->file >= l->n_files || l->files[io->file].fd < 0)
+		return -EBADF;
+	if (io->op > VHK_IO_ZERO || io->n_iov > N_IOV_MAX || io->off > INT64_MAX ||
+	    io->len > INT64_MAX)
+		return -EINVAL;
+	if (io->flags & ~(uint32_t)VHK_IO_F_DSYNC)
+		return -EOPNOTSUPP;
+	return l->closing ? -ECANCELED : 0;
+}
+
+static bool is_inline(const struct vhk_loop *l, const struct vhk_io *io)
+{
+	uint32_t flags = l->files[io->file].flags;
+
+	return flags & (io->op == VHK_IO_READ ? VHK_FILE_F_INLINE_READ : VHK_FILE_F_INLINE_WRITE);
+}
+
+static void wait_for_room(struct vhk_loop *l, struct vhk_io *io)
+{
+	io->next = NULL;
+	*l->backlog_tail = io;
+	l->backlog_tail = &io->next;
+}
+
+static struct vhk_io *take_waiting(struct vhk_loop *l)
+{
+	struct vhk_io *io = l->backlog;
+
+	l->backlog = io->next;
+	if (!l->backlog)
+		l->backlog_tail = &l->backlog;
+	return io;
+}
+
+static void wait_first(struct vhk_loop *l, struct vhk_io *io)
+{
+	io->next = l->backlog;
+	l->backlog = io;
+	if (!io->next)
+		l->backlog_tail = &io->next;
+}
+
+void vhk_loop_submit(struct vhk_loop *l, struct vhk_io *io)
+{
+	int ret = refuse(l, io);
+
+	l->n_io++;
+	if (ret) {
+		vhk_io_end(l, io, ret);
+	} else if (is_inline(l, io)) {
+		vhk_io_end(l, io, vhk_io_now(l->files[io->file].fd, io));
+	} else {
+		if (l->backlog || !l->engine->begin(l, io))
+			wait_for_room(l, io);
+		vhk_loop_touch(l);
+	}
+}
+
+void vhk_io_flush(struct vhk_loop *l)
+{
+	struct vhk_io *io;
+
+	/* Off the list first: it may be done, and its memory gone, when begin returns. */
+	while (l->backlog) {
+		io = take_waiting(l);
+		if (!l->engine->begin(l, io)) {
+			wait_first(l, io);
+			return;
+		}
+	}
+}
+
+void vhk_io_drop(struct vhk_loop *l)
+{
+	while (l->backlog)
+		vhk_io_end(l, take_waiting(l), -ECANCELED);
+}
+
+void vhk_io_drain(struct vhk_loop *l, uint64_t ns)
+{
+	uint64_t now = vhk_now_ns(), until = now + ns;
+
+	for (; l->n_io && now < until; now = vhk_now_ns()) {
+		vhk_io_flush(l);
+		if (l->engine->wait(l, (int64_t)(until - now)) < 0)
+			return;
+		l->engine->reap(l, true);
+		vhk_sources_flush(l);
+	}
+}
+
+unsigned int vhk_loop_io_in_flight(const struct vhk_loop *l)
+{
+	return l->n_io;
+}

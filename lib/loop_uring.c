@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * The io_uring engine. A ring of the loop's thread alone, whose completions wait until the loop asks (DEFER_TASKRUN);
+ * embedded, one whose completions make its fd readable (COOP_TASKRUN). Nobody else includes liburing.h.
+ */
+#include <liburing.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "barrier.h"
+#include "loop_impl.h"
+
+#define ENTRIES 256
+#define ENTRIES_MAX 4096
+#define N_FILES 64 /* registered; files beyond are used by their fds */
+#define REAP_MAX 256
+
+struct vhk_uring {
+	struct io_uring ring;
+	bool single;	  /* one thread only may enter */
+	bool bound;	  /* there is such a thread */
+	bool numbered;	  /* the ring was registered in it, or that was refused */
+	bool files;	  /* the table of registered files is there */
+	pthread_t thread;
+	pid_t tid; /* unlike a pthread_t not soon used again */
+	uint32_t due, last_due;	   /* polls to arm or to remove */
+	unsigned int n_in, max_in; /* I/O in the ring; few enough that completions do not overflow */
+};
+
+/* Another thread's enter would fail, or go to a ring of its own with the same registered number. */
+static bool is_mine(const struct vhk_uring *u)
+{
+	return !u->single || (u->bound && pthread_equal(u->thread, pthread_self()));
+}
+
+static int setup(struct vhk_uring *u, const struct vhk_loop_opts *o)
+{
+	static const unsigned int ways[] = {
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+			IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED |
+			IORING_SETUP_SUBMIT_ALL,
+		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
+		0,
+	};
+	unsigned int i, entries = o->entries ? vhk_min(o->entries, (uint32_t)ENTRIES_MAX) : ENTRIES;
+	struct io_uring_params p;
+	int ret = -EINVAL;
+
+	for (i = o->flags & VHK_LOOP_F_EMBED ? 1 : 0; i < vhk_array_size(ways); i++) {
+		memset(&p, 0, sizeof(p));
+		p.flags = ways[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+		p.cq_entries = entries * 8;
+		ret = io_uring_queue_init_params(entries, &u->ring, &p);
+		if (ret != -EINVAL)
+			break;
+	}
+	if (ret)
+		return ret;
+	u->single = p.flags & IORING_SETUP_SINGLE_ISSUER;
+	u->max_in = p.cq_entries - p.cq_entries / 4;
+	return 0;
+}
+
+static int probe(struct vhk_uring *u)
+{
+	static const int ops[] = {
+		IORING_OP_POLL_ADD, IORING_OP_POLL_REMOVE, IORING_OP_READ,	IORING_OP_WRITE,
+		IORING_OP_READV,    IORING_OP_WRITEV,	   IORING_OP_FSYNC,	IORING_OP_FALLOCATE,
+		IORING_OP_ASYNC_CANCEL,
+	};
+	/* RSRC_TAGS came with multishot poll, which has no bit of its own. */
+	const unsigned int features =
+		IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_RSRC_TAGS;
+	struct io_uring_probe *p;
+	unsigned int i;
+	int ret = 0;
+
+	if ((u->ring.features & features) != features)
+		return -EOPNOTSUPP;
+	/* Refused calls are told before anything depends on them. A ring not yet enabled says EBADFD. */
+	ret = (int)syscall(SYS_io_uring_enter, u->ring.ring_fd, 0, 0, 0, NULL, 0);
+	if (ret < 0 && errno != EBADFD)
+		return -errno;
+	p = io_uring_get_probe_ring(&u->ring);
+	if (!p)
+		return -EOPNOTSUPP;
+	ret = 0;
+	for (i = 0; i < vhk_array_size(ops); i++)
+		if (!io_uring_opcode_supported(p, ops[i]))
+			ret = -EOPNOTSUPP;
+	io_uring_free_probe(p);
+	return ret;
+}
+
+static int uring_open(struct vhk_loop *l, const struct vhk_loop_opts *o)
+{
+	struct vhk_uring *u = calloc(1, sizeof(*u));
+	int ret;
+
+	if (!u)
+		return -ENOMEM;
+	u->due = VHK_NO_POLL;
+	ret = setup(u, o);
+	if (ret)
+		goto err_free;
+	ret = probe(u);
+	if (ret)
+		goto err_exit;
+	u->files = !io_uring_register_files_sparse(&u->ring, N_FILES);
+	l->uring = u;
+	return 0;
+
+err_exit:
+	io_uring_queue_exit(&u->ring);
+err_free:
+	free(u);
+	return ret;
+}
+
+/* A registered number is one of its own thread's, and in another thread perhaps another ring's. */
+static void uring_close(struct vhk_loop *l)
+{
+	struct vhk_uring *u = l->uring;
+
+	if (u->bound && u->tid != gettid())
+		u->ring.int_flags = 0;
+	io_uring_queue_exit(&u->ring);
+	free(u);
+	l->uring = NULL;
+}
+
+static int uring_bind(struct vhk_loop *l)
+{
+	struct vhk_uring *u = l->uring;
+
+	if (!u->single)
+		return 0;
+	if (u->bound && u->tid != gettid())
+		return -EBUSY;
+	/* liburing 2.3 declares io_uring_enable_rings() and does not export it. */
+	if (!u->bound && syscall(SYS_io_uring_register, u->ring.ring_fd,
+				 IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
+		return -errno;
+	u->tid = gettid();
+	u->thread = pthread_self();
+	u->bound = true;
+	if (!u->numbered)
+		io_uring_register_ring_fd(&u->ring);
+	u->numbered = true;
+	return 0;
+}
+
+static void uring_unbind(struct vhk_loop *l)
+{
+	struct vhk_uring *u = l->uring;
+
+	if (u->ring.int_flags)
+		io_uring_unregister_ring_fd(&u->ring);
+	u->numbered = false;
+}
+
+/* What the next call may mend is no error. */
+static int mild(int ret)
+{
+	switch (ret) {
+	case -EINTR:
+	case -EAGAIN:
+	case -EBUSY:
+	case -ETIME:
+	case -ENOMEM:
+		return 0;
+	}
+	return vhk_min(ret, 0);
+}
+
+static bool has_work(const struct vhk_uring *u)
+{
+	return __atomic_load_n(u->ring.sq.kflags, __ATOMIC_RELAXED) &
+	       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+}
+
+static struct io_uring_sqe *get_sqe(struct vhk_uring *u)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+
+	if (sqe || !is_mine(u))
+		return sqe;
+	io_uring_submit(&u->ring);
+	return io_uring_get_sqe(&u->ring);
+}
+
+static void add_due(struct vhk_loop *l, uint32_t i)
+{
+	struct vhk_uring *u = l->uring;
+
+	l->polls[i].due = true;
+	l->polls[i].next = VHK_NO_POLL;
+	if (u->due == VHK_NO_POLL)
+		u->due = i;
+	else
+		l->polls[u->last_due].next = i;
+	u->last_due = i;
+}
+
+static bool tell_kernel(struct vhk_loop *l, uint32_t i)
+{
+	struct vhk_poll *p = &l->polls[i];
+	struct io_uring_sqe *sqe;
+
+	if (p->kind == VHK_POLL_STALE && !p->armed)
+		return true;
+	sqe = get_sqe(l->uring);
+	if (!sqe)
+		return false;
+	if (p->kind == VHK_POLL_STALE) {
+		io_uring_prep_poll_remove(sqe, vhk_poll_tag(l, i));
+		io_uring_sqe_set_data64(sqe, 0);
+		return true;
+	}
+	if (p->kind == VHK_POLL_FD)
+		io_uring_prep_poll_add(sqe, p->fd, p->events);
+	else
+		io_uring_prep_poll_multishot(sqe, p->fd, p->events);
+	io_uring_sqe_set_data64(sqe, vhk_poll_tag(l, i));
+	p->armed = true;
+	return true;
+}
+
+static void tell_due(struct vhk_loop *l)
+{
+	struct vhk_uring *u = l->uring;
+	uint32_t i;
+
+	while ((i = u->due) != VHK_NO_POLL && tell_kernel(l, i)) {
+		u->due = l->polls[i].next;
+		l->polls[i].due = false;
+		if (l->polls[i].kind == VHK_POLL_STALE)
+			vhk_poll_put(l, i);
+	}
+}
+
+/* io_uring would tell of a file without poll only when the round is over. */
+static int check_pollable(int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int ep = epoll_create1(EPOLL_CLOEXEC), ret = 0;
+
+	if (ep < 0)
+		return -errno;
+	if (epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev))
+		ret = errno == EPERM ? -EINVAL : -errno;
+	close(ep);
+	return ret;
+}
+
+static int uring_watch(struct vhk_loop *l, uint32_t i)
+{
+	int ret = check_pollable(l->polls[i].fd);
+
+	if (!ret)
+		add_due(l, i);
+	return ret;
+}
+
+static void uring_unwatch(struct vhk_loop *l, uint32_t i)
+{
+	struct vhk_uring *u = l->uring;
+
+	if (!l->polls[i].due)
+		add_due(l, i);
+	/* At once, so that the caller may close the fd. */
+	if (!is_mine(u) || l->closing)
+		return;
+	tell_due(l);
+	io_uring_submit(&u->ring);
+}
+
+/* From a thread that does not run the ring this fails; then the file is used by its fd. */
+static void uring_add_file(struct vhk_loop *l, int file)
+{
+	struct vhk_uring *u = l->uring;
+
+	if (u->files && file < N_FILES)
+		l->files[file].fixed = io_uring_register_files_update(
+					       &u->ring, (unsigned int)file, &l->files[file].fd, 1) == 1;
+}
+
+static void uring_del_file(struct vhk_loop *l, int file)
+{
+	int none = -1;
+
+	if (l->files[file].fixed)
+		io_uring_register_files_update(&l->uring->ring, (unsigned int)file, &none, 1);
+}
+
+static void prep_rw(struct io_uring_sqe *sqe, int fd, const struct vhk_io *io)
+{
+	bool read = io->op == VHK_IO_READ;
+	unsigned int len;
+
+	if (io->n_iov == 1) {
+		/* The kernel moves no more in one call. */
+		len = (unsigned int)vhk_min(io->iov->iov_len, (size_t)0x7ffff000);
+		if (read)
+			io_uring_prep_read(sqe, fd, io->iov->iov_base, len, io->off);
+		else
+			io_uring_prep_write(sqe, fd, io->iov->iov_base, len, io->off);
+	} else if (read) {
+		io_uring_prep_readv(sqe, fd, io->iov, io->n_iov, io->off);
+	} else {
+		io_uring_prep_writev(sqe, fd, io->iov, io->n_iov, io->off);
+	}
+	if (!read && io->flags & VHK_IO_F_DSYNC)
+		sqe->rw_flags = RWF_DSYNC;
+}
+
+static bool uring_begin(struct vhk_loop *l, struct vhk_io *io)
+{
+	const struct vhk_file *f = &l->files[io->file];
+	struct vhk_uring *u = l->uring;
+	int fd = f->fixed ? io->file : f->fd;
+	struct io_uring_sqe *sqe;
+
+	if (u->n_in >= u->max_in || !is_mine(u))
+		return false;
+	sqe = get_sqe(u);
+	if (!sqe)
+		return false;
+	if (io->op <= VHK_IO_WRITE)
+		prep_rw(sqe, fd, io);
+	else if (io->op == VHK_IO_FSYNC)
+		io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
+	else
+		io_uring_prep_fallocate(sqe, fd, vhk_io_falloc_mode(io), (off_t)io->off,
+					(off_t)io->len);
+	if (f->fixed)
+		sqe->flags |= IOSQE_FIXED_FILE;
+	io_uring_sqe_set_data(sqe, io);
+	u->n_in++;
+	return true;
+}
+
+static int uring_submit(struct vhk_loop *l)
+{
+	struct vhk_uring *u = l->uring;
+
+	if (!is_mine(u))
+		return 0;
+	tell_due(l);
+	if (!io_uring_sq_ready(&u->ring) && !has_work(u))
+		return 0;
+	return mild(io_uring_submit_and_get_events(&u->ring));
+}
+
+static bool uring_peek(const struct vhk_loop *l)
+{
+	return io_uring_cq_ready(&l->uring->ring) || has_work(l->uring);
+}
+
+static int uring_wait(struct vhk_loop *l, int64_t ns)
+{
+	struct __kernel_timespec ts = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+	struct vhk_uring *u = l->uring;
+	struct io_uring_cqe *cqe;
+
+	if (!is_mine(u))
+		return -EBUSY;
+	tell_due(l);
+	return mild(io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, ns < 0 ? NULL : &ts, NULL));
+}
+
+static unsigned int poll_done(struct vhk_loop *l, const struct io_uring_cqe *cqe)
+{
+	uint32_t i = vhk_poll_find(l, cqe->user_data);
+	bool fired = false;
+
+	if (i == VHK_NO_POLL || l->closing)
+		return 0;
+	if (!(cqe->flags & IORING_CQE_F_MORE))
+		l->polls[i].armed = false;
+	if (cqe->res < 0) {
+		vhk_poll_fail(l, i);
+		return 1;
+	}
+	fired = l->polls[i].kind != VHK_POLL_WAKE;
+	vhk_poll_fire(l, i, (uint32_t)cqe->res);
+	/* Level-triggered, or a multishot that ended: arming looks at once, so nothing is lost in between. */
+	i = vhk_poll_find(l, cqe->user_data);
+	if (i != VHK_NO_POLL && !l->polls[i].armed && !l->polls[i].due)
+		add_due(l, i);
+	return fired;
+}
+
+static bool take_cqe(struct vhk_uring *u, struct io_uring_cqe *out)
+{
+	struct io_uring_cq *cq = &u->ring.cq;
+	unsigned int head = *cq->khead;
+
+	if (head == __atomic_load_n(cq->ktail, __ATOMIC_ACQUIRE))
+		return false;
+	*out = cq->cqes[head & *cq->kring_mask];
+	io_uring_cq_advance(&u->ring, 1);
+	return true;
+}
+
+static unsigned int uring_reap(struct vhk_loop *l, bool idle)
+{
+	struct vhk_uring *u = l->uring;
+	struct io_uring_cqe cqe;
+	unsigned int i, n = 0;
+
+	(void)idle;
+	/* Taken out one by one: a callback may use the ring. */
+	for (i = 0; i < REAP_MAX && take_cqe(u, &cqe); i++) {
+		if (cqe.user_data & 1) {
+			n += poll_done(l, &cqe);
+		} else if (cqe.user_data) {
+			u->n_in--;
+			l->n_learn++;
+			vhk_io_end(l, (struct vhk_io *)(uintptr_t)cqe.user_data, cqe.res);
+			n++;
+		}
+	}
+	return n;
+}
+
+static void uring_cancel(struct vhk_loop *l)
+{
+	struct io_uring_sqe *sqe = is_mine(l->uring) ? get_sqe(l->uring) : NULL;
+
+	if (!sqe)
+		return;
+	io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+	io_uring_sqe_set_data64(sqe, 0);
+}
+
+static int uring_fd(const struct vhk_loop *l)
+{
+	return l->uring->ring.ring_fd;
+}
+
+const struct vhk_engine vhk_engine_uring = {
+	.name = "io_uring",
+	.open = uring_open,
+	.close = uring_close,
+	.bind = uring_bind,
+	.unbind = uring_unbind,
+	.watch = uring_watch,
+	.unwatch = uring_unwatch,
+	.add_file = uring_add_file,
+	.del_file = uring_del_file,
+	.begin = uring_begin,
+	.submit = uring_submit,
+	.peek = uring_peek,
+	.reap = uring_reap,
+	.wait = uring_wait,
+	.cancel = uring_cancel,
+	.fd = uring_fd,
+};

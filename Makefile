@@ -131,6 +131,8 @@ $(B)/guest/%: tests/vm/guest/%.c
 
 .PHONY: setup check check-build check-unit demo vm bench lint
 SCRIPTS := $(wildcard tests/user/*.sh)
+# Those that look at the plain build only.
+PLAIN := tests/user/install.sh tests/user/valgrind.sh tests/lint.sh
 VM ?= $(patsubst tests/vm/%.sh,%,$(wildcard tests/vm/*.sh))
 VM_TESTS := $(VM:%=build:tests/vm/%.sh)
 ASAN := build/san-address-undefined
@@ -158,7 +160,8 @@ check: setup
 		$(foreach b,build $(ASAN),$(TEST_SRC:tests/user/%.c=$(b):$(b)/tests/%)) \
 		$(THREADED:tests/user/%.c=$(TSAN):$(TSAN)/tests/%) \
 		$(FUZZ_SRC:tests/user/fuzz/%.c=build:build/fuzz/%) \
-		$(SCRIPTS:%=build:%) $(SCRIPTS:%=$(ASAN):%) $(VM_TESTS)
+		$(patsubst %,build:%,$(sort $(SCRIPTS) $(PLAIN))) \
+		$(patsubst %,$(ASAN):%,$(filter-out $(PLAIN),$(SCRIPTS))) $(VM_TESTS)
 
 vm: all guest
 	$(Q)tests/run -j $(JOBS) -o build/check-vm $(VM_TESTS)

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * A file behind guest memory shrinks while we work on it: with vhk_mem_fault() in the SIGBUS handler the process lives and
+ * the scope that was in force says so. Faults elsewhere are not ours.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+#include "mem.h"
+#include "t.h"
+
+#define PAGE 4096ull
+
+static sigjmp_buf out;
+static volatile sig_atomic_t refused;
+
+static void on_sigbus(int signo, siginfo_t *info, void *context)
+{
+	(void)signo;
+	(void)context;
+	if (vhk_mem_fault(info->si_addr))
+		return;
+	refused++;
+	siglongjmp(out, 1);
+}
+
+static void install(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+
+	T_MUST(!sigaction(SIGBUS, &sa, NULL));
+}
+
+static int new_file(uint64_t size)
+{
+	int fd = memfd_create("region", MFD_CLOEXEC);
+
+	T_MUST(fd >= 0 && !ftruncate(fd, (off_t)size));
+	return fd;
+}
+
+/* Eight pages, from an odd place in the file on; *fd is a duplicate that stays open. */
+static struct vhk_mem *one_region(int *fd)
+{
+	struct vhk_region r = { .gpa = { 0x10000 }, .size = 8 * PAGE, .offset = 100 };
+	struct vhk_mem *m;
+
+	T_MUST(!vhk_mem_new(&m));
+	*fd = new_file(9 * PAGE);
+	T_EQ(vhk_mem_add_take_fd(m, &r, dup(*fd)), 0);
+	return m;
+}
+
+static unsigned char *at(struct vhk_table *t, uint64_t gpa)
+{
+	unsigned int hint = 0;
+	unsigned char *va = vhk_table_at(t, gpa, 1, &hint);
+
+	T_MUST(va);
+	return va;
+}
+
+static bool touch(volatile unsigned char *p)
+{
+	if (sigsetjmp(out, 1))
+		return false;
+	*p = (unsigned char)(*p + 1);
+	return true;
+}
+
+static void the_rest_of_the_region_becomes_zeros(void)
+{
+	struct vhk_fault_scope s;
+	struct vhk_table *t;
+	struct vhk_mem *m;
+	int fd;
+
+	m = one_region(&fd);
+	t = vhk_mem_table(m);
+	*at(t, 0x10000) = 11;
+	*at(t, 0x10000 + 4 * PAGE) = 22;
+	vhk_fault_enter(&s, t);
+	T_OK(touch(at(t, 0x10000)));
+	T_OK(!s.torn);
+	T_MUST(!ftruncate(fd, 3 * PAGE));
+	T_OK(touch(at(t, 0x10000 + 4 * PAGE)));
+	T_OK(s.torn);
+	T_EQ(*at(t, 0x10000 + 4 * PAGE), 1);
+	T_EQ(*at(t, 0x10000 + 8 * PAGE - 1), 0);
+	/* Up to the end with one fault, but nothing before it. */
+	s.torn = false;
+	T_OK(touch(at(t, 0x10000 + 7 * PAGE)));
+	T_OK(!s.torn);
+	T_EQ(*at(t, 0x10000), 12);
+	T_OK(touch(at(t, 0x10000 + 3 * PAGE)));
+	T_OK(s.torn);
+	vhk_fault_leave(&s);
+	vhk_table_put(t);
+	vhk_mem_free(m);
+	close(fd);
+}
+
+static void a_fault_outside_of_a_scope_is_not_ours(void)
+{
+	struct vhk_fault_scope s;
+	struct vhk_table *t;
+	struct vhk_mem *m, *other;
+	int fd;
+
+	m = one_region(&fd);
+	t = vhk_mem_table(m);
+	T_MUST(!ftruncate(fd, 0));
+	refused = 0;
+	T_OK(!touch(at(t, 0x10000)));
+	T_EQ(refused, 1);
+	vhk_fault_enter(&s, t);
+	vhk_fault_leave(&s);
+	T_OK(!touch(at(t, 0x10000)));
+	T_EQ(refused, 2);
+	T_OK(!s.torn);
+	/* In a scope, but of another table. */
+	T_MUST(!vhk_mem_new(&other));
+	vhk_fault_enter(&s, NULL);
+	T_OK(!touch(at(t, 0x10000)));
+	vhk_fault_leave(&s);
+	T_EQ(refused, 3);
+	T_OK(!vhk_mem_fault(&s));
+	T_OK(!vhk_mem_fault(NULL));
+	vhk_mem_free(other);
+	vhk_table_put(t);
+	vhk_mem_free(m);
+	close(fd);
+}
+
+static void scopes_nest(void)
+{
+	struct vhk_fault_scope outer, inner;
+	struct vhk_mem *a, *b;
+	struct vhk_table *ta, *tb;
+	int fda, fdb;
+
+	a = one_region(&fda);
+	b = one_region(&fdb);
+	ta = vhk_mem_table(a);
+	tb = vhk_mem_table(b);
+	T_MUST(!ftruncate(fda, 0) && !ftruncate(fdb, 0));
+	vhk_fault_enter(&outer, ta);
+	vhk_fault_enter(&inner, tb);
+	T_OK(touch(at(ta, 0x10000)));
+	T_OK(outer.torn && !inner.torn);
+	T_OK(touch(at(tb, 0x10000)));
+	T_OK(inner.torn);
+	vhk_fault_leave(&inner);
+	vhk_fault_leave(&outer);
+	vhk_table_put(ta);
+	vhk_table_put(tb);
+	vhk_mem_free(a);
+	vhk_mem_free(b);
+	close(fda);
+	close(fdb);
+}
+
+static void *fault_in_a_thread(void *arg)
+{
+	struct vhk_fault_scope s;
+	struct vhk_table *t = arg;
+	volatile unsigned char *p = at(t, 0x10000 + 5 * PAGE);
+
+	vhk_fault_enter(&s, t);
+	*p = 5;
+	vhk_fault_leave(&s);
+	return s.torn && *p == 5 ? arg : NULL;
+}
+
+static void scopes_are_a_threads_own(void)
+{
+	struct vhk_table *t;
+	struct vhk_mem *m;
+	pthread_t thread;
+	void *ret = NULL;
+	int fd;
+
+	m = one_region(&fd);
+	t = vhk_mem_table(m);
+	T_MUST(!ftruncate(fd, PAGE));
+	T_MUST(!pthread_create(&thread, NULL, fault_in_a_thread, t));
+	T_MUST(!pthread_join(thread, &ret));
+	T_OK(ret);
+	vhk_table_put(t);
+	vhk_mem_free(m);
+	close(fd);
+}
+
+static int count_maps(void)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	int n = 0, c;
+
+	T_MUST(f);
+	while ((c = fgetc(f)) != EOF)
+		n += c == '\n';
+	fclose(f);
+	return n;
+}
+
+static void fault_once(void)
+{
+	struct vhk_fault_scope s;
+	struct vhk_table *t;
+	struct vhk_mem *m;
+	int fd;
+
+	m = one_region(&fd);
+	t = vhk_mem_table(m);
+	T_MUST(!ftruncate(fd, 2 * PAGE));
+	vhk_fault_enter(&s, t);
+	T_OK(touch(at(t, 0x10000 + 6 * PAGE)));
+	vhk_fault_leave(&s);
+	vhk_table_put(t);
+	vhk_mem_free(m);
+	close(fd);
+}
+
+static void a_torn_region_is_unmapped_whole(void)
+{
+	int before, i;
+
+	fault_once();
+	before = count_maps();
+	for (i = 0; i < 100; i++)
+		fault_once();
+	T_OK(count_maps() <= before + 2);
+}
+
+static void memory_of_our_own_cannot_shrink(void)
+{
+	struct vhk_mem *m;
+	void *va;
+	int fd;
+
+	T_MUST(!vhk_mem_new(&m));
+	T_EQ(vhk_mem_alloc(m, (struct vhk_gpa){ 0 }, 3 * PAGE - 5, &va), 0);
+	T_EQ(vhk_mem_get(m, 0, NULL, &fd), 0);
+	T_OK(fd >= 0 && fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	T_EQ(ftruncate(fd, 0), -1);
+	T_EQ(errno, EPERM);
+	T_EQ(ftruncate(fd, 1 << 20), -1);
+	T_EQ(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
+	memset(va, 1, 3 * PAGE - 5);
+	vhk_mem_free(m);
+}
+
+int main(void)
+{
+	install();
+	T_RUN(the_rest_of_the_region_becomes_zeros);
+	T_RUN(a_fault_outside_of_a_scope_is_not_ours);
+	T_RUN(scopes_nest);
+	T_RUN(scopes_are_a_threads_own);
+	T_RUN(a_torn_region_is_unmapped_whole);
+	T_RUN(memory_of_our_own_cannot_shrink);
+	return t_end();
+}

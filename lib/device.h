@@ -68,6 +68,7 @@ int vhk_device_set_enabled(struct vhk_device *d, unsigned int idx, bool on, vhk_
 /*
  * A new memory table for all started queues (a reference is taken). @find gives the new host addresses of a queue's
  * three parts, called in the control thread before anything is sent: non-zero stops that queue with an error.
+ * @arg: goes to @find and to @fn.
  * @drain: answered only when no chain uses an older table (regions went away), else when all loops have swapped.
  */
 int vhk_device_set_table(struct vhk_device *d, struct vhk_table *t, bool drain,

@@ -172,6 +172,14 @@ int vhk_loop_set_kick(struct vhk_loop *l, struct vhk_source *s, int kick_fd)
 	return ret;
 }
 
+void vhk_loop_activate(struct vhk_loop *l, struct vhk_source *s)
+{
+	if (s->state == SOURCE_OUT)
+		return;
+	activate(l, s);
+	vhk_loop_touch(l);
+}
+
 void vhk_loop_staged(struct vhk_loop *l, struct vhk_source *s)
 {
 	l->n_staged += !s->staged;

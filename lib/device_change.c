@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Changes to a device's queues, seen from the control thread: each is one record that knows how many loops have yet to
+ * answer. Queues are asked by the message embedded in them, so nothing here can fail half-way.
+ */
+#include <unistd.h>
+
+#include "base.h"
+#include "device_impl.h"
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void vhk_queue_init(struct vhk_queue *q, struct vhk_device *d, unsigned int idx)
+{
+	q->dev = d;
+	q->idx = idx;
+	q->source.ops = &vhk_queue_source_ops;
+	q->source.kick_fd = -1;
+	q->call.fd = -1;
+	q->err.fd = -1;
+	q->msg.notify.fd = -1;
+	q->msg.kick_fd = -1;
+	q->state = VHK_QUEUE_OUT;
+}
+
+static void change_put(struct vhk_device *d)
+{
+	struct vhk_change *c = &d->change;
+	vhk_change_fn *fn = c->fn;
+
+	if (--c->pending)
+		return;
+	c->fn = NULL;
+	if (fn)
+		fn(c->arg, c->ret, c->base);
+}
+
+static void change_answer(struct vhk_work *w)
+{
+	change_put(vhk_container_of(w, struct vhk_device, change.answer));
+}
+
+static int change_begin(struct vhk_device *d, vhk_change_fn *fn, void *arg)
+{
+	struct vhk_change *c = &d->change;
+
+	if (c->pending || !d->door)
+		return -EBUSY;
+	*c = (struct vhk_change){ .pending = 1, .fn = fn, .arg = arg };
+	return 0;
+}
+
+static void change_ask(struct vhk_queue *q)
+{
+	q->dev->change.pending++;
+	vhk_queue_ask(q);
+}
+
+static void change_end(struct vhk_device *d)
+{
+	d->change.answer.fn = change_answer;
+	vhk_loop_post(d->ctl, &d->change.answer);
+}
+
+/* The queue is out of its loop: everything it held goes. */
+static void queue_release(struct vhk_queue *q)
+{
+	vhk_ring_free(q->ring);
+	q->ring = NULL;
+	vhk_table_put(q->table);
+	q->table = NULL;
+	vhk_notify_fini(&q->call);
+	vhk_notify_fini(&q->err);
+	close_fd(q->source.kick_fd);
+	q->source.kick_fd = -1;
+	q->started = false;
+}
+
+void vhk_queue_answered(struct vhk_work *w)
+{
+	struct vhk_queue *q = vhk_container_of(w, struct vhk_queue, msg.work);
+	struct vhk_queue_msg *m = &q->msg;
+	struct vhk_change *c = &q->dev->change;
+
+	if (m->ret && !c->ret)
+		c->ret = m->ret;
+	c->base = m->base;
+	vhk_notify_fini(&m->notify);
+	close_fd(m->kick_fd);
+	m->kick_fd = -1;
+	if (m->ask == VHK_ASK_TABLE)
+		vhk_table_put(m->table);
+	if (m->ask == VHK_ASK_STOP || (m->ask == VHK_ASK_START && m->ret))
+		queue_release(q);
+	change_put(q->dev);
+}
+
+void vhk_queue_failed(struct vhk_work *w)
+{
+	struct vhk_queue *q = vhk_container_of(w, struct vhk_queue, error_work);
+
+	if (q->dev->door)
+		q->dev->door->queue_error(q->dev->door_arg, q->idx, q->error);
+}
+
+static void setup_fini(struct vhk_queue_setup *s)
+{
+	close_fd(s->kick_fd);
+	close_fd(s->call_fd);
+	close_fd(s->err_fd);
+	vhk_table_put(s->table);
+	s->kick_fd = s->call_fd = s->err_fd = -1;
+	s->table = NULL;
+}
+
+static int make_ring(struct vhk_queue *q, const struct vhk_queue_setup *s)
+{
+	const struct vhk_device_info *info = &q->dev->info;
+	const struct vhk_ring_opts o = {
+		.sz = sizeof(o),
+		.size = s->size,
+		.features = s->features,
+		.desc = s->desc,
+		.driver = s->driver,
+		.device = s->device,
+		.base = s->base,
+		.ctx_size = info->ctx_size,
+		.max_segs = info->max_segs,
+		.inflight = s->inflight,
+		.inflight_size = s->inflight_size,
+	};
+	struct vhk_fault_scope scope;
+	int ret;
+
+	/* reads positions out of the front end's memory, in this thread */
+	vhk_fault_enter(&scope, s->table);
+	ret = vhk_ring_new_table(&q->ring, s->table, &o);
+	vhk_fault_leave(&scope);
+	if (!ret && atomic_load(&scope.torn)) {
+		vhk_ring_free(q->ring);
+		q->ring = NULL;
+		ret = -EFAULT;
+	}
+	return ret;
+}
+
+static int take_notifies(struct vhk_queue *q, struct vhk_queue_setup *s)
+{
+	int ret = vhk_notify_init_take_fd(&q->call, s->call_fd);
+
+	s->call_fd = -1;
+	if (ret)
+		return ret;
+	ret = vhk_notify_init_take_fd(&q->err, s->err_fd);
+	s->err_fd = -1;
+	if (ret)
+		vhk_notify_fini(&q->call);
+	return ret;
+}
+
+static int queue_set_up(struct vhk_queue *q, struct vhk_queue_setup *s)
+{
+	int ret = take_notifies(q, s);
+
+	if (ret)
+		return ret;
+	ret = make_ring(q, s);
+	if (ret) {
+		vhk_notify_fini(&q->call);
+		vhk_notify_fini(&q->err);
+		return ret;
+	}
+	vhk_ring_set_dirty(q->ring, s->dirty, s->used_gpa);
+	q->features = s->features;
+	q->enabled = s->enabled;
+	q->broken = false;
+	q->table_pending = false;
+	q->used_gpa = s->used_gpa;
+	q->error = 0;
+	q->source.kick_fd = s->kick_fd;
+	q->table = s->table;
+	s->kick_fd = -1;
+	s->table = NULL;
+	return 0;
+}
+
+int vhk_device_start_queue(struct vhk_device *d, unsigned int idx, struct vhk_queue_setup *s,
+			   vhk_change_fn *fn, void *arg)
+{
+	struct vhk_queue *q = idx < d->info.n_queues ? &d->queue[idx] : NULL;
+	int ret = -EINVAL;
+
+	if (!q || s->size > d->info.queue_size)
+		goto err;
+	ret = -EBUSY;
+	if (q->ring)
+		goto err;
+	ret = change_begin(d, fn, arg);
+	if (ret)
+		goto err;
+	ret = queue_set_up(q, s);
+	if (ret)
+		goto err_change;
+	q->started = true;
+	q->msg.ask = VHK_ASK_START;
+	change_ask(q);
+	change_end(d);
+	return 0;
+err_change:
+	d->change.pending = 0;
+err:
+	setup_fini(s);
+	return ret;
+}
+
+/* A started queue with a change begun for it, or NULL and why. */
+static struct vhk_queue *begin_one(struct vhk_device *d, unsigned int idx, enum vhk_queue_ask ask,
+				   vhk_change_fn *fn, void *arg, int *ret)
+{
+	*ret = idx < d->info.n_queues ? -EBUSY : -EINVAL;
+	if (*ret == -EINVAL || !d->queue[idx].started)
+		return NULL;
+	*ret = change_begin(d, fn, arg);
+	if (*ret)
+		return NULL;
+	d->queue[idx].msg.ask = ask;
+	return &d->queue[idx];
+}
+
+static void ask_one(struct vhk_queue *q)
+{
+	change_ask(q);
+	change_end(q->dev);
+}
+
+int vhk_device_stop_queue(struct vhk_device *d, unsigned int idx, vhk_change_fn *fn, void *arg)
+{
+	int ret;
+	struct vhk_queue *q = begin_one(d, idx, VHK_ASK_STOP, fn, arg, &ret);
+
+	if (q)
+		ask_one(q);
+	return ret;
+}
+
+int vhk_device_stop_all(struct vhk_device *d, vhk_change_fn *fn, void *arg)
+{
+	unsigned int i;
+	int ret = change_begin(d, fn, arg);
+
+	if (ret)
+		return ret;
+	for (i = 0; i < d->info.n_queues; i++) {
+		if (!d->queue[i].started)
+			continue;
+		d->queue[i].msg.ask = VHK_ASK_STOP;
+		change_ask(&d->queue[i]);
+	}
+	change_end(d);
+	return 0;
+}
+
+static int set_notify(struct vhk_device *d, unsigned int idx, enum vhk_queue_ask ask, int fd,
+		      vhk_change_fn *fn, void *arg)
+{
+	struct vhk_notify n;
+	struct vhk_queue *q;
+	int ret = vhk_notify_init_take_fd(&n, fd);
+
+	if (ret)
+		return ret;
+	q = begin_one(d, idx, ask, fn, arg, &ret);
+	if (!q) {
+		vhk_notify_fini(&n);
+		return ret;
+	}
+	q->msg.notify = n;
+	ask_one(q);
+	return 0;
+}
+
+int vhk_device_set_call(struct vhk_device *d, unsigned int idx, int fd, vhk_change_fn *fn, void *arg)
+{
+	return set_notify(d, idx, VHK_ASK_CALL, fd, fn, arg);
+}
+
+int vhk_device_set_err(struct vhk_device *d, unsigned int idx, int fd, vhk_change_fn *fn, void *arg)
+{
+	return set_notify(d, idx, VHK_ASK_ERR, fd, fn, arg);
+}
+
+int vhk_device_set_kick(struct vhk_device *d, unsigned int idx, int fd, vhk_change_fn *fn, void *arg)
+{
+	int ret;
+	struct vhk_queue *q = begin_one(d, idx, VHK_ASK_KICK, fn, arg, &ret);
+
+	if (!q) {
+		close_fd(fd);
+		return ret;
+	}
+	q->msg.kick_fd = fd;
+	ask_one(q);
+	return 0;
+}
+
+int vhk_device_set_enabled(struct vhk_device *d, unsigned int idx, bool on, vhk_change_fn *fn,
+			   void *arg)
+{
+	int ret;
+	struct vhk_queue *q = begin_one(d, idx, VHK_ASK_ENABLE, fn, arg, &ret);
+
+	if (!q)
+		return ret;
+	q->msg.on = on;
+	ask_one(q);
+	return 0;
+}
+
+int vhk_device_set_table(struct vhk_device *d, struct vhk_table *t, bool drain,
+			 int (*find)(void *arg, unsigned int idx, void **desc, void **driver,
+				     void **device),
+			 vhk_change_fn *fn, void *arg)
+{
+	unsigned int i;
+	int ret = change_begin(d, fn, arg);
+
+	if (ret)
+		return ret;
+	for (i = 0; i < d->info.n_queues; i++) {
+		struct vhk_queue_msg *m = &d->queue[i].msg;
+
+		if (!d->queue[i].started)
+			continue;
+		if (find(arg, i, &m->desc, &m->driver, &m->device))
+			m->desc = m->driver = m->device = NULL;
+		m->ask = VHK_ASK_TABLE;
+		m->drain = drain;
+		m->table = vhk_table_get(t);
+		change_ask(&d->queue[i]);
+	}
+	change_end(d);
+	return 0;
+}
+
+int vhk_device_set_dirty(struct vhk_device *d, const struct vhk_dirty *dirty, vhk_change_fn *fn,
+			 void *arg)
+{
+	unsigned int i;
+	int ret = change_begin(d, fn, arg);
+
+	if (ret)
+		return ret;
+	for (i = 0; i < d->info.n_queues; i++) {
+		if (!d->queue[i].started)
+			continue;
+		d->queue[i].msg.ask = VHK_ASK_DIRTY;
+		d->queue[i].msg.dirty = dirty;
+		change_ask(&d->queue[i]);
+	}
+	change_end(d);
+	return 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The inside of a device, shared by device.c, device_change.c and queue.c.
+ */
+#ifndef VHK_LIB_DEVICE_IMPL_H
+#define VHK_LIB_DEVICE_IMPL_H
+
+#include "queue.h"
+
+/* The one change that is under way. Control thread. */
+struct vhk_change {
+	unsigned int pending; /* messages that are not back, and the answer itself */
+	vhk_change_fn *fn;    /* NULL: whoever asked is gone */
+	void *arg;
+	int ret;
+	uint32_t base;
+	struct vhk_work answer; /* makes sure that the answer never comes from within the question */
+};
+
+struct vhk_device {
+	struct vhk_device_info info;
+	struct vhk_device_ops ops;
+	void *priv;
+	struct vhk_queue *queue; /* info.n_queues */
+	struct vhk_loop **loops;
+	unsigned int n_loops;
+	struct vhk_loop *ctl; /* of the last door that held it */
+	const struct vhk_door_ops *door;
+	void *door_arg;
+	struct vhk_change change;
+};
+
+void vhk_queue_init(struct vhk_queue *q, struct vhk_device *d, unsigned int idx);
+
+#endif

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Signalling a peer's file descriptor, whatever it turns out to be.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "notify.h"
+
+static enum vhk_notify_kind kind_of(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return VHK_NOTIFY_NONE;
+	switch (st.st_mode & S_IFMT) {
+	case 0: /* an anonymous inode: what is not an eventfd refuses the write by itself */
+		return VHK_NOTIFY_EVENTFD;
+	case S_IFSOCK:
+		return VHK_NOTIFY_SOCKET;
+	case S_IFIFO:
+		return VHK_NOTIFY_PIPE;
+	default:
+		return VHK_NOTIFY_NONE;
+	}
+}
+
+int vhk_notify_init_take_fd(struct vhk_notify *n, int fd)
+{
+	int flags;
+
+	n->fd = -1;
+	n->kind = VHK_NOTIFY_NONE;
+	if (fd < 0)
+		return 0;
+	n->kind = kind_of(fd);
+	flags = fcntl(fd, F_GETFL);
+	if (n->kind == VHK_NOTIFY_NONE || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK)) {
+		close(fd);
+		return -EINVAL;
+	}
+	n->fd = fd;
+	return 0;
+}
+
+void vhk_notify_fini(struct vhk_notify *n)
+{
+	if (n->fd >= 0)
+		close(n->fd);
+	n->fd = -1;
+	n->kind = VHK_NOTIFY_NONE;
+}
+
+/* A pipe that nobody reads raises SIGPIPE in the thread that writes: held back here, and taken away. */
+static void send_pipe(int fd)
+{
+	static const struct timespec at_once;
+	const uint64_t one = 1;
+	sigset_t pipe_set, old;
+	ssize_t n;
+
+	sigemptyset(&pipe_set);
+	sigaddset(&pipe_set, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe_set, &old);
+	n = write(fd, &one, sizeof(one));
+	if (n < 0 && errno == EPIPE && !sigismember(&old, SIGPIPE))
+		sigtimedwait(&pipe_set, NULL, &at_once);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+void vhk_notify_send(const struct vhk_notify *n)
+{
+	const uint64_t one = 1;
+	ssize_t ignored;
+
+	switch (n->kind) {
+	case VHK_NOTIFY_EVENTFD:
+		/* EAGAIN is a counter at its end: a signal is pending */
+		ignored = write(n->fd, &one, sizeof(one));
+		break;
+	case VHK_NOTIFY_SOCKET:
+		ignored = send(n->fd, &one, sizeof(one), MSG_DONTWAIT | MSG_NOSIGNAL);
+		break;
+	case VHK_NOTIFY_PIPE:
+		send_pipe(n->fd);
+		return;
+	case VHK_NOTIFY_NONE:
+		return;
+	}
+	(void)ignored;
+}

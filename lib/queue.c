@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * A queue on its loop: pops batches for the device, publishes what the device answered, calls the driver, and carries
+ * out the changes that the control thread asks for. Runs in the loop's thread only.
+ */
+#include <unistd.h>
+
+#include "base.h"
+#include "device_impl.h"
+
+static void count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
+static void queue_send_call(struct vhk_queue *q)
+{
+	if (q->call.fd < 0)
+		return;
+	count(&q->stats.calls, 1);
+	vhk_notify_send(&q->call);
+}
+
+/* No ring memory is touched from here on; the front end is told, once. */
+static void queue_break(struct vhk_queue *q, int err)
+{
+	if (q->broken)
+		return;
+	q->broken = true;
+	q->error = err;
+	vhk_ring_break(q->ring);
+	vhk_notify_send(&q->err);
+	q->error_work.fn = vhk_queue_failed;
+	vhk_loop_post(q->dev->ctl, &q->error_work);
+}
+
+/* A region's file shrank under us: what was read since then are zeros. */
+static bool queue_torn(struct vhk_queue *q)
+{
+	if (vhk_likely(!atomic_load_explicit(&q->scope.torn, memory_order_relaxed)))
+		return false;
+	queue_break(q, -EFAULT);
+	return true;
+}
+
+static void queue_publish(struct vhk_queue *q)
+{
+	int ret = vhk_ring_publish(q->ring);
+
+	if (ret > 0)
+		queue_send_call(q);
+	else if (vhk_unlikely(ret < 0))
+		queue_break(q, ret);
+}
+
+static void queue_answer(struct vhk_queue *q, int ret)
+{
+	q->msg.ret = ret;
+	q->msg.work.fn = vhk_queue_answered;
+	vhk_loop_post(q->dev->ctl, &q->msg.work);
+}
+
+static void queue_finish_stop(struct vhk_work *w)
+{
+	struct vhk_queue *q = vhk_container_of(w, struct vhk_queue, msg.work);
+	const struct vhk_device_ops *ops = &q->dev->ops;
+
+	queue_publish(q);
+	q->msg.base = vhk_ring_base(q->ring);
+	if (ops->queue_stop)
+		ops->queue_stop(q->dev->priv, q);
+	vhk_fault_leave(&q->scope);
+	q->state = VHK_QUEUE_OUT;
+	queue_answer(q, 0);
+}
+
+/* The last chain may be answered from deep inside the device: the rest is done in a round of its own. */
+static void queue_drained(struct vhk_queue *q)
+{
+	if (q->state != VHK_QUEUE_DRAINING || vhk_ring_in_flight(q->ring))
+		return;
+	q->state = VHK_QUEUE_OUT;
+	q->msg.work.fn = queue_finish_stop;
+	vhk_loop_post(q->loop, &q->msg.work);
+}
+
+static void queue_table_done(struct vhk_queue *q)
+{
+	if (!q->table_pending || vhk_ring_old_in_flight(q->ring))
+		return;
+	q->table_pending = false;
+	queue_answer(q, 0);
+}
+
+void vhk_queue_done(struct vhk_queue *q, struct vhk_chain *c, uint32_t written)
+{
+	c->written = written;
+	vhk_ring_push(q->ring, c);
+	if (vhk_unlikely(q->table_pending))
+		queue_table_done(q);
+	if (vhk_unlikely(q->state == VHK_QUEUE_DRAINING)) {
+		queue_publish(q);
+		queue_drained(q);
+		return;
+	}
+	if (vhk_ring_staged(q->ring) >= vhk_loop_quantum(q->loop))
+		queue_publish(q);
+	else
+		vhk_loop_staged(q->loop, &q->source);
+}
+
+void vhk_queue_fail(struct vhk_queue *q)
+{
+	queue_break(q, -EBADMSG);
+}
+
+static struct vhk_queue *queue_of(const struct vhk_source *s)
+{
+	return vhk_container_of((struct vhk_source *)s, struct vhk_queue, source);
+}
+
+static unsigned int source_work(struct vhk_source *s, unsigned int quantum)
+{
+	struct vhk_queue *q = queue_of(s);
+	struct vhk_chain *chain[VHK_QUEUE_BATCH];
+	int n;
+
+	if (vhk_unlikely(!q->enabled || q->broken || queue_torn(q)))
+		return 0;
+	n = vhk_ring_pop(q->ring, chain, vhk_min(quantum, (unsigned int)VHK_QUEUE_BATCH));
+	if (vhk_unlikely(n < 0)) {
+		queue_break(q, n);
+		return 0;
+	}
+	if (!n)
+		return 0;
+	count(&q->stats.requests, (uint64_t)n);
+	count(&q->stats.rounds, 1);
+	q->dev->ops.work(q->dev->priv, q, chain, (unsigned int)n);
+	return (unsigned int)n;
+}
+
+static bool source_ready(const struct vhk_source *s)
+{
+	const struct vhk_queue *q = queue_of(s);
+
+	return q->enabled && !q->broken && vhk_ring_ready(q->ring);
+}
+
+static bool source_arm(struct vhk_source *s)
+{
+	struct vhk_queue *q = queue_of(s);
+
+	return q->enabled && !q->broken && vhk_ring_arm(q->ring) > 0;
+}
+
+static void source_disarm(struct vhk_source *s)
+{
+	struct vhk_queue *q = queue_of(s);
+
+	if (!q->broken)
+		vhk_ring_disarm(q->ring);
+}
+
+/* What was answered may have made room for chains that had to wait for it, and no kick tells of those. */
+static void source_flush(struct vhk_source *s)
+{
+	struct vhk_queue *q = queue_of(s);
+
+	if (!queue_torn(q))
+		queue_publish(q);
+	__atomic_store_n(&q->stats.in_flight, vhk_ring_in_flight(q->ring), __ATOMIC_RELAXED);
+	if (source_ready(s))
+		vhk_loop_activate(q->loop, s);
+}
+
+static void source_kicked(struct vhk_source *s)
+{
+	count(&queue_of(s)->stats.kicks, 1);
+}
+
+static void source_gone(struct vhk_source *s)
+{
+	struct vhk_queue *q = queue_of(s);
+
+	q->state = VHK_QUEUE_DRAINING;
+	queue_publish(q);
+	queue_drained(q);
+}
+
+const struct vhk_source_ops vhk_queue_source_ops = {
+	.work = source_work,
+	.ready = source_ready,
+	.arm = source_arm,
+	.disarm = source_disarm,
+	.flush = source_flush,
+	.kicked = source_kicked,
+	.gone = source_gone,
+};
+
+static int queue_start(struct vhk_queue *q)
+{
+	const struct vhk_device_ops *ops = &q->dev->ops;
+	int ret = 0;
+
+	vhk_fault_enter(&q->scope, q->table);
+	if (ops->queue_start)
+		ret = ops->queue_start(q->dev->priv, q);
+	if (ret)
+		goto err_scope;
+	q->state = VHK_QUEUE_RUNNING;
+	ret = vhk_loop_add_source(q->loop, &q->source);
+	if (ret)
+		goto err_device;
+	/* a call that a former back end owed is made up for */
+	queue_send_call(q);
+	return 0;
+err_device:
+	if (ops->queue_stop)
+		ops->queue_stop(q->dev->priv, q);
+err_scope:
+	vhk_fault_leave(&q->scope);
+	q->state = VHK_QUEUE_OUT;
+	return ret;
+}
+
+static void queue_swap_notify(struct vhk_notify *a, struct vhk_notify *b)
+{
+	struct vhk_notify old = *a;
+
+	*a = *b;
+	*b = old;
+}
+
+static int queue_set_kick(struct vhk_queue *q)
+{
+	int old = q->source.kick_fd;
+	int ret = vhk_loop_set_kick(q->loop, &q->source, q->msg.kick_fd);
+
+	if (!ret)
+		q->msg.kick_fd = old;
+	return ret;
+}
+
+/* A ring that lies nowhere any more stops here; its chains in flight are waited for like all others. */
+static void queue_set_table(struct vhk_queue *q)
+{
+	struct vhk_table *old = q->table;
+
+	if (!q->msg.desc)
+		queue_break(q, -EFAULT);
+	vhk_ring_set_table(q->ring, q->msg.table, q->msg.desc, q->msg.driver, q->msg.device);
+	q->table = q->msg.table;
+	q->scope.table = q->table;
+	q->msg.table = old;
+	q->table_pending = true;
+	if (!q->msg.drain) {
+		q->table_pending = false;
+		queue_answer(q, 0);
+	} else {
+		queue_table_done(q);
+	}
+}
+
+static void queue_handle(struct vhk_work *w)
+{
+	struct vhk_queue *q = vhk_container_of(w, struct vhk_queue, msg.work);
+	int ret = 0;
+
+	switch (q->msg.ask) {
+	case VHK_ASK_START:
+		ret = queue_start(q);
+		break;
+	case VHK_ASK_STOP:
+		q->state = VHK_QUEUE_LEAVING;
+		vhk_loop_del_source(q->loop, &q->source);
+		return;
+	case VHK_ASK_CALL:
+		queue_swap_notify(&q->call, &q->msg.notify);
+		queue_send_call(q);
+		break;
+	case VHK_ASK_ERR:
+		queue_swap_notify(&q->err, &q->msg.notify);
+		break;
+	case VHK_ASK_KICK:
+		ret = queue_set_kick(q);
+		break;
+	case VHK_ASK_ENABLE:
+		q->enabled = q->msg.on;
+		vhk_loop_activate(q->loop, &q->source);
+		break;
+	case VHK_ASK_TABLE:
+		queue_set_table(q);
+		return;
+	case VHK_ASK_DIRTY:
+		vhk_ring_set_dirty(q->ring, q->msg.dirty, q->used_gpa);
+		break;
+	}
+	queue_answer(q, ret);
+}
+
+void vhk_queue_ask(struct vhk_queue *q)
+{
+	q->msg.ret = 0;
+	q->msg.work.fn = queue_handle;
+	vhk_loop_post(q->loop, &q->msg.work);
+}
+
+unsigned int vhk_queue_index(const struct vhk_queue *q)
+{
+	return q->idx;
+}
+
+struct vhk_loop *vhk_queue_loop(const struct vhk_queue *q)
+{
+	return q->loop;
+}
+
+uint64_t vhk_queue_features(const struct vhk_queue *q)
+{
+	return q->features;
+}
+
+void vhk_queue_set_priv(struct vhk_queue *q, void *priv)
+{
+	q->priv = priv;
+}
+
+void *vhk_queue_priv(const struct vhk_queue *q)
+{
+	return q->priv;
+}

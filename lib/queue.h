@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * A queue of a device. While it is started, everything in the first part belongs to the thread of its loop; the control
+ * thread reaches it only by the one message embedded here, which travels there and back.
+ */
+#ifndef VHK_LIB_QUEUE_H
+#define VHK_LIB_QUEUE_H
+
+#include "device.h"
+#include "loop.h"
+#include "notify.h"
+#include "ring.h"
+
+/* Chains handed to the device at once, at most. */
+#define VHK_QUEUE_BATCH 32
+
+enum vhk_queue_ask {
+	VHK_ASK_START,
+	VHK_ASK_STOP,
+	VHK_ASK_CALL,
+	VHK_ASK_KICK,
+	VHK_ASK_ERR,
+	VHK_ASK_ENABLE,
+	VHK_ASK_TABLE,
+	VHK_ASK_DIRTY,
+};
+
+/* One change on its way. The answer is the same node, posted back. */
+struct vhk_queue_msg {
+	struct vhk_work work;
+	enum vhk_queue_ask ask;
+	int ret;
+	uint32_t base;
+	struct vhk_notify notify; /* CALL, ERR: the new one in, the old one out */
+	int kick_fd;		  /* KICK: likewise */
+	bool on;		  /* ENABLE */
+	struct vhk_table *table;  /* TABLE: the new one in, the old one out */
+	void *desc, *driver, *device;
+	bool drain;
+	const struct vhk_dirty *dirty;
+};
+
+enum vhk_queue_state {
+	VHK_QUEUE_RUNNING,
+	VHK_QUEUE_LEAVING,  /* asked to stop, still in the loop */
+	VHK_QUEUE_DRAINING, /* out of the loop, chains in flight */
+	VHK_QUEUE_OUT,
+};
+
+struct vhk_queue {
+	/* Loop's thread. */
+	_Alignas(64) struct vhk_source source;
+	struct vhk_ring *ring;
+	struct vhk_notify call;
+	struct vhk_device *dev;
+	struct vhk_loop *loop;
+	void *priv;
+	uint64_t features;
+	enum vhk_queue_state state;
+	bool enabled;
+	bool broken;
+	bool table_pending; /* the answer to VHK_ASK_TABLE waits for chains of the old table */
+	uint64_t used_gpa;
+	struct vhk_notify err;
+	struct vhk_table *table;
+	struct vhk_fault_scope scope;
+	int error;
+	struct vhk_work error_work; /* tells the control thread of @error; once per start */
+	struct vhk_queue_stats stats; /* one writer, read by anybody */
+
+	/* In the hand of whoever has the message. */
+	struct vhk_queue_msg msg;
+
+	/* Control thread. */
+	unsigned int idx;
+	bool started;
+};
+
+extern const struct vhk_source_ops vhk_queue_source_ops;
+
+/* Control thread: sends q->msg, filled in, to the queue's loop. */
+void vhk_queue_ask(struct vhk_queue *q);
+/* Control thread, called when the message is back; device.c's. */
+void vhk_queue_answered(struct vhk_work *w);
+void vhk_queue_failed(struct vhk_work *w);
+
+#endif

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Every change of a running queue, asked for in the control thread and carried out in the loop's: one loop for both, and
+ * a loop in a thread of its own. Nothing leaks, each answer comes exactly once.
+ */
+#include "t_device.h"
+
+struct rig {
+	struct echo echo;
+	struct driver drv;
+	struct door door;
+	struct vhk_loop *data;
+	pthread_t thread;
+	bool threaded;
+};
+
+static void *run_loop(void *arg)
+{
+	vhk_loop_run(arg);
+	return NULL;
+}
+
+static void rig_init(struct rig *r, enum vhk_loop_engine engine, bool threaded, uint64_t features)
+{
+	struct vhk_loop_opts o = { .sz = sizeof(o), .engine = engine };
+
+	memset(r, 0, sizeof(*r));
+	r->threaded = threaded;
+	T_MUST(!vhk_loop_new(&r->door.ctl, &o));
+	echo_new(&r->echo);
+	if (threaded) {
+		T_MUST(!vhk_loop_new(&r->data, &o));
+		T_EQ(vhk_device_set_loops(r->echo.dev, &r->data, 1), 0);
+		T_MUST(!pthread_create(&r->thread, NULL, run_loop, r->data));
+	}
+	T_EQ(vhk_device_hold(r->echo.dev, r->door.ctl, &door_ops, &r->door), 0);
+	driver_init(&r->drv, features);
+}
+
+static void rig_fini(struct rig *r)
+{
+	vhk_device_drop(r->echo.dev);
+	if (r->threaded) {
+		vhk_loop_stop(r->data);
+		pthread_join(r->thread, NULL);
+	}
+	vhk_device_free(r->echo.dev);
+	vhk_loop_free(r->data);
+	vhk_loop_free(r->door.ctl);
+	driver_fini(&r->drv);
+}
+
+static void rig_start(struct rig *r)
+{
+	struct vhk_queue_setup s;
+
+	driver_setup(&r->drv, &s);
+	T_EQ(vhk_device_start_queue(r->echo.dev, 0, &s, door_answer, &r->door), 0);
+	T_EQ(door_wait(&r->door), 0);
+}
+
+static void rig_stop(struct rig *r)
+{
+	T_EQ(vhk_device_stop_queue(r->echo.dev, 0, door_answer, &r->door), 0);
+	T_EQ(door_wait(&r->door), 0);
+}
+
+/* Answers that come within five seconds, at most @want. */
+static unsigned int rig_take(struct rig *r, unsigned int want)
+{
+	uint64_t end = t_now_ns() + 5000000000u;
+	unsigned int got = 0;
+
+	while (got < want && t_now_ns() < end) {
+		got += driver_take(&r->drv);
+		if (got < want && !vhk_vq_arm(r->drv.vq))
+			r->threaded ? (void)t_readable(r->drv.call, 10) :
+				      (void)vhk_loop_step(r->door.ctl, 10000000);
+		if (t_readable(r->drv.call, 0)) {
+			uint64_t v;
+
+			T_EQ(read(r->drv.call, &v, sizeof(v)), sizeof(v));
+		}
+	}
+	return got;
+}
+
+static void echo_some(struct rig *r, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		driver_send(&r->drv, (unsigned char)i);
+	T_EQ(rig_take(r, n), n);
+}
+
+static void change_each(struct rig *r)
+{
+	struct vhk_device *dev = r->echo.dev;
+	struct vhk_table *t;
+	int i;
+
+	rig_start(r);
+	echo_some(r, 30);
+	for (i = 0; i < 3; i++) {
+		T_EQ(vhk_device_set_call(dev, 0, dup(r->drv.call), door_answer, &r->door), 0);
+		T_EQ(vhk_device_set_call(dev, 0, dup(r->drv.call), door_answer, &r->door), -EBUSY);
+		T_EQ(door_wait(&r->door), 0);
+		T_EQ(vhk_device_set_kick(dev, 0, dup(r->drv.kick), door_answer, &r->door), 0);
+		T_EQ(door_wait(&r->door), 0);
+		T_EQ(vhk_device_set_err(dev, 0, dup(r->drv.err), door_answer, &r->door), 0);
+		T_EQ(door_wait(&r->door), 0);
+		echo_some(r, 30);
+	}
+	T_EQ(vhk_device_set_enabled(dev, 0, false, door_answer, &r->door), 0);
+	T_EQ(door_wait(&r->door), 0);
+	driver_send(&r->drv, 7);
+	T_EQ(driver_take(&r->drv), 0);
+	T_EQ(vhk_device_set_enabled(dev, 0, true, door_answer, &r->door), 0);
+	T_EQ(door_wait(&r->door), 0);
+	T_EQ(rig_take(r, 1), 1);
+	t = vhk_mem_table(r->drv.mem);
+	T_OK(t);
+	vhk_table_put(t);
+	rig_stop(r);
+	rig_start(r);
+	echo_some(r, 10);
+	rig_stop(r);
+	T_EQ(r->echo.starts, 2);
+	T_EQ(r->echo.stops, 2);
+	T_EQ(r->door.errors, 0);
+}
+
+static void every_change(void)
+{
+	static const uint64_t features[] = {
+		VHK_F_VERSION_1,
+		VHK_F_VERSION_1 | VHK_F_EVENT_IDX | VHK_F_INDIRECT_DESC,
+		VHK_F_VERSION_1 | VHK_F_RING_PACKED,
+		VHK_F_VERSION_1 | VHK_F_RING_PACKED | VHK_F_EVENT_IDX | VHK_F_IN_ORDER,
+	};
+	unsigned int i, engine, threaded;
+	int fds = t_count_fds();
+
+	for (i = 0; i < vhk_array_size(features); i++)
+		for (engine = VHK_LOOP_IO_URING; engine <= VHK_LOOP_EPOLL; engine++)
+			for (threaded = 0; threaded < 2; threaded++) {
+				struct rig r;
+
+				rig_init(&r, (enum vhk_loop_engine)engine, threaded, features[i]);
+				change_each(&r);
+				rig_fini(&r);
+			}
+	T_EQ(t_count_fds(), fds);
+}
+
+/* Stopping waits for what the device has in hand, and the base says that all of it was answered. */
+static void stop_drains(void)
+{
+	struct rig r;
+	int i;
+
+	rig_init(&r, VHK_LOOP_AUTO, false, VHK_F_VERSION_1);
+	rig_start(&r);
+	r.echo.hold[0] = true;
+	for (i = 0; i < 5; i++)
+		driver_send(&r.drv, 1);
+	for (i = 0; i < 100 && r.echo.n_held[0] < 5; i++)
+		vhk_loop_step(r.door.ctl, 1000000);
+	T_EQ(r.echo.n_held[0], 5);
+	T_EQ(vhk_device_stop_queue(r.echo.dev, 0, door_answer, &r.door), 0);
+	for (i = 0; i < 20; i++)
+		vhk_loop_step(r.door.ctl, 0);
+	T_EQ(r.door.answers, 1);
+	echo_let_go(&r.echo, 0);
+	T_EQ(door_wait(&r.door), 0);
+	T_EQ(r.door.base, 5);
+	T_EQ(driver_take(&r.drv), 5);
+	rig_fini(&r);
+}
+
+static int find_same(void *arg, unsigned int idx, void **desc, void **driver, void **device)
+{
+	struct rig *r = vhk_container_of(arg, struct rig, door);
+	struct vhk_vq_addr a;
+
+	(void)idx;
+	T_EQ(vhk_vq_addr(r->drv.vq, &a), 0);
+	*desc = a.desc;
+	*driver = a.driver;
+	*device = a.device;
+	return 0;
+}
+
+static int find_nothing(void *arg, unsigned int idx, void **desc, void **driver, void **device)
+{
+	(void)arg, (void)idx, (void)desc, (void)driver, (void)device;
+	return -EFAULT;
+}
+
+/* A table that took something away is answered when the last chain that points into the old one is. */
+static void table_waits_for_chains(void)
+{
+	struct vhk_region gone = { .gpa = { 1ull << 30 }, .size = 4096 };
+	struct vhk_table *t;
+	struct rig r;
+	void *va;
+	int i;
+
+	rig_init(&r, VHK_LOOP_AUTO, false, VHK_F_VERSION_1);
+	rig_start(&r);
+	r.echo.hold[0] = true;
+	driver_send(&r.drv, 9);
+	for (i = 0; i < 100 && !r.echo.n_held[0]; i++)
+		vhk_loop_step(r.door.ctl, 1000000);
+	T_EQ(vhk_mem_alloc(r.drv.mem, gone.gpa, gone.size, &va), 0);
+	t = vhk_mem_table(r.drv.mem);
+	T_EQ(vhk_device_set_table(r.echo.dev, t, true, find_same, door_answer, &r.door), 0);
+	vhk_table_put(t);
+	for (i = 0; i < 20; i++)
+		vhk_loop_step(r.door.ctl, 0);
+	T_EQ(r.door.answers, 1);
+	echo_let_go(&r.echo, 0);
+	T_EQ(door_wait(&r.door), 0);
+	r.echo.hold[0] = false;
+	T_EQ(rig_take(&r, 1), 1);
+	echo_some(&r, 30);
+
+	t = vhk_mem_table(r.drv.mem);
+	T_EQ(vhk_device_set_table(r.echo.dev, t, false, find_nothing, door_answer, &r.door), 0);
+	vhk_table_put(t);
+	T_EQ(door_wait(&r.door), 0);
+	T_OK(door_until(&r.door, &r.door.errors, 1));
+	T_EQ(r.door.error, -EFAULT);
+	T_OK(t_readable(r.drv.err, 1000));
+	rig_stop(&r);
+	rig_fini(&r);
+}
+
+static void refusals(void)
+{
+	struct vhk_queue_setup s;
+	struct rig r;
+	int fds, file;
+
+	rig_init(&r, VHK_LOOP_AUTO, false, VHK_F_VERSION_1);
+	fds = t_count_fds();
+	T_EQ(vhk_device_hold(r.echo.dev, r.door.ctl, &door_ops, &r.door), -EBUSY);
+	T_EQ(vhk_device_stop_queue(r.echo.dev, 0, door_answer, &r.door), -EBUSY);
+	T_EQ(vhk_device_stop_queue(r.echo.dev, ECHO_QUEUES, door_answer, &r.door), -EINVAL);
+	T_EQ(vhk_device_set_call(r.echo.dev, 0, dup(r.drv.call), door_answer, &r.door), -EBUSY);
+	T_EQ(vhk_device_set_kick(r.echo.dev, 0, dup(r.drv.kick), door_answer, &r.door), -EBUSY);
+	driver_setup(&r.drv, &s);
+	T_EQ(vhk_device_start_queue(r.echo.dev, ECHO_QUEUES, &s, door_answer, &r.door), -EINVAL);
+	driver_setup(&r.drv, &s);
+	s.size = 2 * ECHO_SIZE;
+	T_EQ(vhk_device_start_queue(r.echo.dev, 0, &s, door_answer, &r.door), -EINVAL);
+	driver_setup(&r.drv, &s);
+	file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	close(s.call_fd);
+	s.call_fd = file;
+	T_EQ(vhk_device_start_queue(r.echo.dev, 0, &s, door_answer, &r.door), -EINVAL);
+	T_EQ(t_count_fds(), fds);
+	rig_start(&r);
+	driver_setup(&r.drv, &s);
+	T_EQ(vhk_device_start_queue(r.echo.dev, 0, &s, door_answer, &r.door), -EBUSY);
+	rig_stop(&r);
+	T_EQ(t_count_fds(), fds);
+	rig_fini(&r);
+}
+
+int main(void)
+{
+	T_RUN(every_change);
+	T_RUN(stop_drains);
+	T_RUN(table_waits_for_chains);
+	T_RUN(refusals);
+	return t_end();
+}

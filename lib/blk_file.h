@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The image behind a disk: opened, locked against a second server, and looked at once: what kind of
+ * file it is, how long, how it wants to be read, and what it can do besides.
+ */
+#ifndef VHK_LIB_BLK_FILE_H
+#define VHK_LIB_BLK_FILE_H
+
+#include <vhostkit/blk.h>
+
+/*
+ * The byte of the image that servers lock. It lies beyond what any other user of byte locks on
+ * images is known to take: QEMU has bytes 100 to 203, libvirt 0 and 1. A lock needs no contents, so
+ * the image may well be shorter.
+ */
+#define VHK_BLK_LOCK_BYTE 0x76686b
+
+/**
+ * struct vhk_blk_file - an open image
+ * @fd:          ours alone: its file status flags and its lock belong to the way we use it
+ * @read_only:   opened for reading
+ * @block:       a block device
+ * @memory:      on a memory file system: calls on it never wait, and nothing outlives the machine
+ * @direct:      O_DIRECT
+ * @mem_align:   what addresses of O_DIRECT buffers are multiples of; 1 without
+ * @io_align:    what offsets and lengths are multiples of; 1 without
+ * @block_size:  logical block size, bytes
+ * @phys_size:   physical block size, bytes
+ * @io_min:      smallest good transfer, bytes
+ * @io_opt:      best transfer, bytes; 0: unknown
+ * @discard:     granularity of discards, bytes; 0: it cannot discard
+ * @write_zeroes: it can write zeros without being sent them
+ * @range_max:   sectors in one range of a discard or of zeros
+ */
+struct vhk_blk_file {
+	int fd;
+	bool read_only;
+	bool block;
+	bool memory;
+	bool direct;
+	uint32_t mem_align;
+	uint32_t io_align;
+	uint32_t block_size;
+	uint32_t phys_size;
+	uint32_t io_min;
+	uint32_t io_opt;
+	uint32_t discard;
+	bool write_zeroes;
+	uint32_t range_max;
+};
+
+/* Each failure is told to @o->log with the image's name. */
+int vhk_blk_file_open(struct vhk_blk_file *f, const struct vhk_blk_opts *o);
+void vhk_blk_file_close(struct vhk_blk_file *f);
+/* Bytes, rounded down to sectors, or -errno. */
+int64_t vhk_blk_file_size(const struct vhk_blk_file *f);
+/*
+ * Reads limits and abilities into @f, of which fd, kind and way of access are known; blk_limits.c.
+ */
+int vhk_blk_file_limits(struct vhk_blk_file *f, const struct vhk_blk_opts *o);
+/* -EBUSY when somebody else still holds the lock @ms from the call; blk_lock.c. */
+int vhk_blk_file_lock(const struct vhk_blk_file *f, uint32_t ms);
+
+#endif

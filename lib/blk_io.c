@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Reads, writes and flushes: straight between the image and the driver's memory, or through a
+ * buffer where O_DIRECT does not take the driver's addresses. Short transfers go on; what a read
+ * misses at the end of the file is zeros.
+ */
+#include "blk_impl.h"
+
+/*
+ * The buffer of a request whose memory does not suit O_DIRECT; longer ones go through it piece by
+ * piece.
+ */
+#define BOUNCE_MAX (128u << 10)
+#define BOUNCE_ALIGN 4096u
+/* What a signal or a lack of kernel memory cut short is tried so many times more. */
+#define TRY_AGAIN 8
+
+static void next_piece(struct vhk_blk_req *req);
+
+static bool is_read(const struct vhk_blk_req *req)
+{
+	return req->kind == VHK_BLK_READ;
+}
+
+static void end(struct vhk_blk_req *req, uint8_t status)
+{
+	if (is_read(req))
+		req->filled = (uint32_t)req->moved;
+	vhk_blk_finish(req, status);
+}
+
+static void end_failed(struct vhk_blk_req *req, int err)
+{
+	if (is_read(req))
+		req->filled = (uint32_t)req->moved;
+	vhk_blk_fail(req, err);
+}
+
+/* Past the end of the image a disk of this size has zeros to read, but no room to write. */
+static void end_of_file(struct vhk_blk_req *req)
+{
+	if (!is_read(req))
+		end_failed(req, -ENOSPC);
+	else
+		end(req, VIRTIO_BLK_S_OK);
+}
+
+static bool worth_another_try(struct vhk_blk_req *req, int res)
+{
+	return (res == -EINTR || res == -EAGAIN) && req->again++ < TRY_AGAIN;
+}
+
+static void rw_done(struct vhk_io *io, int res)
+{
+	struct vhk_blk_req *req = vhk_container_of(io, struct vhk_blk_req, io);
+
+	if (res > 0) {
+		if (req->mem && is_read(req))
+			vhk_blk_scatter(req, req->mem, (size_t)res);
+		req->moved += (uint64_t)res;
+		if (vhk_likely(req->moved == req->len)) {
+			end(req, VIRTIO_BLK_S_OK);
+			return;
+		}
+		vhk_blk_advance(req, (size_t)res);
+		/*
+		 * O_DIRECT goes on at its own units only; where a transfer ended inside one, so
+		 * does the file.
+		 */
+		if (req->moved % req->bq->blk->file.io_align)
+			end_of_file(req);
+		else
+			next_piece(req);
+	} else if (res == 0) {
+		end_of_file(req);
+	} else if (worth_another_try(req, res)) {
+		next_piece(req);
+	} else {
+		end_failed(req, res);
+	}
+}
+
+static void next_piece(struct vhk_blk_req *req)
+{
+	uint64_t left = req->len - req->moved;
+
+	req->io.iov = req->iov;
+	req->io.n_iov = req->n_iov;
+	if (req->mem) {
+		req->flat.iov_base = req->mem;
+		req->flat.iov_len = vhk_min(left, (uint64_t)BOUNCE_MAX);
+		req->io.iov = &req->flat;
+		req->io.n_iov = 1;
+		if (!is_read(req))
+			vhk_blk_gather(req, req->mem, req->flat.iov_len);
+	}
+	vhk_blk_submit(req, is_read(req) ? VHK_IO_READ : VHK_IO_WRITE, req->start + req->moved,
+		       left, rw_done);
+}
+
+static bool suits_direct(const struct vhk_blk_req *req, const struct vhk_blk_file *f)
+{
+	const struct iovec *seg;
+
+	for (seg = req->iov; seg < req->iov + req->n_iov; seg++)
+		if ((uintptr_t)seg->iov_base % f->mem_align || seg->iov_len % f->io_align)
+			return false;
+	return true;
+}
+
+static int get_bounce(struct vhk_blk_req *req)
+{
+	size_t size = vhk_min(vhk_align_up(req->len, BOUNCE_ALIGN), (uint64_t)BOUNCE_MAX);
+
+	if (posix_memalign(&req->mem, BOUNCE_ALIGN, size)) {
+		req->mem = NULL;
+		return -ENOMEM;
+	}
+	vhk_blk_count(&req->bq->counters.bounced, 1);
+	return 0;
+}
+
+/* Whole sectors, on the disk, in the medium's units, and the right way. */
+static bool fits(const struct vhk_blk_req *req, uint64_t sector)
+{
+	const struct vhk_blk *blk = req->bq->blk;
+
+	if (req->len % VHK_BLK_SECTOR || !vhk_blk_on_disk(blk, sector, req->len / VHK_BLK_SECTOR))
+		return false;
+	if (req->len % blk->file.io_align || sector * VHK_BLK_SECTOR % blk->file.io_align)
+		return false;
+	return is_read(req) || !blk->file.read_only;
+}
+
+void vhk_blk_rw(struct vhk_blk_req *req, uint64_t sector)
+{
+	struct vhk_blk *blk = req->bq->blk;
+
+	req->len = is_read(req) ? req->chain->in_len - 1
+				: req->chain->out_len - sizeof(struct virtio_blk_outhdr);
+	if (!fits(req, sector)) {
+		vhk_blk_finish(req, VIRTIO_BLK_S_IOERR);
+		return;
+	}
+	if (!req->len) {
+		vhk_blk_finish(req, VIRTIO_BLK_S_OK);
+		return;
+	}
+	req->start = sector * VHK_BLK_SECTOR;
+	if (!is_read(req) && atomic_load_explicit(&blk->write_through, memory_order_relaxed))
+		req->io.flags = VHK_IO_F_DSYNC;
+	if (blk->file.direct && !suits_direct(req, &blk->file) && get_bounce(req))
+		end_failed(req, -ENOMEM);
+	else
+		next_piece(req);
+}
+
+static void flush_done(struct vhk_io *io, int res)
+{
+	struct vhk_blk_req *req = vhk_container_of(io, struct vhk_blk_req, io);
+	struct vhk_blk *blk = req->bq->blk;
+
+	if (res >= 0) {
+		vhk_blk_finish(req, VIRTIO_BLK_S_OK);
+		return;
+	}
+	if (!blk->file.direct)
+		atomic_store_explicit(&blk->lost, true, memory_order_relaxed);
+	vhk_blk_fail(req, res);
+}
+
+void vhk_blk_flush(struct vhk_blk_req *req)
+{
+	struct vhk_blk *blk = req->bq->blk;
+
+	/*
+	 * Memory has no medium behind it to wait for; what was opened for reading has nothing to
+	 * flush.
+	 */
+	if (blk->file.memory || blk->file.read_only)
+		vhk_blk_finish(req, VIRTIO_BLK_S_OK);
+	else if (atomic_load_explicit(&blk->lost, memory_order_relaxed))
+		vhk_blk_finish(req, VIRTIO_BLK_S_IOERR);
+	else
+		vhk_blk_submit(req, VHK_IO_FSYNC, 0, 0, flush_done);
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Requests of a virtio disk (virtio 1.3, 5.2.6): the header is copied and judged, the request sent
+ * to whoever does its kind, and answered here. No layout is assumed: the header is the first 16
+ * readable bytes and the status the last writable one, wherever segments begin and end.
+ */
+#include <endian.h>
+
+#include "blk_impl.h"
+
+void vhk_blk_advance(struct vhk_blk_req *req, size_t n)
+{
+	if (req->cut) {
+		n += req->whole.iov_len - req->cut->iov_len;
+		*req->cut = req->whole;
+		req->cut = NULL;
+	}
+	while (req->n_iov && n >= req->iov->iov_len) {
+		n -= req->iov->iov_len;
+		req->iov++;
+		req->n_iov--;
+	}
+	if (!req->n_iov || !n)
+		return;
+	req->whole = *req->iov;
+	req->cut = req->iov;
+	req->cut->iov_base = (char *)req->cut->iov_base + n;
+	req->cut->iov_len -= n;
+}
+
+void vhk_blk_gather(const struct vhk_blk_req *req, void *to, size_t n)
+{
+	unsigned int i;
+	size_t part;
+
+	for (i = 0; i < req->n_iov && n; i++) {
+		part = vhk_min(n, req->iov[i].iov_len);
+		memcpy(to, req->iov[i].iov_base, part);
+		to = (char *)to + part;
+		n -= part;
+	}
+}
+
+void vhk_blk_scatter(const struct vhk_blk_req *req, const void *from, size_t n)
+{
+	unsigned int i;
+	size_t part;
+
+	for (i = 0; i < req->n_iov && n; i++) {
+		part = vhk_min(n, req->iov[i].iov_len);
+		memcpy(req->iov[i].iov_base, from, part);
+		from = (const char *)from + part;
+		n -= part;
+	}
+}
+
+bool vhk_blk_on_disk(const struct vhk_blk *blk, uint64_t sector, uint64_t n)
+{
+	uint64_t capacity = atomic_load_explicit(&blk->capacity, memory_order_relaxed);
+
+	return sector <= capacity && n <= capacity - sector;
+}
+
+void vhk_blk_submit(struct vhk_blk_req *req, enum vhk_io_op op, uint64_t off, uint64_t len,
+		    void (*done)(struct vhk_io *io, int res))
+{
+	req->io.op = op;
+	req->io.file = req->bq->file;
+	req->io.off = off;
+	req->io.len = len;
+	req->io.done = done;
+	vhk_loop_submit(req->bq->loop, &req->io);
+}
+
+/*
+ * The driver reads "used length" bytes from the first writable one on: what nobody filled must not
+ * look filled.
+ */
+static void zero_rest(struct vhk_blk_req *req)
+{
+	const struct iovec *seg = req->chain->seg + req->chain->n_out;
+	uint32_t skip = req->filled;
+	unsigned int i;
+	size_t part;
+
+	for (i = 0; i < req->chain->n_in; i++) {
+		part = vhk_min((size_t)skip, seg[i].iov_len);
+		skip -= (uint32_t)part;
+		if (seg[i].iov_base && part < seg[i].iov_len)
+			memset((char *)seg[i].iov_base + part, 0, seg[i].iov_len - part);
+	}
+}
+
+static void count(struct vhk_blk_req *req, uint8_t status)
+{
+	struct vhk_blk_counters *c = &req->bq->counters;
+
+	if (status != VIRTIO_BLK_S_OK)
+		vhk_blk_count(&c->errors, 1);
+	if (req->kind == VHK_BLK_KINDS)
+		return;
+	vhk_blk_count(&c->ops[req->kind], 1);
+	vhk_blk_count(&c->bytes[req->kind], req->moved);
+}
+
+void vhk_blk_finish(struct vhk_blk_req *req, uint8_t status)
+{
+	struct vhk_chain *c = req->chain;
+
+	free(req->mem);
+	req->mem = NULL;
+	if (req->cut)
+		*req->cut = req->whole;
+	if (vhk_unlikely(req->filled != c->in_len - 1))
+		zero_rest(req);
+	*((uint8_t *)req->status->iov_base + req->status->iov_len) = status;
+	req->status->iov_len++;
+	count(req, status);
+	vhk_queue_done(req->bq->q, c, c->in_len);
+}
+
+void vhk_blk_fail(struct vhk_blk_req *req, int err)
+{
+	static const char *const names[] = { "read", "write", "flush", "discard", "write zeroes" };
+	struct vhk_blk *blk = req->bq->blk;
+
+	if (err == -EOPNOTSUPP) {
+		vhk_blk_finish(req, VIRTIO_BLK_S_UNSUPP);
+		return;
+	}
+	vhk_log(&blk->log, VHK_LOG_WARN, "%s: %s at byte %llu: %s", blk->path, names[req->kind],
+		(unsigned long long)req->io.off, strerror(-err));
+	vhk_blk_finish(req, VIRTIO_BLK_S_IOERR);
+}
+
+/* GET_ID: up to 20 bytes, without a terminator where all are used (virtio 1.3, 5.2.6). */
+static void get_id(struct vhk_blk_req *req)
+{
+	req->moved = vhk_min(req->chain->in_len - 1, (uint32_t)VIRTIO_BLK_ID_BYTES);
+	vhk_blk_scatter(req, req->bq->blk->id, req->moved);
+	req->filled = (uint32_t)req->moved;
+	vhk_blk_finish(req, req->moved ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR);
+}
+
+static enum vhk_blk_kind kind_of(uint32_t type)
+{
+	switch (type) {
+	case VIRTIO_BLK_T_IN:
+		return VHK_BLK_READ;
+	case VIRTIO_BLK_T_OUT:
+		return VHK_BLK_WRITE;
+	case VIRTIO_BLK_T_FLUSH:
+		return VHK_BLK_FLUSH;
+	case VIRTIO_BLK_T_DISCARD:
+		return VHK_BLK_DISCARD;
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		return VHK_BLK_WRITE_ZEROES;
+	case VIRTIO_BLK_T_GET_ID:
+		return VHK_BLK_GET_ID;
+	default:
+		return VHK_BLK_KINDS;
+	}
+}
+
+static void dispatch(struct vhk_blk_req *req, uint64_t sector)
+{
+	switch (req->kind) {
+	case VHK_BLK_READ:
+	case VHK_BLK_WRITE:
+		vhk_blk_rw(req, sector);
+		break;
+	case VHK_BLK_FLUSH:
+		vhk_blk_flush(req);
+		break;
+	case VHK_BLK_DISCARD:
+	case VHK_BLK_WRITE_ZEROES:
+		vhk_blk_ranges(req);
+		break;
+	case VHK_BLK_GET_ID:
+		get_id(req);
+		break;
+	case VHK_BLK_KINDS:
+		vhk_blk_finish(req, VIRTIO_BLK_S_UNSUPP);
+	}
+}
+
+/* The data's direction is that of the request's kind, whatever else the chain holds. */
+static void point_at_data(struct vhk_blk_req *req)
+{
+	struct vhk_chain *c = req->chain;
+
+	if (req->kind != VHK_BLK_READ && req->kind != VHK_BLK_GET_ID) {
+		vhk_blk_advance(req, sizeof(struct virtio_blk_outhdr));
+		return;
+	}
+	req->iov = c->seg + c->n_out;
+	req->n_iov = (unsigned int)(req->status - req->iov) + (req->status->iov_len > 0);
+}
+
+/*
+ * The segment that ends with the status byte, made shorter by it; NULL where there is no such byte
+ * to be written.
+ */
+static struct iovec *cut_status(struct vhk_chain *c)
+{
+	struct iovec *seg = c->seg + c->n_out + c->n_in;
+	unsigned int i;
+
+	for (i = 0; i < c->n_in; i++) {
+		seg--;
+		if (!seg->iov_len)
+			continue;
+		if (!seg->iov_base)
+			return NULL;
+		seg->iov_len--;
+		return seg;
+	}
+	return NULL;
+}
+
+static void begin(struct vhk_blk_queue *bq, struct vhk_chain *c)
+{
+	struct vhk_blk_req *req = (struct vhk_blk_req *)c->ctx;
+	struct virtio_blk_outhdr hdr;
+
+	memset(req, 0, sizeof(*req));
+	req->bq = bq;
+	req->chain = c;
+	req->kind = VHK_BLK_KINDS;
+	req->status = cut_status(c);
+	if (!req->status) {
+		vhk_queue_fail(bq->q);
+		vhk_queue_done(bq->q, c, 0);
+		return;
+	}
+	req->iov = c->seg;
+	req->n_iov = c->n_out;
+	if ((c->flags & VHK_CHAIN_F_FAULT) || c->out_len < sizeof(hdr)) {
+		vhk_blk_finish(req, VIRTIO_BLK_S_IOERR);
+		return;
+	}
+	vhk_blk_gather(req, &hdr, sizeof(hdr));
+	req->kind = kind_of(le32toh(hdr.type));
+	point_at_data(req);
+	dispatch(req, le64toh(hdr.sector));
+}
+
+void vhk_blk_work(void *priv, struct vhk_queue *q, struct vhk_chain **chains, unsigned int n)
+{
+	struct vhk_blk_queue *bq = vhk_queue_priv(q);
+	unsigned int i;
+
+	(void)priv;
+	for (i = 0; i < n; i++)
+		begin(bq, chains[i]);
+}

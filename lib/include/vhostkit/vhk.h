@@ -15,6 +15,7 @@
  *   -EMSGSIZE    something does not fit its place
  *   -ENOTCONN    there is no peer
  *   -ETIMEDOUT   a deadline passed
+ *   -EREMOTEIO   the peer answered that it refuses or failed
  * and what the kernel reported (-ENOMEM, -EACCES, ...) where a system call failed. errno itself is not promised.
  *
  * Structures whose first member is `size_t sz` may grow: set sz to sizeof the structure; a NULL pointer means

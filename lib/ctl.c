@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * The front end's core: opening by URI, one fd for everything that can happen, requests that wait. Knows no
+ * door; each is an ops table. Messages are in ctl_msg.c, jobs in ctl_job.c, queues in ctl_queue.c.
+ */
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ctl_impl.h"
+
+#define DEFAULT_TIMEOUT_MS 5000
+#define EVENTS_MAX 16
+
+uint64_t vhk_ctl_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t vhk_ctl_deadline(const struct vhk_ctl *c, uint32_t timeout_ms)
+{
+	return vhk_ctl_now() + (timeout_ms ? timeout_ms : c->opts.timeout_ms) * 1000000ull;
+}
+
+static int ctl_epoll(struct vhk_ctl *c, int how, int fd, uint32_t events, uint32_t tag)
+{
+	struct epoll_event ev = { .events = events, .data.u32 = tag };
+
+	return epoll_ctl(c->epoll_fd, how, fd, &ev) ? -errno : 0;
+}
+
+int vhk_ctl_watch(struct vhk_ctl *c, int fd, uint32_t events, uint32_t tag)
+{
+	return ctl_epoll(c, EPOLL_CTL_ADD, fd, events, tag);
+}
+
+int vhk_ctl_rewatch(struct vhk_ctl *c, int fd, uint32_t events, uint32_t tag)
+{
+	return ctl_epoll(c, EPOLL_CTL_MOD, fd, events, tag);
+}
+
+void vhk_ctl_unwatch(struct vhk_ctl *c, int fd)
+{
+	epoll_ctl(c->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+void vhk_ctl_rearm(struct vhk_ctl *c)
+{
+	uint64_t next = c->ops->expire(c, 0);
+	struct itimerspec at = { 0 };
+
+	if (next != UINT64_MAX) {
+		at.it_value.tv_sec = (time_t)(next / 1000000000u);
+		at.it_value.tv_nsec = (long)(next % 1000000000u);
+	}
+	timerfd_settime(c->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+void vhk_ctl_init_empty(struct vhk_ctl *c, const struct vhk_ctl_ops *ops)
+{
+	c->ops = ops;
+	c->epoll_fd = -1;
+	c->timer_fd = -1;
+	c->inflight_fd = -1;
+}
+
+static int ctl_init(struct vhk_ctl *c, const struct vhk_ctl_opts *o)
+{
+	int ret = vhk_opts_read(&c->opts, sizeof(c->opts), o);
+
+	if (ret)
+		return ret;
+	if (c->opts.flags & ~VHK_CTL_F_ALL)
+		return -EOPNOTSUPP;
+	if (!c->opts.timeout_ms)
+		c->opts.timeout_ms = DEFAULT_TIMEOUT_MS;
+	c->log = c->opts.log;
+	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (c->epoll_fd < 0)
+		return -errno;
+	c->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (c->timer_fd < 0)
+		return -errno;
+	return vhk_ctl_watch(c, c->timer_fd, EPOLLIN, VHK_CTL_TAG_TIMER);
+}
+
+/* Until the back end is there, for URIs that wait for one. */
+static int ctl_wait_link(struct vhk_ctl *c)
+{
+	uint64_t now, end = vhk_ctl_deadline(c, 0);
+	struct pollfd p = { .fd = c->epoll_fd, .events = POLLIN };
+
+	while (!c->ops->link(c)) {
+		now = vhk_ctl_now();
+		if (now >= end)
+			return -ETIMEDOUT;
+		poll(&p, 1, (int)((end - now) / 1000000u) + 1);
+		vhk_ctl_process(c);
+	}
+	return 0;
+}
+
+int vhk_ctl_open(struct vhk_ctl **out, const char *uri, const struct vhk_ctl_opts *o)
+{
+	struct vhk_ctl *c;
+	int ret;
+
+	*out = NULL;
+	ret = vhk_ctl_user_new(&c, uri);
+	if (ret)
+		return ret;
+	ret = ctl_init(c, o);
+	if (!ret)
+		ret = c->ops->connect(c, false);
+	if (!ret)
+		vhk_ctl_rearm(c);
+	if (!ret && !(c->opts.flags & VHK_CTL_F_NONBLOCK))
+		ret = ctl_wait_link(c);
+	if (ret) {
+		vhk_ctl_close(c);
+		return ret;
+	}
+	*out = c;
+	return 0;
+}
+
+void vhk_ctl_close(struct vhk_ctl *c)
+{
+	if (!c)
+		return;
+	c->ops->disconnect(c, -ENOTCONN);
+	vhk_ctl_queues_free(c);
+	free(c->shared);
+	if (c->inflight_fd >= 0)
+		close(c->inflight_fd);
+	if (c->timer_fd >= 0)
+		close(c->timer_fd);
+	if (c->epoll_fd >= 0)
+		close(c->epoll_fd);
+	c->ops->free(c);
+}
+
+int vhk_ctl_fd(const struct vhk_ctl *c)
+{
+	return c->epoll_fd;
+}
+
+static int ctl_dispatch(struct vhk_ctl *c, const struct epoll_event *ev)
+{
+	uint64_t n;
+
+	switch (ev->data.u32 & VHK_CTL_TAG_KIND) {
+	case VHK_CTL_TAG_TIMER:
+		return read(c->timer_fd, &n, sizeof(n)) < 0 && errno != EAGAIN ? -errno : 0;
+	case VHK_CTL_TAG_ERR:
+		vhk_ctl_queue_err(c, ev->data.u32 & ~VHK_CTL_TAG_KIND);
+		return 0;
+	default:
+		return c->ops->event(c, ev->data.u32, ev->events);
+	}
+}
+
+int vhk_ctl_process(struct vhk_ctl *c)
+{
+	struct epoll_event ev[EVENTS_MAX];
+	int i, n, err, ret = 0;
+
+	if (c->busy)
+		return -EBUSY;
+	c->busy = true;
+	n = epoll_wait(c->epoll_fd, ev, EVENTS_MAX, 0);
+	for (i = 0; i < n; i++) {
+		err = ctl_dispatch(c, &ev[i]);
+		if (err && !ret)
+			ret = err;
+	}
+	c->ops->expire(c, vhk_ctl_now());
+	c->busy = false;
+	vhk_ctl_rearm(c);
+	return ret ? ret : vhk_min(c->ops->link(c), 0);
+}
+
+void vhk_ctl_wait_until(struct vhk_ctl *c, const bool *done)
+{
+	struct pollfd p = { .fd = c->epoll_fd, .events = POLLIN };
+
+	while (!*done) {
+		poll(&p, 1, -1);
+		vhk_ctl_process(c);
+	}
+}
+
+bool vhk_ctl_can(const struct vhk_ctl *c, enum vhk_ctl_op op)
+{
+	return c->ops->can(c, op);
+}
+
+int vhk_ctl_submit(struct vhk_ctl *c, struct vhk_ctl_req *r)
+{
+	int ret;
+
+	if (r->flags & ~VHK_CTL_REQ_F_ALL)
+		return -EOPNOTSUPP;
+	ret = c->ops->submit(c, r, vhk_ctl_deadline(c, r->timeout_ms));
+	if (!c->busy)
+		vhk_ctl_rearm(c);
+	return ret;
+}
+
+static void call_done(struct vhk_ctl_req *r)
+{
+	*(bool *)r->arg = true;
+}
+
+int vhk_ctl_call(struct vhk_ctl *c, struct vhk_ctl_req *r)
+{
+	bool done = false;
+	int ret;
+
+	if (c->busy)
+		return -EBUSY;
+	r->done = call_done;
+	r->arg = &done;
+	ret = vhk_ctl_submit(c, r);
+	if (ret)
+		return ret;
+	vhk_ctl_wait_until(c, &done);
+	return r->ret;
+}
+
+int vhk_ctl_peer_pid(const struct vhk_ctl *c)
+{
+	return c->ops->peer_pid(c);
+}
+
+uint64_t vhk_ctl_features(const struct vhk_ctl *c)
+{
+	return c->ops->offer(c)->features;
+}
+
+uint64_t vhk_ctl_protocol_features(const struct vhk_ctl *c)
+{
+	return c->ops->offer(c)->protocol;
+}
+
+unsigned int vhk_ctl_n_queues(const struct vhk_ctl *c)
+{
+	return c->ops->offer(c)->n_queues;
+}

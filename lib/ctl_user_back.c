@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * The back-end channel (vhost-user, "Back-end message types"): the back end asks, we answer, also while we
+ * wait for an answer of its own. A channel that is misused is closed; the connection itself goes on.
+ */
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "ctl_user.h"
+
+/* Requests served in one go, so that a peer that asks without end cannot keep us. */
+#define BURST 64
+
+int vhk_ctl_user_back_open(struct vhk_ctl_user *u)
+{
+	int fd[2], ret;
+
+	if (u->back_peer >= 0)
+		return -EBUSY;
+	vhk_ctl_user_back_close(u);
+	ret = vhk_sock_pair(fd);
+	if (ret)
+		return ret;
+	vhk_sock_init_take_fd(&u->back, fd[0]);
+	u->back_peer = fd[1];
+	u->back_up = true;
+	u->back_events = EPOLLIN;
+	return vhk_ctl_watch(&u->c, fd[0], EPOLLIN, VHK_CTL_TAG_BACK);
+}
+
+void vhk_ctl_user_back_close(struct vhk_ctl_user *u)
+{
+	if (u->back_peer >= 0)
+		close(u->back_peer);
+	u->back_peer = -1;
+	if (!u->back_up)
+		return;
+	vhk_ctl_unwatch(&u->c, u->back.fd);
+	vhk_sock_fini(&u->back);
+	u->back_up = false;
+}
+
+static void back_lost(struct vhk_ctl_user *u, const char *text)
+{
+	vhk_log(&u->c.log, VHK_LOG_WARN, "back-end channel closed: %s", text);
+	vhk_ctl_user_back_close(u);
+}
+
+static int back_answer(struct vhk_ctl_user *u, const struct vhk_msg *m, uint64_t v)
+{
+	const struct vhk_proto *row = vhk_proto_back_request(m->hdr.request);
+	struct vhk_msg out;
+
+	if (!(m->hdr.flags & VHK_MSG_NEED_REPLY) && (!row || row->reply == VHK_REPLY_NONE))
+		return 0;
+	vhk_msg_init(&out, m->hdr.request, VHK_MSG_VERSION | VHK_MSG_REPLY);
+	out.u64 = v;
+	out.hdr.size = sizeof(v);
+	return vhk_sock_send(&u->back, &out);
+}
+
+/* 0: done, else what the refusal says. */
+static uint64_t back_serve(struct vhk_ctl_user *u, const struct vhk_msg *m)
+{
+	const char *why = NULL;
+	int ret;
+
+	ret = vhk_proto_check(&u->st, m, true, &why);
+	if (ret) {
+		vhk_log(&u->c.log, VHK_LOG_WARN, "back end's request %u refused: %s",
+			m->hdr.request, why);
+		return (uint64_t)-ret;
+	}
+	if (m->hdr.request != VHK_USER_BACK_CONFIG_CHANGE_MSG)
+		return EOPNOTSUPP;
+	if (u->c.opts.on_config)
+		u->c.opts.on_config(u->c.opts.arg);
+	return 0;
+}
+
+static int back_receive(struct vhk_ctl_user *u)
+{
+	struct vhk_msg m;
+	int ret = vhk_sock_recv(&u->back, &m);
+
+	if (ret == -EBADF)
+		return back_answer(u, &m, EPROTO);
+	if (ret)
+		return ret;
+	if (m.hdr.flags & VHK_MSG_REPLY)
+		ret = -EPROTO;
+	else
+		ret = back_answer(u, &m, back_serve(u, &m));
+	vhk_msg_fini(&m);
+	return ret;
+}
+
+void vhk_ctl_user_back_event(struct vhk_ctl_user *u, uint32_t events)
+{
+	int i, ret = 0;
+
+	if (!u->back_up)
+		return;
+	if (events & EPOLLOUT)
+		ret = vhk_sock_flush(&u->back);
+	if (ret == -EAGAIN)
+		ret = 0;
+	for (i = 0; i < BURST && !ret && u->back_up; i++)
+		ret = back_receive(u);
+	if (!u->back_up)
+		return;
+	if (ret && ret != -EAGAIN) {
+		back_lost(u, ret == -ENOTCONN ? "the back end hung up" : "the back end broke the protocol");
+		return;
+	}
+	events = EPOLLIN | (u->back.n_tx ? EPOLLOUT : 0);
+	if (events != u->back_events)
+		vhk_ctl_rewatch(&u->c, u->back.fd, events, VHK_CTL_TAG_BACK);
+	u->back_events = events;
+}

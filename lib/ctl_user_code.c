@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Requests to vhost-user messages, answers to requests. One row for each message that this front end sends; what a
+ * message must look like is proto's to say.
+ */
+#include "ctl_user.h"
+
+struct code {
+	int (*encode)(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m);
+	/* The answer of a message that has a payload of its own; NULL: an ack or nothing. */
+	int (*decode)(struct vhk_ctl_req *r, struct vhk_msg *m);
+};
+
+static int put(struct vhk_msg *m, const void *data, size_t len)
+{
+	memcpy(m->bytes, data, len);
+	m->hdr.size = (uint32_t)len;
+	return 0;
+}
+
+static void put_fd(struct vhk_msg *m, int fd)
+{
+	if (fd >= 0)
+		m->fd[m->n_fds++] = fd;
+}
+
+static int put_nothing(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	(void)u;
+	(void)r;
+	(void)m;
+	return 0;
+}
+
+static int put_u64(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	(void)u;
+	return put(m, &r->u64, sizeof(r->u64));
+}
+
+static int put_vring(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	struct vhk_user_vring_state s = { r->vring.index, r->vring.num };
+
+	(void)u;
+	return put(m, &s, sizeof(s));
+}
+
+static int put_base(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	struct vhk_user_vring_state s = { .index = r->vring.index };
+
+	(void)u;
+	return put(m, &s, sizeof(s));
+}
+
+static int put_addr(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	struct vhk_user_vring_addr a = {
+		.index = r->addr.index,
+		.flags = r->addr.flags,
+		.desc = r->addr.desc.v,
+		.avail = r->addr.driver.v,
+		.used = r->addr.device.v,
+		.log = r->addr.log.v,
+	};
+
+	(void)u;
+	return put(m, &a, sizeof(a));
+}
+
+static int put_vring_fd(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	uint64_t v = r->vring.index | (r->fd < 0 ? VHK_USER_VRING_FD_NONE : 0);
+
+	(void)u;
+	if (r->vring.index > VHK_USER_VRING_FD_INDEX)
+		return -EINVAL;
+	put_fd(m, r->fd);
+	return put(m, &v, sizeof(v));
+}
+
+static struct vhk_user_region wire_region(const struct vhk_region *r)
+{
+	return (struct vhk_user_region){
+		.gpa = r->gpa.v, .size = r->size, .uva = r->uva.v, .offset = r->offset
+	};
+}
+
+static int put_table(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	struct vhk_user_mem_table t = { .n = vhk_mem_count(r->mem) };
+	struct vhk_region region;
+	unsigned int i;
+	int fd, ret;
+
+	(void)u;
+	if (t.n > VHK_USER_TABLE_MAX)
+		return -EMSGSIZE;
+	for (i = 0; i < t.n; i++) {
+		ret = vhk_mem_get(r->mem, i, &region, &fd);
+		if (ret || fd < 0)
+			return ret ? ret : -EINVAL;
+		t.region[i] = wire_region(&region);
+		put_fd(m, fd);
+	}
+	return put(m, &t, offsetof(struct vhk_user_mem_table, region) + t.n * sizeof(t.region[0]));
+}
+
+static int put_region(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	struct vhk_user_mem_reg reg = { .region = wire_region(&r->region) };
+
+	(void)u;
+	if (r->op == VHK_CTL_ADD_MEM_REG)
+		put_fd(m, r->fd);
+	return put(m, &reg, sizeof(reg));
+}
+
+static int put_back_fd(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	put_fd(m, r->fd < 0 ? u->back_peer : r->fd);
+	return 0;
+}
+
+static int put_config(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	struct vhk_user_config c = { .offset = r->config.offset,
+				     .size = r->config.len,
+				     .flags = r->config.flags };
+
+	(void)u;
+	if (!r->config.len || r->config.len > VHK_USER_CONFIG_MAX)
+		return -EINVAL;
+	if (r->op == VHK_CTL_SET_CONFIG)
+		memcpy(c.data, r->config.data, r->config.len);
+	return put(m, &c, offsetof(struct vhk_user_config, data) + r->config.len);
+}
+
+static int put_inflight(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	struct vhk_user_inflight i = {
+		.num_queues = r->inflight.n_queues,
+		.queue_size = r->inflight.queue_size,
+	};
+
+	(void)u;
+	if (r->op == VHK_CTL_SET_INFLIGHT_FD) {
+		i.mmap_size = r->inflight.size;
+		i.mmap_offset = r->inflight.offset;
+		put_fd(m, r->fd);
+	}
+	return put(m, &i, sizeof(i));
+}
+
+static int take_u64(struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	r->u64 = m->u64;
+	return 0;
+}
+
+static int take_vring(struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	struct vhk_user_vring_state s;
+
+	memcpy(&s, m->bytes, sizeof(s));
+	if (s.index != r->vring.index)
+		return -EPROTO;
+	r->vring.num = s.num;
+	return 0;
+}
+
+/* A back end that refuses may answer with size 0 (vhost-user, GET_CONFIG). */
+static int take_config(struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	const size_t head = offsetof(struct vhk_user_config, data);
+	struct vhk_user_config c;
+
+	memcpy(&c, m->bytes, head);
+	if (!c.size)
+		return -EREMOTEIO;
+	if (c.size != r->config.len || c.offset != r->config.offset ||
+	    m->hdr.size != head + r->config.len)
+		return -EPROTO;
+	memcpy(r->config.data, m->bytes + head, r->config.len);
+	return 0;
+}
+
+static int take_inflight(struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	struct vhk_user_inflight i = { 0 };
+
+	memcpy(&i, m->bytes, offsetof(struct vhk_user_inflight, padding));
+	if (!i.mmap_size || !m->n_fds)
+		return -EREMOTEIO;
+	r->inflight.size = i.mmap_size;
+	r->inflight.offset = i.mmap_offset;
+	r->fd = vhk_msg_take_fd(m, 0);
+	return 0;
+}
+
+static const struct code codes[VHK_CTL_OP_MAX + 1] = {
+	[VHK_CTL_GET_FEATURES] = { put_nothing, take_u64 },
+	[VHK_CTL_SET_FEATURES] = { put_u64, NULL },
+	[VHK_CTL_SET_OWNER] = { put_nothing, NULL },
+	[VHK_CTL_RESET_OWNER] = { put_nothing, NULL },
+	[VHK_CTL_SET_MEM_TABLE] = { put_table, NULL },
+	[VHK_CTL_SET_VRING_NUM] = { put_vring, NULL },
+	[VHK_CTL_SET_VRING_ADDR] = { put_addr, NULL },
+	[VHK_CTL_SET_VRING_BASE] = { put_vring, NULL },
+	[VHK_CTL_GET_VRING_BASE] = { put_base, take_vring },
+	[VHK_CTL_SET_VRING_KICK] = { put_vring_fd, NULL },
+	[VHK_CTL_SET_VRING_CALL] = { put_vring_fd, NULL },
+	[VHK_CTL_SET_VRING_ERR] = { put_vring_fd, NULL },
+	[VHK_CTL_GET_PROTOCOL_FEATURES] = { put_nothing, take_u64 },
+	[VHK_CTL_SET_PROTOCOL_FEATURES] = { put_u64, NULL },
+	[VHK_CTL_GET_QUEUE_NUM] = { put_nothing, take_u64 },
+	[VHK_CTL_SET_VRING_ENABLE] = { put_vring, NULL },
+	[VHK_CTL_SET_BACKEND_REQ_FD] = { put_back_fd, NULL },
+	[VHK_CTL_GET_CONFIG] = { put_config, take_config },
+	[VHK_CTL_SET_CONFIG] = { put_config, NULL },
+	[VHK_CTL_GET_INFLIGHT_FD] = { put_inflight, take_inflight },
+	[VHK_CTL_SET_INFLIGHT_FD] = { put_inflight, NULL },
+	[VHK_CTL_RESET_DEVICE] = { put_nothing, NULL },
+	[VHK_CTL_GET_MAX_MEM_SLOTS] = { put_nothing, take_u64 },
+	[VHK_CTL_ADD_MEM_REG] = { put_region, NULL },
+	[VHK_CTL_REM_MEM_REG] = { put_region, NULL },
+	[VHK_CTL_SET_STATUS] = { put_u64, NULL },
+	[VHK_CTL_GET_STATUS] = { put_nothing, take_u64 },
+};
+
+const char *vhk_ctl_op_name(enum vhk_ctl_op op)
+{
+	const struct vhk_proto *row = vhk_proto_request(op);
+
+	return row ? row->name : NULL;
+}
+
+const char *vhk_ctl_protocol_name(unsigned int bit)
+{
+	return vhk_proto_feature_name(bit);
+}
+
+bool vhk_ctl_user_code_can(const struct vhk_ctl_user *u, enum vhk_ctl_op op)
+{
+	const struct vhk_proto *row = vhk_proto_request(op);
+
+	if (!row || !codes[op].encode)
+		return false;
+	if (op == VHK_CTL_GET_PROTOCOL_FEATURES || op == VHK_CTL_SET_PROTOCOL_FEATURES)
+		return u->st.features_offered & VHK_F_PROTOCOL_FEATURES;
+	return !(row->need_features & ~u->st.features) && !(row->need_protocol & ~u->st.protocol);
+}
+
+int vhk_ctl_user_encode(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	vhk_msg_init(m, r->op, VHK_MSG_VERSION);
+	return codes[r->op].encode(u, r, m);
+}
+
+int vhk_ctl_user_check(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r)
+{
+	struct vhk_proto_state st = u->st;
+	const char *why = NULL;
+	struct vhk_msg m;
+	int ret;
+
+	ret = vhk_ctl_user_encode(u, r, &m);
+	if (ret)
+		return ret;
+	/* A back end that was not asked has as many queues as a message can name. */
+	if (!st.n_queues)
+		st.n_queues = UINT16_MAX + 1u;
+	ret = vhk_proto_check(&st, &m, false, &why);
+	if (ret)
+		vhk_log(&u->c.log, VHK_LOG_ERROR, "%s: %s", vhk_ctl_op_name(r->op), why);
+	return ret == -EPROTO ? -EINVAL : ret;
+}
+
+/* An ack, or the refusal that stands in for a payload. */
+static int judge(const struct vhk_proto *row, const struct vhk_msg *m)
+{
+	if (row->reply == VHK_REPLY_NONE)
+		return m->u64 ? -EREMOTEIO : 0;
+	return 0;
+}
+
+int vhk_ctl_user_decode(const struct vhk_ctl_user *u, enum vhk_ctl_op op, struct vhk_ctl_req *r,
+		    struct vhk_msg *m)
+{
+	const char *why = NULL;
+	int ret;
+
+	ret = vhk_proto_check_reply(op, false, m, &why);
+	if (ret == -EOPNOTSUPP)
+		return -EREMOTEIO;
+	if (ret) {
+		vhk_log(&u->c.log, VHK_LOG_ERROR, "%s: %s", vhk_ctl_op_name(op), why);
+		return -EPROTO;
+	}
+	ret = judge(vhk_proto_request(op), m);
+	if (ret || !r || !codes[op].decode)
+		return ret;
+	return codes[op].decode(r, m);
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Running queues of a front end: kick the back end, sleep until it calls.
+ */
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ctl_impl.h"
+
+static struct vhk_ctl_queue *queue_running(const struct vhk_ctl *c, unsigned int idx)
+{
+	struct vhk_ctl_queue *q = idx < VHK_CTL_QUEUES_MAX ? c->queue[idx] : NULL;
+
+	return q && q->running ? q : NULL;
+}
+
+int vhk_ctl_call_fd(const struct vhk_ctl *c, unsigned int idx)
+{
+	const struct vhk_ctl_queue *q = queue_running(c, idx);
+
+	return q ? q->call_fd : -EBUSY;
+}
+
+int vhk_ctl_kick_fd(const struct vhk_ctl *c, unsigned int idx)
+{
+	const struct vhk_ctl_queue *q = queue_running(c, idx);
+
+	return q ? q->kick_fd : -EBUSY;
+}
+
+int vhk_ctl_kick(struct vhk_ctl *c, unsigned int idx)
+{
+	const struct vhk_ctl_queue *q = queue_running(c, idx);
+	uint64_t one = 1;
+
+	if (!q)
+		return -EBUSY;
+	/* A counter that is full wakes the back end as well as one that is not. */
+	if (write(q->kick_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		return -errno;
+	return 0;
+}
+
+/* Until the call, the control socket or the deadline. */
+static int wait_sleep(struct vhk_ctl *c, const struct vhk_ctl_queue *q, uint64_t deadline)
+{
+	struct pollfd p[] = { { .fd = q->call_fd, .events = POLLIN },
+			      { .fd = c->epoll_fd, .events = POLLIN } };
+	uint64_t n, now, left = 0;
+	struct timespec ts, *limit = NULL;
+
+	if (deadline != UINT64_MAX) {
+		now = vhk_ctl_now();
+		left = deadline > now ? deadline - now : 0;
+		ts.tv_sec = (time_t)(left / 1000000000u);
+		ts.tv_nsec = (long)(left % 1000000000u);
+		limit = &ts;
+	}
+	if (ppoll(p, vhk_array_size(p), limit, NULL) < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (p[0].revents && read(q->call_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
+		return -errno;
+	if (p[1].revents)
+		vhk_ctl_process(c);
+	return limit && !left ? -ETIMEDOUT : 0;
+}
+
+static int wait_look(const struct vhk_ctl *c, const struct vhk_ctl_queue *q)
+{
+	if (vhk_vq_ready(q->vq) || vhk_vq_arm(q->vq))
+		return 1;
+	if (q->broken)
+		return -EBADMSG;
+	return c->ops->link(c) == 1 ? 0 : -ENOTCONN;
+}
+
+int vhk_ctl_wait(struct vhk_ctl *c, unsigned int idx, int64_t timeout_ns)
+{
+	uint64_t deadline = timeout_ns < 0 ? UINT64_MAX : vhk_ctl_now() + (uint64_t)timeout_ns;
+	struct vhk_ctl_queue *q = queue_running(c, idx);
+	int ret = 0;
+
+	if (!q || c->busy)
+		return -EBUSY;
+	for (;;) {
+		int found = wait_look(c, q);
+
+		if (found)
+			ret = vhk_min(found, 0);
+		if (found || ret)
+			break;
+		ret = wait_sleep(c, q, deadline);
+		/* A callback may have stopped the queue. */
+		if (q != queue_running(c, idx))
+			return -EBUSY;
+	}
+	vhk_vq_disarm(q->vq);
+	return ret;
+}

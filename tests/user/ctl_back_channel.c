@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * The back-end channel: requests are answered while the front end waits for an answer of its own, refusals are
+ * acknowledged, and a channel that is misused ends without the connection.
+ */
+#include <vhostkit/ctl.h>
+
+#include "t_peer.h"
+
+#define PF (VHK_PF_REPLY_ACK | VHK_PF_BACKEND_REQ | VHK_PF_CONFIG)
+
+static unsigned int n_changes;
+
+static void on_config(void *arg)
+{
+	struct vhk_ctl *c = *(struct vhk_ctl **)arg;
+	uint64_t v;
+
+	n_changes++;
+	/* Waiting in here would never end. */
+	T_EQ(vhk_ctl_get_features(c, &v), -EBUSY);
+	T_EQ(vhk_ctl_process(c), -EBUSY);
+}
+
+static struct vhk_ctl *ctl;
+static int sock, channel;
+
+static void begin(void)
+{
+	struct vhk_ctl_opts o = { .sz = sizeof(o),
+				  .timeout_ms = 80,
+				  .on_config = on_config,
+				  .arg = &ctl };
+	struct t_peer_msg m;
+
+	sock = t_peer_open(&ctl, &o);
+	t_peer_negotiate(ctl, sock, VHK_F_VERSION_1, PF);
+	t_peer_reply_u64(sock, VHK_CTL_SET_BACKEND_REQ_FD, 0);
+	T_MUST(!vhk_ctl_set_backend_req_fd(ctl));
+	T_MUST(t_peer_recv(sock, &m) && m.n_fds == 1);
+	channel = m.fd[0];
+	n_changes = 0;
+}
+
+static void end(void)
+{
+	vhk_ctl_close(ctl);
+	close(channel);
+	close(sock);
+}
+
+/* The back end asks and waits for its answer before it gives ours: both arrive. */
+static void request_during_request(void)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_GET_FEATURES, .fd = -1, .u64 = 0, .ret = 1 };
+	struct t_peer_msg m;
+
+	begin();
+	T_EQ(vhk_ctl_submit(ctl, &r), 0);
+	t_peer_send(channel, 2, T_PEER_ASK_ACK, NULL, 0, NULL, 0);
+	T_MUST(t_readable(vhk_ctl_fd(ctl), 1000));
+	T_EQ(vhk_ctl_process(ctl), 0);
+	T_EQ(n_changes, 1);
+	T_MUST(t_peer_recv(channel, &m));
+	T_EQ(m.request, 2);
+	T_EQ(m.flags, 5);
+	T_EQ(m.size, 8);
+	T_EQ(m.u64, 0);
+	T_EQ(r.ret, 1);
+	t_peer_reply_u64(sock, VHK_CTL_GET_FEATURES, 9);
+	T_EQ(vhk_ctl_process(ctl), 0);
+	T_EQ(r.ret, 0);
+	T_EQ(r.u64, 9);
+	end();
+}
+
+/* A call that waits serves the channel too, and gives up in time when that is all that happens. */
+static void request_during_wait(void)
+{
+	uint64_t before, v;
+
+	begin();
+	t_peer_send(channel, 2, T_PEER_ASK, NULL, 0, NULL, 0);
+	before = t_now_ns();
+	T_EQ(vhk_ctl_get_features(ctl, &v), -ETIMEDOUT);
+	T_OK(t_now_ns() - before < 2000000000u);
+	T_EQ(n_changes, 1);
+	T_EQ(t_peer_drain(channel), 0);
+	end();
+}
+
+static const struct {
+	const char *name;
+	uint32_t request, flags, size;
+	unsigned int n_fds;
+	bool answered, closed;
+} cases[] = {
+	{ "IOTLB", 1, 9, 32, 0, true, false },
+	{ "host notifier", 3, 9, 24, 0, true, false },
+	{ "in-band call", 4, 9, 8, 0, true, false },
+	{ "in-band error", 5, 9, 8, 0, true, false },
+	{ "shared object add", 6, 9, 16, 0, true, false },
+	{ "shared object remove", 7, 9, 16, 0, true, false },
+	{ "shared object lookup, always answered", 8, 1, 16, 0, true, false },
+	{ "shmem map", 9, 9, 40, 1, true, false },
+	{ "shmem unmap", 10, 9, 40, 0, true, false },
+	{ "unknown", 11, 9, 0, 0, true, false },
+	{ "unknown, far", 0xffffffff, 9, 8, 0, true, false },
+	{ "number 0", 0, 9, 0, 0, true, false },
+	{ "config change with a payload", 2, 9, 8, 0, true, false },
+	{ "config change with an fd", 2, 9, 0, 1, true, false },
+	{ "too many fds", 2, 9, 0, 40, true, false },
+	{ "refused without ack", 4, 1, 8, 0, false, false },
+	{ "a reply", 2, 5, 8, 0, false, true },
+	{ "version 0", 2, 8, 0, 0, false, true },
+	{ "beyond any size", 2, 9, 5000, 0, false, true },
+};
+
+static void one_case(size_t i)
+{
+	static const unsigned char zero[8192];
+	struct t_peer_msg m = { 0 };
+	int fds[40], k;
+	uint64_t v;
+	bool got;
+
+	for (k = 0; k < 40; k++)
+		fds[k] = 1;
+	begin();
+	t_peer_send(channel, cases[i].request, cases[i].flags, zero, cases[i].size, fds,
+		    cases[i].n_fds);
+	T_EQ(vhk_ctl_process(ctl), 0);
+	T_EQ(n_changes, 0);
+	got = t_peer_recv(channel, &m);
+	if (got != cases[i].answered || (got && !m.u64))
+		printf("# %s:\n", cases[i].name);
+	T_EQ(got, cases[i].answered);
+	if (got) {
+		T_EQ(m.request, cases[i].request);
+		T_EQ(m.flags, 5);
+		T_EQ(m.size, 8);
+		T_OK(m.u64);
+	}
+	T_EQ(send(channel, "", 0, MSG_NOSIGNAL) < 0 || recv(channel, &m, 1, MSG_DONTWAIT) == 0,
+	     cases[i].closed);
+	t_peer_reply_u64(sock, VHK_CTL_GET_FEATURES, 9);
+	T_EQ(vhk_ctl_get_features(ctl, &v), 0);
+	end();
+}
+
+static void refusals(void)
+{
+	int before = t_count_fds();
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		one_case(i);
+	T_EQ(t_count_fds(), before);
+}
+
+static void hung_up_channel(void)
+{
+	uint64_t v;
+
+	begin();
+	close(channel);
+	channel = dup(sock);
+	T_EQ(vhk_ctl_process(ctl), 0);
+	t_peer_reply_u64(sock, VHK_CTL_GET_FEATURES, 9);
+	T_EQ(vhk_ctl_get_features(ctl, &v), 0);
+	/* Another one may be made. */
+	t_peer_reply_u64(sock, VHK_CTL_SET_BACKEND_REQ_FD, 0);
+	T_EQ(vhk_ctl_set_backend_req_fd(ctl), 0);
+	end();
+	t_peer_drain(sock);
+}
+
+/* A back end that asks without end and reads no answer: each call still returns. */
+static void flood(void)
+{
+	uint32_t ask[3] = { 2, 1, 0 };
+	uint64_t before, v;
+	unsigned int sent = 0;
+
+	begin();
+	while (send(channel, ask, sizeof(ask), MSG_DONTWAIT) == sizeof(ask))
+		sent++;
+	T_OK(sent > 128);
+	before = t_now_ns();
+	T_EQ(vhk_ctl_process(ctl), 0);
+	T_OK(n_changes > 0 && n_changes < sent);
+	T_EQ(vhk_ctl_get_features(ctl, &v), -ETIMEDOUT);
+	T_OK(t_now_ns() - before < 2000000000u);
+	T_EQ(n_changes, sent);
+	end();
+}
+
+static void refused_channel(void)
+{
+	struct t_peer_msg m;
+
+	begin();
+	t_peer_reply_u64(sock, VHK_CTL_SET_BACKEND_REQ_FD, 1);
+	T_EQ(vhk_ctl_set_backend_req_fd(ctl), -EREMOTEIO);
+	T_MUST(t_peer_recv(sock, &m) && m.n_fds == 1);
+	T_EQ(recv(m.fd[0], &m.u64, 1, MSG_DONTWAIT), 0);
+	t_peer_close_fds(&m);
+	end();
+}
+
+int main(void)
+{
+	T_RUN(request_during_request);
+	T_RUN(request_during_wait);
+	T_RUN(refusals);
+	T_RUN(hung_up_channel);
+	T_RUN(flood);
+	T_RUN(refused_channel);
+	return t_end();
+}

@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * Serving a device over vhost-user: the back end of the protocol, as socket server or client. One session at a
- * time per back end; when a front end is gone the next one is taken.
+ * Serving a device over vhost-user: the back end of the protocol, as socket server or client. One
+ * session at a time per back end; when a front end is gone the next one is taken.
+ *
+ * Served are features and protocol features (MQ, REPLY_ACK, BACKEND_REQ, CONFIG, INFLIGHT_SHMFD,
+ * RESET_DEVICE, CONFIGURE_MEM_SLOTS, STATUS), memory as a table and by slots, rings with and
+ * without a kick fd, the configuration space and notices of its change, inflight tracking, reset
+ * and status. Any other request is refused, with a non-zero answer where one is due (a reply
+ * without payload in place of a payload), and the session goes on. It ends when the front end hangs
+ * up, when its byte stream cannot be understood, when it does not read its answers, or when a file
+ * of its memory is cut short.
  */
 #ifndef VHOSTKIT_BACKEND_H
 #define VHOSTKIT_BACKEND_H
@@ -12,13 +20,16 @@
 extern "C" {
 #endif
 
+/** A device served over vhost-user. Belongs to the thread that runs its control loop. */
 struct vhk_backend;
 
 /**
  * struct vhk_backend_opts - how a device is served
  * @sz:         sizeof(struct vhk_backend_opts)
- * @log:        where lines go; copied
- * @on_session: called when a front end came (@up) or went; control thread. Optional
+ * @log:        where lines go; copied. Each names the socket; refusals of one session beyond the
+ *              32nd are not logged
+ * @on_session: called when a front end came (@up) or went and its queues have stopped; control
+ *              thread. It must not close the back end. Optional
  * @arg:        handed to @on_session
  */
 struct vhk_backend_opts {
@@ -28,17 +39,68 @@ struct vhk_backend_opts {
 	void *arg;
 };
 
-/* Binds and listens at @path (replaces a dead socket, never a live one: -EADDRINUSE). @ctl runs the protocol. */
+/**
+ * vhk_backend_listen() - serve a device on a listening socket
+ * @out:  the back end, the caller's; NULL on failure
+ * @ctl:  loop that runs the protocol; outlives the back end
+ * @d:    the device; outlives the back end, and is served by no other
+ * @path: of the socket, up to 107 bytes. A socket that a dead server left is replaced
+ * @o:    options, or NULL
+ *
+ * A front end that connects while another is served finds its connection closed at once; one that
+ * follows a front end that hung up waits until that one's queues have stopped (vhost-user,
+ * "Communication").
+ *
+ * Return: 0; -EADDRINUSE: a live server has @path; -EBUSY: the device is served already; -EINVAL or
+ * -EOPNOTSUPP: an option is wrong or unknown; -ENOMEM; what the kernel said of @path.
+ */
 VHK_API int vhk_backend_listen(struct vhk_backend **out, struct vhk_loop *ctl, struct vhk_device *d,
 			       const char *path, const struct vhk_backend_opts *o);
-/* Connects to a front end that listens at @path, and again, with growing pauses, whenever it is gone. */
+
+/**
+ * vhk_backend_connect() - serve a device to a front end that listens
+ * @out:  the back end, the caller's; NULL on failure
+ * @ctl:  loop that runs the protocol; outlives the back end
+ * @d:    the device; outlives the back end, and is served by no other
+ * @path: of the front end's socket, up to 107 bytes. Nobody needs to listen there yet
+ * @o:    options, or NULL
+ *
+ * Connects again whenever the front end is gone, with pauses that grow from 100 ms to 5 s as long
+ * as no front end sends a request.
+ *
+ * Return: 0; -EBUSY: the device is served already; -EINVAL or -EOPNOTSUPP: an option is wrong or
+ * unknown; -ENOMEM; what the kernel said of @path, other than that nobody is there.
+ */
 VHK_API int vhk_backend_connect(struct vhk_backend **out, struct vhk_loop *ctl,
 				struct vhk_device *d, const char *path,
 				const struct vhk_backend_opts *o);
-/* A listening or a connected socket, told apart by SO_ACCEPTCONN. Closed even on failure. */
-VHK_API int vhk_backend_take_fd(struct vhk_backend **out, struct vhk_loop *ctl, struct vhk_device *d,
-				int fd, const struct vhk_backend_opts *o);
-/* Ends the session, drains its queues for up to a second (runs @ctl for that), removes the socket it made. */
+
+/**
+ * vhk_backend_take_fd() - serve a device on a socket that is there already
+ * @out: the back end, the caller's; NULL on failure
+ * @ctl: loop that runs the protocol; outlives the back end
+ * @d:   the device; outlives the back end, and is served by no other
+ * @fd:  a listening or a connected stream socket, told apart by SO_ACCEPTCONN; the library's, and
+ *       closed even on failure. After a connected one has ended (opts.on_session) there is no other
+ *       session
+ * @o:   options, or NULL
+ *
+ * Return: 0; -EINVAL: @fd is no socket, or an option is wrong; -EBUSY: the device is served
+ * already; -EOPNOTSUPP: an option is unknown; -ENOMEM.
+ */
+VHK_API int vhk_backend_take_fd(struct vhk_backend **out, struct vhk_loop *ctl,
+				struct vhk_device *d, int fd, const struct vhk_backend_opts *o);
+
+/**
+ * vhk_backend_close() - end the session and stop serving
+ * @b: the back end; NULL is accepted
+ *
+ * Takes no more front ends, stops all queues and waits up to a second for requests under way,
+ * running the control loop meanwhile; the device's other loops must still run. Then the connection
+ * is closed, and the socket removed if it is the one that vhk_backend_listen() made. A device that
+ * does not come to rest in time keeps what it works with, the device stays held, and the process
+ * should end: with inflight tracking nothing is lost.
+ */
 VHK_API void vhk_backend_close(struct vhk_backend *b);
 
 #ifdef __cplusplus

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * What both ends settle on (features, protocol features, owner, number of queues), and what takes
+ * it back: reset and status.
+ */
+#include "backend_impl.h"
+
+#define PROTOCOL_OFFERED                                                                           \
+	(VHK_USER_PF(MQ) | VHK_USER_PF(REPLY_ACK) | VHK_USER_PF(BACKEND_REQ) |                     \
+	 VHK_USER_PF(INFLIGHT_SHMFD) | VHK_USER_PF(RESET_DEVICE) |                                 \
+	 VHK_USER_PF(CONFIGURE_MEM_SLOTS) | VHK_USER_PF(STATUS))
+
+void vhk_session_offer(struct vhk_session *s)
+{
+	const struct vhk_device_info *info = vhk_device_info(s->backend->dev);
+
+	s->st = (struct vhk_proto_state){
+		.features_offered = info->features | VHK_F_PROTOCOL_FEATURES,
+		.protocol_offered =
+			PROTOCOL_OFFERED | (info->config_size ? VHK_USER_PF(CONFIG) : 0),
+		.n_queues = vhk_min((uint32_t)info->n_queues, (uint32_t)VHK_BACKEND_QUEUES_MAX),
+	};
+}
+
+static int reply_u64(struct vhk_session *s, uint64_t v)
+{
+	vhk_session_reply(s, &v, sizeof(v));
+	return 0;
+}
+
+int vhk_backend_get_features(struct vhk_session *s)
+{
+	return reply_u64(s, s->st.features_offered);
+}
+
+/* Without bit 30 there is no SET_VRING_ENABLE, and rings are enabled from the start (vhost-user,
+ * "Ring states"). */
+static void enable_rings(struct vhk_session *s, bool on)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->st.n_queues; i++)
+		s->ring[i].enabled = on;
+}
+
+int vhk_backend_set_features(struct vhk_session *s)
+{
+	uint64_t f = s->req.u64;
+	int ret;
+
+	/* Sent again on running rings where only the logging of writes changes, which must not stop
+	 * them. */
+	if (vhk_session_runs_any(s)) {
+		if ((f ^ s->st.features) & ~VHK_F_LOG_ALL)
+			return vhk_session_refuse(s, -EBUSY, "rings are running");
+		return 0;
+	}
+	ret = vhk_device_set_features(s->backend->dev, f & ~VHK_F_PROTOCOL_FEATURES);
+	if (ret < 0)
+		return vhk_session_refuse(s, ret, "the device cannot work with these features");
+	if (!(f & VHK_F_PROTOCOL_FEATURES))
+		enable_rings(s, true);
+	s->st.features = f;
+	s->st.features_set = true;
+	return 0;
+}
+
+int vhk_backend_get_protocol_features(struct vhk_session *s)
+{
+	return reply_u64(s, s->st.protocol_offered);
+}
+
+int vhk_backend_set_protocol_features(struct vhk_session *s)
+{
+	s->st.protocol = s->req.u64;
+	s->st.protocol_set = true;
+	if (!(s->st.protocol & VHK_USER_PF(BACKEND_REQ)))
+		vhk_session_drop_channel(s);
+	return 0;
+}
+
+int vhk_backend_set_owner(struct vhk_session *s)
+{
+	s->st.owned = true;
+	return 0;
+}
+
+/* Next ring from the cursor on that runs and is enabled: disabled, one by one. */
+static int disable_next(struct vhk_session *s, int ret, uint32_t base)
+{
+	(void)base;
+	while (!ret && s->cursor < s->st.n_queues) {
+		unsigned int idx = s->cursor++;
+
+		s->ring[idx].enabled = false;
+		if (!vhk_session_runs(s, idx))
+			continue;
+		ret = vhk_device_set_enabled(s->backend->dev, idx, false, vhk_session_changed, s);
+		return vhk_session_wait(s, ret, disable_next);
+	}
+	return ret;
+}
+
+/* Disables all rings; connection state stays (vhost-user, "RESET_OWNER"). Without bit 30 nothing
+ * could enable them again, and ignoring the message is the other choice that the specification
+ * gives. */
+int vhk_backend_reset_owner(struct vhk_session *s)
+{
+	s->cursor = 0;
+	return s->st.features & VHK_F_PROTOCOL_FEATURES ? disable_next(s, 0, 0) : 0;
+}
+
+int vhk_backend_get_queue_num(struct vhk_session *s)
+{
+	return reply_u64(s, s->st.n_queues);
+}
+
+static int finish_reset(struct vhk_session *s, int ret, uint32_t base)
+{
+	(void)base;
+	if (ret)
+		return ret;
+	vhk_device_reset(s->backend->dev);
+	vhk_session_reset_rings(s);
+	vhk_session_reset_inflight(s);
+	enable_rings(s, s->st.features_set && !(s->st.features & VHK_F_PROTOCOL_FEATURES));
+	s->status = 0;
+	return 0;
+}
+
+static int reset(struct vhk_session *s)
+{
+	int ret = vhk_device_stop_all(s->backend->dev, vhk_session_changed, s);
+
+	return vhk_session_wait(s, ret, finish_reset);
+}
+
+int vhk_backend_reset_device(struct vhk_session *s)
+{
+	return reset(s);
+}
+
+/* A set of features that was refused must not look accepted (virtio 1.3, 3.1.1, step 6). */
+int vhk_backend_set_status(struct vhk_session *s)
+{
+	uint64_t status = s->req.u64;
+
+	if (!status)
+		return reset(s);
+	if (!s->st.features_set)
+		status &= ~(uint64_t)VIRTIO_CONFIG_S_FEATURES_OK;
+	s->status = (uint8_t)status | (s->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+	return 0;
+}
+
+int vhk_backend_get_status(struct vhk_session *s)
+{
+	return reply_u64(s, s->status);
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The inside of a vhost-user back end. backend.c owns sockets that sessions come from,
+ * backend_session.c receives, judges, dispatches and replies; the other backend_*.c hold the
+ * handlers, one noun each. Control thread only.
+ */
+#ifndef VHK_LIB_BACKEND_IMPL_H
+#define VHK_LIB_BACKEND_IMPL_H
+
+#include <linux/virtio_config.h>
+#include <sys/types.h>
+
+#include <vhostkit/backend.h>
+
+#include "base.h"
+#include "device.h"
+#include "map.h"
+#include "notify.h"
+#include "proto.h"
+
+/* The messages that carry a ring's fd have eight bits for its index. */
+#define VHK_BACKEND_QUEUES_MAX 256
+
+/* What the front end said about a ring; whether it runs is the device's to know. */
+struct vhk_backend_ring {
+	uint16_t size; /* 0: not said */
+	uint32_t base;
+	struct vhk_user_vring_addr addr;
+	bool has_addr;
+	bool enabled;
+	bool lost; /* was stopped because the table no longer holds it */
+	/* Kept over a stop, since a front end that starts the ring again need not send them again;
+	 * a running queue works with duplicates. */
+	struct vhk_notify call, err;
+};
+
+struct vhk_backend_inflight {
+	struct vhk_map map; /* base NULL: none */
+	uint64_t size;
+	uint16_t n_queues;
+	uint16_t queue_size;
+};
+
+enum vhk_session_state {
+	VHK_SESSION_NONE,    /* no front end */
+	VHK_SESSION_READY,   /* requests are read */
+	VHK_SESSION_WAITING, /* a change is under way: nothing is read before it is answered */
+	VHK_SESSION_ENDING,  /* queues drain, then all is taken down */
+};
+
+struct vhk_session;
+
+/* What the answer to a change means for the request that asked: as a handler's return value. */
+typedef int vhk_session_finish_fn(struct vhk_session *s, int ret, uint32_t base);
+
+struct vhk_session {
+	struct vhk_backend *backend;
+	enum vhk_session_state state;
+	bool doomed; /* ends as soon as no change is under way */
+	bool torn;   /* ends as soon as the request is answered: its memory is not what it was */
+	struct vhk_sock sock;
+	uint32_t events; /* that the loop watches sock for */
+	bool watched;
+	struct vhk_sock channel; /* fd -1: none */
+	struct vhk_proto_state st;
+	uint8_t status;
+	struct vhk_mem *mem;
+	struct vhk_backend_inflight inflight;
+	struct vhk_backend_ring *ring; /* st.n_queues */
+
+	/* The request being served. */
+	struct vhk_msg req;
+	struct vhk_msg reply;
+	const struct vhk_proto *row;
+	const char *why; /* it is refused, static */
+	vhk_session_finish_fn *finish;
+	unsigned int cursor; /* of a handler that goes from ring to ring */
+	int patience;	     /* timer, 0: none */
+
+	unsigned int n_served;
+	unsigned int n_refused;
+};
+
+enum vhk_backend_kind {
+	VHK_BACKEND_LISTEN,
+	VHK_BACKEND_CONNECT,
+	VHK_BACKEND_CONNECTED, /* one session and no other */
+};
+
+struct vhk_backend {
+	struct vhk_loop *ctl;
+	struct vhk_device *dev;
+	struct vhk_backend_opts o;
+	enum vhk_backend_kind kind;
+	char name[128]; /* for log lines: the path, or which fd */
+	char *path;
+	bool bound; /* @path is ours to remove, as long as it is this inode */
+	dev_t dev_no;
+	ino_t ino;
+	int listen_fd;
+	bool listening; /* the loop watches listen_fd */
+	int timer;	/* 0: none */
+	bool closing;
+	uint64_t pause_ns;
+	struct vhk_session s;
+};
+
+/* A handler's return value: the device was asked; finish() goes on when it has answered. */
+#define VHK_SESSION_LATER 1
+
+#define vhk_session_log(s, level, fmt, ...)                                                        \
+	vhk_log(&(s)->backend->o.log, level, "%s: " fmt, (s)->backend->name, ##__VA_ARGS__)
+
+/* backend.c: the session is over, the next may come. @served: it had sent at least one request. */
+void vhk_backend_session_gone(struct vhk_backend *b, bool served);
+
+/* backend_session.c */
+int vhk_session_begin_take_fd(struct vhk_backend *b, int fd);
+void vhk_session_end(struct vhk_session *s, const char *why);
+void vhk_session_changed(void *arg, int ret, uint32_t base);
+/* @ret is what asking the device returned. */
+int vhk_session_wait(struct vhk_session *s, int ret, vhk_session_finish_fn *finish);
+void vhk_session_reply(struct vhk_session *s, const void *payload, uint32_t size);
+/* Refuses with @err and says why. */
+int vhk_session_refuse(struct vhk_session *s, int err, const char *why);
+bool vhk_session_runs(const struct vhk_session *s, unsigned int idx);
+bool vhk_session_runs_any(const struct vhk_session *s);
+static inline bool vhk_session_packed(const struct vhk_session *s)
+{
+	return s->st.features & VHK_F_RING_PACKED;
+}
+
+/* backend_feat.c */
+void vhk_session_offer(struct vhk_session *s);
+int vhk_backend_get_features(struct vhk_session *s);
+int vhk_backend_set_features(struct vhk_session *s);
+int vhk_backend_get_protocol_features(struct vhk_session *s);
+int vhk_backend_set_protocol_features(struct vhk_session *s);
+int vhk_backend_set_owner(struct vhk_session *s);
+int vhk_backend_reset_owner(struct vhk_session *s);
+int vhk_backend_get_queue_num(struct vhk_session *s);
+int vhk_backend_reset_device(struct vhk_session *s);
+int vhk_backend_set_status(struct vhk_session *s);
+int vhk_backend_get_status(struct vhk_session *s);
+
+/* backend_mem.c */
+int vhk_backend_set_mem_table(struct vhk_session *s);
+int vhk_backend_get_max_mem_slots(struct vhk_session *s);
+int vhk_backend_add_mem_reg(struct vhk_session *s);
+int vhk_backend_rem_mem_reg(struct vhk_session *s);
+
+/* backend_vring.c */
+/* Host addresses of a ring's parts in @t: -EFAULT: not inside one region each; -EINVAL: unaligned. */
+int vhk_session_find_ring(const struct vhk_session *s, const struct vhk_table *t, unsigned int idx,
+			  void **desc, void **driver, void **device);
+void vhk_session_reset_rings(struct vhk_session *s);
+int vhk_backend_set_vring_num(struct vhk_session *s);
+int vhk_backend_set_vring_addr(struct vhk_session *s);
+int vhk_backend_set_vring_base(struct vhk_session *s);
+int vhk_backend_get_vring_base(struct vhk_session *s);
+int vhk_backend_set_vring_kick(struct vhk_session *s);
+int vhk_backend_set_vring_call(struct vhk_session *s);
+int vhk_backend_set_vring_err(struct vhk_session *s);
+int vhk_backend_set_vring_enable(struct vhk_session *s);
+
+/* backend_inflight.c */
+/* This queue's part; *va NULL: no tracking was asked for. */
+int vhk_session_find_inflight(const struct vhk_session *s, unsigned int idx, void **va,
+			      size_t *size);
+void vhk_session_reset_inflight(struct vhk_session *s);
+void vhk_session_drop_inflight(struct vhk_session *s);
+int vhk_backend_get_inflight_fd(struct vhk_session *s);
+int vhk_backend_set_inflight_fd(struct vhk_session *s);
+
+/* backend_config.c */
+void vhk_session_config_changed(struct vhk_session *s);
+void vhk_session_drop_channel(struct vhk_session *s);
+int vhk_backend_get_config(struct vhk_session *s);
+int vhk_backend_set_config(struct vhk_session *s);
+int vhk_backend_set_backend_req_fd(struct vhk_session *s);
+
+#endif

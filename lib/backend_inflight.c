@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Inflight regions (vhost-user, "Inflight I/O tracking"): made for the front end to keep, and taken
+ * back from it after either end died. What is in one is the ring's to read.
+ */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "backend_impl.h"
+#include "ring.h"
+
+int vhk_session_find_inflight(const struct vhk_session *s, unsigned int idx, void **va,
+			      size_t *size)
+{
+	const struct vhk_backend_inflight *in = &s->inflight;
+
+	*va = NULL;
+	*size = 0;
+	if (!in->map.base)
+		return 0;
+	*size = vhk_inflight_size(in->queue_size, vhk_session_packed(s));
+	/* The layout may be another one than when the region came. */
+	if (idx >= in->n_queues || s->ring[idx].size > in->queue_size ||
+	    *size > in->size / in->n_queues)
+		return -EINVAL;
+	*va = in->map.va + idx * *size;
+	return 0;
+}
+
+/* Nothing is in flight, and positions start anew: what the region says of former ones would be read
+ * as of these. */
+void vhk_session_reset_inflight(struct vhk_session *s)
+{
+	void *va;
+	size_t size;
+	unsigned int i;
+
+	for (i = 0; i < s->inflight.n_queues; i++)
+		if (!vhk_session_find_inflight(s, i, &va, &size) && va)
+			vhk_inflight_init(va, s->inflight.queue_size, vhk_session_packed(s));
+}
+
+void vhk_session_drop_inflight(struct vhk_session *s)
+{
+	vhk_unmap_range(&s->inflight.map);
+	s->inflight = (struct vhk_backend_inflight){ 0 };
+}
+
+static int check_queue_size(struct vhk_session *s, const struct vhk_user_inflight *in)
+{
+	if (in->queue_size > vhk_device_info(s->backend->dev)->queue_size)
+		return vhk_session_refuse(s, -EINVAL, "queues are larger than the device allows");
+	return 0;
+}
+
+static struct vhk_user_inflight requested_inflight(const struct vhk_session *s)
+{
+	struct vhk_user_inflight in = { 0 };
+
+	memcpy(&in, s->req.bytes, vhk_min(sizeof(in), (size_t)s->req.hdr.size));
+	return in;
+}
+
+/* The region is the front end's: nothing of it stays here until SET_INFLIGHT_FD brings it back. */
+int vhk_backend_get_inflight_fd(struct vhk_session *s)
+{
+	struct vhk_user_inflight in = requested_inflight(s);
+	bool packed = vhk_session_packed(s);
+	unsigned char *at;
+	size_t size;
+	void *va;
+	int ret = check_queue_size(s, &in);
+	unsigned int i;
+
+	if (ret)
+		return ret;
+	size = vhk_inflight_size(in.queue_size, packed);
+	in.mmap_size = (uint64_t)size * in.num_queues;
+	in.mmap_offset = 0;
+	in.padding = 0;
+	ret = vhk_map_memfd(&va, "vhostkit-inflight", in.mmap_size);
+	if (ret < 0)
+		return vhk_session_refuse(s, ret, "no memory for the region");
+	for (i = 0, at = va; i < in.num_queues; i++, at += size)
+		vhk_inflight_init(at, in.queue_size, packed);
+	vhk_unmap(va, in.mmap_size);
+	s->reply.fd[s->reply.n_fds++] = ret;
+	vhk_session_reply(s, &in, sizeof(in));
+	return 0;
+}
+
+/* Rings read and write the region at any time: a file that can shrink under them would end the
+ * process. */
+static bool may_shrink(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals < 0 || !(seals & F_SEAL_SHRINK);
+}
+
+int vhk_backend_set_inflight_fd(struct vhk_session *s)
+{
+	struct vhk_user_inflight in = requested_inflight(s);
+	struct vhk_map map;
+	int fd, ret = check_queue_size(s, &in);
+
+	if (ret)
+		return ret;
+	if (in.mmap_size / in.num_queues < vhk_inflight_size(in.queue_size, vhk_session_packed(s)))
+		return vhk_session_refuse(s, -EINVAL, "the region is too small for its queues");
+	fd = vhk_msg_take_fd(&s->req, 0);
+	if (may_shrink(fd))
+		ret = vhk_session_refuse(s, -EINVAL,
+					 "the region's file is not sealed against shrinking");
+	else
+		ret = vhk_map_range(&map, fd, in.mmap_offset, in.mmap_size);
+	close(fd);
+	if (ret)
+		return ret;
+	vhk_session_drop_inflight(s);
+	s->inflight =
+		(struct vhk_backend_inflight){ map, in.mmap_size, in.num_queues, in.queue_size };
+	return 0;
+}

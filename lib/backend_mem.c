@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * The memory of a session: whole tables, and regions one by one. Running queues get each new table
+ * by a change, and a request that takes regions away is answered when nothing points into them any
+ * more.
+ */
+#include "backend_impl.h"
+
+static struct vhk_region region_of(const struct vhk_user_region *r)
+{
+	return (struct vhk_region){
+		.gpa = { r->gpa },
+		.uva = { r->uva },
+		.size = r->size,
+		.offset = r->offset,
+	};
+}
+
+/* For vhk_device_set_table(): a ring that lies nowhere any more is stopped by the device. */
+static int find_ring(void *arg, unsigned int idx, void **desc, void **driver, void **device)
+{
+	struct vhk_session *s = arg;
+	struct vhk_table *t = vhk_mem_table(s->mem);
+	int ret = vhk_session_find_ring(s, t, idx, desc, driver, device);
+
+	vhk_table_put(t);
+	if (ret) {
+		s->ring[idx].lost = true;
+		vhk_session_log(s, VHK_LOG_WARN, "queue %u lies outside of the new memory table",
+				idx);
+	}
+	return ret;
+}
+
+static int finish_table(struct vhk_session *s, int ret, uint32_t base)
+{
+	(void)s;
+	(void)base;
+	return ret;
+}
+
+/* Hands the current table to the queues that run. */
+static int spread_table(struct vhk_session *s, bool drain)
+{
+	struct vhk_table *t = vhk_mem_table(s->mem);
+	int ret =
+		vhk_device_set_table(s->backend->dev, t, drain, find_ring, vhk_session_changed, s);
+
+	vhk_table_put(t);
+	return vhk_session_wait(s, ret, finish_table);
+}
+
+static const char *why_not_added(int err)
+{
+	switch (err) {
+	case -EEXIST:
+		return "regions overlap";
+	case -EMSGSIZE:
+		return "no slot is free";
+	case -EINVAL:
+		return "a region is empty, wraps, or is longer than its file";
+	default:
+		return "a region cannot be mapped";
+	}
+}
+
+int vhk_backend_set_mem_table(struct vhk_session *s)
+{
+	struct vhk_user_mem_table table;
+	struct vhk_mem *m;
+	unsigned int i;
+	int ret;
+
+	memcpy(&table, s->req.bytes, sizeof(table));
+	ret = vhk_mem_new(&m);
+	if (ret)
+		return ret;
+	for (i = 0; i < table.n && !ret; i++) {
+		struct vhk_region r = region_of(&table.region[i]);
+
+		ret = vhk_mem_add_take_fd(m, &r, vhk_msg_take_fd(&s->req, i));
+	}
+	if (ret < 0)
+		s->why = why_not_added(ret);
+	else
+		ret = vhk_mem_assign(s->mem, m);
+	vhk_mem_free(m);
+	return ret ? ret : spread_table(s, true);
+}
+
+int vhk_backend_get_max_mem_slots(struct vhk_session *s)
+{
+	uint64_t n = VHK_MEM_SLOTS_MAX;
+
+	vhk_session_reply(s, &n, sizeof(n));
+	return 0;
+}
+
+static struct vhk_region requested_region(const struct vhk_session *s)
+{
+	struct vhk_user_mem_reg reg;
+
+	memcpy(&reg, s->req.bytes, sizeof(reg));
+	return region_of(&reg.region);
+}
+
+int vhk_backend_add_mem_reg(struct vhk_session *s)
+{
+	struct vhk_region r = requested_region(s);
+	int ret = vhk_mem_add_take_fd(s->mem, &r, vhk_msg_take_fd(&s->req, 0));
+
+	if (ret < 0)
+		return vhk_session_refuse(s, ret, why_not_added(ret));
+	return spread_table(s, false);
+}
+
+/* An fd that came with it is closed with the message (vhost-user, "REM_MEM_REG"). */
+int vhk_backend_rem_mem_reg(struct vhk_session *s)
+{
+	struct vhk_region r = requested_region(s);
+	int ret = vhk_mem_del(s->mem, &r);
+
+	if (ret < 0)
+		return vhk_session_refuse(s, ret, "no such region");
+	return spread_table(s, true);
+}

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * One session of a vhost-user back end: receives a request, has it judged by the message table,
+ * hands it to its handler, and replies, all in one place each. What a message does is in the other
+ * backend_*.c.
+ */
+#include <sys/epoll.h>
+
+#include "backend_impl.h"
+
+/* Requests served in one go, before other sessions and timers have their turn. */
+#define BUDGET 16
+/* Refusals that get a line of their own; a peer cannot fill a disk with the rest. */
+#define REFUSALS_LOGGED 32
+#define PATIENCE_NS 5000000000u
+
+typedef int session_handler_fn(struct vhk_session *s);
+
+static session_handler_fn *const handlers[VHK_USER_REQ_MAX + 1] = {
+	[VHK_USER_GET_FEATURES] = vhk_backend_get_features,
+	[VHK_USER_SET_FEATURES] = vhk_backend_set_features,
+	[VHK_USER_SET_OWNER] = vhk_backend_set_owner,
+	[VHK_USER_RESET_OWNER] = vhk_backend_reset_owner,
+	[VHK_USER_SET_MEM_TABLE] = vhk_backend_set_mem_table,
+	[VHK_USER_SET_VRING_NUM] = vhk_backend_set_vring_num,
+	[VHK_USER_SET_VRING_ADDR] = vhk_backend_set_vring_addr,
+	[VHK_USER_SET_VRING_BASE] = vhk_backend_set_vring_base,
+	[VHK_USER_GET_VRING_BASE] = vhk_backend_get_vring_base,
+	[VHK_USER_SET_VRING_KICK] = vhk_backend_set_vring_kick,
+	[VHK_USER_SET_VRING_CALL] = vhk_backend_set_vring_call,
+	[VHK_USER_SET_VRING_ERR] = vhk_backend_set_vring_err,
+	[VHK_USER_GET_PROTOCOL_FEATURES] = vhk_backend_get_protocol_features,
+	[VHK_USER_SET_PROTOCOL_FEATURES] = vhk_backend_set_protocol_features,
+	[VHK_USER_GET_QUEUE_NUM] = vhk_backend_get_queue_num,
+	[VHK_USER_SET_VRING_ENABLE] = vhk_backend_set_vring_enable,
+	[VHK_USER_SET_BACKEND_REQ_FD] = vhk_backend_set_backend_req_fd,
+	[VHK_USER_GET_CONFIG] = vhk_backend_get_config,
+	[VHK_USER_SET_CONFIG] = vhk_backend_set_config,
+	[VHK_USER_GET_INFLIGHT_FD] = vhk_backend_get_inflight_fd,
+	[VHK_USER_SET_INFLIGHT_FD] = vhk_backend_set_inflight_fd,
+	[VHK_USER_RESET_DEVICE] = vhk_backend_reset_device,
+	[VHK_USER_GET_MAX_MEM_SLOTS] = vhk_backend_get_max_mem_slots,
+	[VHK_USER_ADD_MEM_REG] = vhk_backend_add_mem_reg,
+	[VHK_USER_REM_MEM_REG] = vhk_backend_rem_mem_reg,
+	[VHK_USER_SET_STATUS] = vhk_backend_set_status,
+	[VHK_USER_GET_STATUS] = vhk_backend_get_status,
+};
+
+bool vhk_session_runs(const struct vhk_session *s, unsigned int idx)
+{
+	return vhk_device_queue_started(s->backend->dev, idx);
+}
+
+bool vhk_session_runs_any(const struct vhk_session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->st.n_queues; i++)
+		if (vhk_session_runs(s, i))
+			return true;
+	return false;
+}
+
+void vhk_session_reply(struct vhk_session *s, const void *payload, uint32_t size)
+{
+	memcpy(s->reply.bytes, payload, size);
+	s->reply.hdr.size = size;
+}
+
+int vhk_session_refuse(struct vhk_session *s, int err, const char *why)
+{
+	s->why = why;
+	return err;
+}
+
+/* Which requests the state of the rings forbids; SET_FEATURES and SET_VRING_ADDR depend on what
+ * they change. */
+static bool session_allows(const struct vhk_session *s)
+{
+	uint32_t idx;
+
+	switch (s->req.hdr.request) {
+	case VHK_USER_SET_VRING_NUM:
+	case VHK_USER_SET_VRING_BASE:
+		memcpy(&idx, s->req.bytes, sizeof(idx));
+		return !vhk_session_runs(s, idx);
+	case VHK_USER_SET_PROTOCOL_FEATURES:
+	case VHK_USER_SET_INFLIGHT_FD:
+		return !vhk_session_runs_any(s);
+	default:
+		return true;
+	}
+}
+
+static int session_handle(struct vhk_session *s)
+{
+	uint32_t request = s->req.hdr.request;
+
+	s->why = NULL;
+	if (!handlers[request])
+		return -EOPNOTSUPP;
+	if (!session_allows(s))
+		return vhk_session_refuse(s, -EBUSY, "a ring is running");
+	return handlers[request](s);
+}
+
+static void session_watch(struct vhk_session *s)
+{
+	struct vhk_loop *ctl = s->backend->ctl;
+	uint32_t events = 0;
+
+	if (!s->watched)
+		return;
+	/* A peer that does not take its answers is not asked for more. */
+	if (s->state == VHK_SESSION_READY)
+		events = s->sock.n_tx ? EPOLLOUT : EPOLLIN;
+	if (events == s->events)
+		return;
+	s->events = events;
+	vhk_loop_mod_fd(ctl, s->sock.fd, events);
+}
+
+static void session_unwatch(struct vhk_session *s)
+{
+	if (s->watched)
+		vhk_loop_del_fd(s->backend->ctl, s->sock.fd);
+	s->watched = false;
+}
+
+static void session_log_refusal(struct vhk_session *s, int ret)
+{
+	const char *why = s->why ? s->why : strerrordesc_np(-ret);
+
+	if (++s->n_refused > REFUSALS_LOGGED)
+		return;
+	if (s->row)
+		vhk_session_log(s, VHK_LOG_WARN, "%s refused: %s", s->row->name, why);
+	else
+		vhk_session_log(s, VHK_LOG_WARN, "request %u refused: %s", s->req.hdr.request, why);
+	if (s->n_refused == REFUSALS_LOGGED)
+		vhk_session_log(s, VHK_LOG_WARN, "further refusals are not logged");
+}
+
+static void session_clear_reply(struct vhk_session *s)
+{
+	vhk_msg_fini(&s->reply);
+	vhk_msg_init(&s->reply, s->req.hdr.request, VHK_MSG_VERSION | VHK_MSG_REPLY);
+}
+
+/* True when a reply to the request is due; makes the ones that the handler does not make. An error
+ * in place of a payload is a reply without payload (vhost-user, "GET_CONFIG"). */
+static bool session_make_reply(struct vhk_session *s, int ret)
+{
+	bool ack = (s->req.hdr.flags & VHK_MSG_NEED_REPLY) &&
+		   (s->st.protocol & VHK_USER_PF(REPLY_ACK));
+	uint64_t result = ret < 0 ? (uint64_t)-ret : 0;
+
+	if (s->row && s->row->reply == VHK_REPLY_PAYLOAD) {
+		if (ret < 0)
+			session_clear_reply(s);
+		return true;
+	}
+	if (!ack && !(s->row && s->row->reply == VHK_REPLY_U64))
+		return false;
+	session_clear_reply(s);
+	vhk_session_reply(s, &result, sizeof(result));
+	return true;
+}
+
+static void session_answer(struct vhk_session *s, int ret)
+{
+	int sent = 0;
+
+	if (ret < 0)
+		session_log_refusal(s, ret);
+	if (session_make_reply(s, ret))
+		sent = vhk_sock_send(&s->sock, &s->reply);
+	vhk_msg_fini(&s->reply);
+	vhk_msg_fini(&s->req);
+	s->state = VHK_SESSION_READY;
+	if (sent)
+		vhk_session_end(s,
+				sent == -ENOBUFS ? "it does not read its answers" : "it hung up");
+	else if (s->torn)
+		vhk_session_end(s, "a file of its memory was cut short");
+}
+
+static void session_serve(struct vhk_session *s, int received)
+{
+	uint32_t request = s->req.hdr.request;
+	int ret;
+
+	s->n_served++;
+	s->row = vhk_proto_request(request);
+	vhk_msg_init(&s->reply, request, VHK_MSG_VERSION | VHK_MSG_REPLY);
+	vhk_session_log(s, VHK_LOG_DEBUG, "%s, %u bytes, %u fds",
+			s->row ? s->row->name : "unknown request", s->req.hdr.size, s->req.n_fds);
+	if (received)
+		ret = vhk_session_refuse(s, -EPROTO, "too many fds");
+	else
+		ret = vhk_proto_check(&s->st, &s->req, false, &s->why);
+	if (!ret)
+		ret = session_handle(s);
+	if (ret != VHK_SESSION_LATER)
+		session_answer(s, ret);
+}
+
+static void session_read(struct vhk_session *s)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < BUDGET && s->state == VHK_SESSION_READY && !s->sock.n_tx; i++) {
+		ret = vhk_sock_recv(&s->sock, &s->req);
+		if (ret == -EAGAIN)
+			return;
+		if (ret && ret != -EBADF) {
+			vhk_session_end(s, ret == -EPROTO ? "its stream is broken" : "it hung up");
+			return;
+		}
+		session_serve(s, ret);
+	}
+}
+
+static void session_event(void *arg, uint32_t events)
+{
+	struct vhk_session *s = arg;
+	int ret;
+
+	if (s->state != VHK_SESSION_READY) {
+		/* gone while its request is under way, whose answer nobody waits for */
+		if (events & (EPOLLHUP | EPOLLERR))
+			vhk_session_end(s, "it hung up");
+		return;
+	}
+	ret = s->sock.n_tx ? vhk_sock_flush(&s->sock) : 0;
+	if (ret && ret != -EAGAIN)
+		vhk_session_end(s, "it hung up");
+	else
+		session_read(s);
+	session_watch(s);
+}
+
+static void session_impatient(void *arg)
+{
+	struct vhk_session *s = arg;
+
+	s->patience = 0;
+	vhk_session_log(s, VHK_LOG_WARN, "%s waits for requests that the device has not completed",
+			s->row->name);
+}
+
+static void session_calm(struct vhk_session *s)
+{
+	if (s->patience > 0)
+		vhk_loop_del_timer(s->backend->ctl, s->patience);
+	s->patience = 0;
+}
+
+int vhk_session_wait(struct vhk_session *s, int ret, vhk_session_finish_fn *finish)
+{
+	if (ret < 0)
+		return ret;
+	s->finish = finish;
+	if (s->state != VHK_SESSION_WAITING)
+		s->patience =
+			vhk_loop_add_timer(s->backend->ctl, PATIENCE_NS, session_impatient, s);
+	s->state = VHK_SESSION_WAITING;
+	return VHK_SESSION_LATER;
+}
+
+static void session_fini(struct vhk_session *s)
+{
+	unsigned int i;
+
+	vhk_sock_fini(&s->sock);
+	vhk_session_drop_channel(s);
+	vhk_session_drop_inflight(s);
+	vhk_mem_free(s->mem);
+	vhk_msg_fini(&s->req);
+	vhk_msg_fini(&s->reply);
+	for (i = 0; s->ring && i < s->st.n_queues; i++) {
+		vhk_notify_fini(&s->ring[i].call);
+		vhk_notify_fini(&s->ring[i].err);
+	}
+	free(s->ring);
+	memset(s, 0, sizeof(*s));
+}
+
+static void session_stopped(void *arg, int ret, uint32_t base)
+{
+	struct vhk_session *s = arg;
+	struct vhk_backend *b = s->backend;
+	bool served = s->n_served;
+
+	(void)ret;
+	(void)base;
+	session_fini(s);
+	vhk_backend_session_gone(b, served);
+}
+
+static void session_stop(struct vhk_session *s)
+{
+	int ret;
+
+	s->state = VHK_SESSION_ENDING;
+	ret = vhk_device_stop_all(s->backend->dev, session_stopped, s);
+	if (ret)
+		vhk_session_log(s, VHK_LOG_ERROR, "queues cannot be stopped: %s",
+				strerrordesc_np(-ret));
+}
+
+void vhk_session_end(struct vhk_session *s, const char *why)
+{
+	if (s->state == VHK_SESSION_NONE || s->state == VHK_SESSION_ENDING)
+		return;
+	if (s->doomed)
+		return;
+	s->doomed = true;
+	session_unwatch(s);
+	vhk_session_log(s, VHK_LOG_INFO, "session ends: %s", why);
+	/* The socket stays open until the queues have stopped: who sees it close may send the same
+	 * requests elsewhere. */
+	if (s->state == VHK_SESSION_READY)
+		session_stop(s);
+}
+
+void vhk_session_changed(void *arg, int ret, uint32_t base)
+{
+	struct vhk_session *s = arg;
+
+	ret = s->finish(s, ret, base);
+	if (ret == VHK_SESSION_LATER)
+		return;
+	session_calm(s);
+	if (s->doomed) {
+		session_stop(s);
+		return;
+	}
+	session_answer(s, ret);
+	session_watch(s);
+}
+
+static int session_init(struct vhk_session *s, struct vhk_backend *b)
+{
+	unsigned int i;
+	int ret;
+
+	s->backend = b;
+	s->channel.fd = -1;
+	vhk_msg_init(&s->req, 0, 0);
+	vhk_msg_init(&s->reply, 0, 0);
+	vhk_session_offer(s);
+	ret = vhk_mem_new(&s->mem);
+	if (ret)
+		return ret;
+	s->ring = calloc(s->st.n_queues, sizeof(*s->ring));
+	if (!s->ring)
+		return -ENOMEM;
+	for (i = 0; i < s->st.n_queues; i++)
+		s->ring[i].call.fd = s->ring[i].err.fd = -1;
+	return 0;
+}
+
+int vhk_session_begin_take_fd(struct vhk_backend *b, int fd)
+{
+	struct vhk_session *s = &b->s;
+	int ret;
+
+	vhk_sock_init_take_fd(&s->sock, fd);
+	ret = session_init(s, b);
+	if (!ret)
+		ret = vhk_loop_add_fd(b->ctl, fd, EPOLLIN, session_event, s);
+	if (ret) {
+		session_fini(s);
+		return ret;
+	}
+	s->watched = true;
+	s->events = EPOLLIN;
+	s->state = VHK_SESSION_READY;
+	vhk_session_log(s, VHK_LOG_INFO, "front end connected");
+	return 0;
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Rings of a session: what is said about one before it starts, its start and stop, and what may
+ * change while it runs.
+ */
+#include <fcntl.h>
+
+#include "backend_impl.h"
+
+/* Bytes of the three parts (virtio 1.3, 2.7 and 2.8): with the event fields, whatever was
+ * negotiated. */
+struct ring_parts {
+	uint64_t desc, driver, device;
+	uintptr_t driver_align;
+};
+
+static struct ring_parts parts_of(uint16_t size, bool packed)
+{
+	if (packed)
+		return (struct ring_parts){ 16ull * size, 4, 4, 4 };
+	return (struct ring_parts){ 16ull * size, 6 + 2ull * size, 6 + 8ull * size, 2 };
+}
+
+static void *find_part(const struct vhk_table *t, uint64_t uva, uint64_t len)
+{
+	unsigned int hint = 0;
+	const struct vhk_span *span = vhk_span_find(t->by_uva, t->n, uva, len, &hint);
+
+	return span ? vhk_span_at(span, uva, len) : NULL;
+}
+
+int vhk_session_find_ring(const struct vhk_session *s, const struct vhk_table *t, unsigned int idx,
+			  void **desc, void **driver, void **device)
+{
+	const struct vhk_backend_ring *r = &s->ring[idx];
+	struct ring_parts p = parts_of(r->size, vhk_session_packed(s));
+
+	*desc = find_part(t, r->addr.desc, p.desc);
+	*driver = find_part(t, r->addr.avail, p.driver);
+	*device = find_part(t, r->addr.used, p.device);
+	if (!*desc || !*driver || !*device)
+		return -EFAULT;
+	if (((uintptr_t)*desc & 15) || ((uintptr_t)*driver & (p.driver_align - 1)) ||
+	    ((uintptr_t)*device & 3))
+		return -EINVAL;
+	return 0;
+}
+
+void vhk_session_reset_rings(struct vhk_session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->st.n_queues; i++) {
+		struct vhk_backend_ring *r = &s->ring[i];
+
+		r->size = 0;
+		r->base = 0;
+		r->has_addr = false;
+		r->lost = false;
+	}
+}
+
+static struct vhk_user_vring_state requested_state(const struct vhk_session *s)
+{
+	struct vhk_user_vring_state state;
+
+	memcpy(&state, s->req.bytes, sizeof(state));
+	return state;
+}
+
+int vhk_backend_set_vring_num(struct vhk_session *s)
+{
+	struct vhk_user_vring_state v = requested_state(s);
+
+	if (v.num > vhk_device_info(s->backend->dev)->queue_size)
+		return vhk_session_refuse(s, -EINVAL, "larger than the device allows");
+	s->ring[v.index].size = (uint16_t)v.num;
+	return 0;
+}
+
+/* On a running ring only the logging of its used ring may change. */
+static int same_place(const struct vhk_user_vring_addr *a, const struct vhk_user_vring_addr *b)
+{
+	return a->desc == b->desc && a->avail == b->avail && a->used == b->used;
+}
+
+static int check_addr(struct vhk_session *s, unsigned int idx)
+{
+	struct vhk_table *t = vhk_mem_table(s->mem);
+	void *desc, *driver, *device;
+	int ret = vhk_session_find_ring(s, t, idx, &desc, &driver, &device);
+
+	vhk_table_put(t);
+	if (ret)
+		s->why = ret == -EFAULT ? "the ring is not inside the memory table"
+					: "the ring is not aligned";
+	return ret;
+}
+
+int vhk_backend_set_vring_addr(struct vhk_session *s)
+{
+	struct vhk_user_vring_addr addr;
+	struct vhk_backend_ring *r;
+	int ret = 0;
+
+	memcpy(&addr, s->req.bytes, sizeof(addr));
+	r = &s->ring[addr.index];
+	if (addr.flags && !(s->st.features & VHK_F_LOG_ALL))
+		return vhk_session_refuse(s, -EOPNOTSUPP, "logging was not negotiated");
+	if (vhk_session_runs(s, addr.index)) {
+		if (!same_place(&addr, &r->addr))
+			return vhk_session_refuse(s, -EBUSY, "the ring is running");
+		r->addr = addr;
+		return 0;
+	}
+	r->addr = addr;
+	/* Memory or size may come later; the start looks at all of it again. */
+	if (r->size && vhk_mem_count(s->mem))
+		ret = check_addr(s, addr.index);
+	r->has_addr = !ret;
+	return ret;
+}
+
+int vhk_backend_set_vring_base(struct vhk_session *s)
+{
+	struct vhk_user_vring_state v = requested_state(s);
+
+	s->ring[v.index].base = v.num;
+	return 0;
+}
+
+static int finish_stop(struct vhk_session *s, int ret, uint32_t base)
+{
+	struct vhk_user_vring_state v = requested_state(s);
+
+	if (ret)
+		return ret;
+	s->ring[v.index].base = v.num = vhk_session_packed(s) ? base : base & UINT16_MAX;
+	vhk_session_reply(s, &v, sizeof(v));
+	return 0;
+}
+
+int vhk_backend_get_vring_base(struct vhk_session *s)
+{
+	uint32_t idx = requested_state(s).index;
+	int ret;
+
+	if (!vhk_session_runs(s, idx))
+		return finish_stop(s, 0, s->ring[idx].base);
+	ret = vhk_device_stop_queue(s->backend->dev, idx, vhk_session_changed, s);
+	return vhk_session_wait(s, ret, finish_stop);
+}
+
+static unsigned int requested_fd_index(const struct vhk_session *s)
+{
+	return s->req.u64 & VHK_USER_VRING_FD_INDEX;
+}
+
+/* The fd of the request, which is there unless the no-fd bit is set. */
+static int take_notify(struct vhk_session *s, struct vhk_notify *n)
+{
+	if (vhk_notify_init_take_fd(n, vhk_msg_take_fd(&s->req, 0)))
+		return vhk_session_refuse(s, -EINVAL, "neither eventfd, pipe nor socket");
+	return 0;
+}
+
+static int duplicate(int fd)
+{
+	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static int fill_setup(struct vhk_session *s, unsigned int idx, struct vhk_queue_setup *q)
+{
+	const struct vhk_backend_ring *r = &s->ring[idx];
+	int ret;
+
+	*q = (struct vhk_queue_setup){
+		.size = r->size,
+		.features = s->st.features,
+		.base = r->base,
+		.used_gpa = UINT64_MAX,
+		.kick_fd = -1,
+		.call_fd = -1,
+		.err_fd = -1,
+		.enabled = r->enabled,
+	};
+	ret = vhk_session_find_inflight(s, idx, &q->inflight, &q->inflight_size);
+	if (ret)
+		return vhk_session_refuse(s, ret, "the inflight region has no room for the queue");
+	ret = check_addr(s, idx);
+	if (ret)
+		return ret;
+	q->table = vhk_mem_table(s->mem);
+	return vhk_session_find_ring(s, q->table, idx, &q->desc, &q->driver, &q->device);
+}
+
+static int finish_start(struct vhk_session *s, int ret, uint32_t base)
+{
+	unsigned int idx = requested_fd_index(s);
+	const struct vhk_backend_ring *r = &s->ring[idx];
+
+	(void)base;
+	if (ret)
+		return vhk_session_refuse(s, ret, "the device cannot start the queue");
+	vhk_session_log(s, VHK_LOG_DEBUG, "queue %u starts: %s, size %u, base 0x%x", idx,
+			vhk_session_packed(s) ? "packed" : "split", r->size, r->base);
+	return 0;
+}
+
+/* Owns @kick_fd. */
+static int start_ring(struct vhk_session *s, unsigned int idx, int kick_fd)
+{
+	struct vhk_backend_ring *r = &s->ring[idx];
+	struct vhk_notify kick = { .fd = kick_fd };
+	struct vhk_queue_setup q;
+	int ret;
+
+	if (!r->size || !r->has_addr)
+		ret = vhk_session_refuse(s, -EINVAL, "the ring's size or addresses are not known");
+	else
+		ret = fill_setup(s, idx, &q);
+	if (ret) {
+		vhk_notify_fini(&kick);
+		return ret;
+	}
+	q.kick_fd = kick_fd;
+	q.call_fd = duplicate(r->call.fd);
+	q.err_fd = duplicate(r->err.fd);
+	r->lost = false;
+	ret = vhk_device_start_queue(s->backend->dev, idx, &q, vhk_session_changed, s);
+	if (ret == -EFAULT)
+		s->torn = true;
+	if (ret)
+		s->why = "position, size or tracking of the ring make no sense";
+	return vhk_session_wait(s, ret, finish_start);
+}
+
+static int finish_swap(struct vhk_session *s, int ret, uint32_t base)
+{
+	(void)s;
+	(void)base;
+	return ret;
+}
+
+/* Starts the ring (vhost-user, "Ring states"), with an fd or, polled, without. */
+int vhk_backend_set_vring_kick(struct vhk_session *s)
+{
+	unsigned int idx = requested_fd_index(s);
+	struct vhk_notify kick;
+	int ret = take_notify(s, &kick);
+
+	if (ret)
+		return ret;
+	if (!vhk_session_runs(s, idx))
+		return start_ring(s, idx, kick.fd);
+	ret = vhk_device_set_kick(s->backend->dev, idx, kick.fd, vhk_session_changed, s);
+	return vhk_session_wait(s, ret, finish_swap);
+}
+
+typedef int set_fd_fn(struct vhk_device *d, unsigned int idx, int fd, vhk_change_fn *fn, void *arg);
+
+/* Keeps the fd of the request in @kept; a running queue gets a duplicate. */
+static int keep_notify(struct vhk_session *s, struct vhk_notify *kept, set_fd_fn *set)
+{
+	unsigned int idx = requested_fd_index(s);
+	struct vhk_notify n;
+	int ret = take_notify(s, &n);
+
+	if (ret)
+		return ret;
+	vhk_notify_fini(kept);
+	*kept = n;
+	if (!vhk_session_runs(s, idx))
+		return 0;
+	ret = set(s->backend->dev, idx, duplicate(n.fd), vhk_session_changed, s);
+	return vhk_session_wait(s, ret, finish_swap);
+}
+
+int vhk_backend_set_vring_call(struct vhk_session *s)
+{
+	return keep_notify(s, &s->ring[requested_fd_index(s)].call, vhk_device_set_call);
+}
+
+int vhk_backend_set_vring_err(struct vhk_session *s)
+{
+	return keep_notify(s, &s->ring[requested_fd_index(s)].err, vhk_device_set_err);
+}
+
+int vhk_backend_set_vring_enable(struct vhk_session *s)
+{
+	struct vhk_user_vring_state v = requested_state(s);
+	int ret;
+
+	s->ring[v.index].enabled = v.num;
+	if (!vhk_session_runs(s, v.index))
+		return 0;
+	ret = vhk_device_set_enabled(s->backend->dev, v.index, v.num, vhk_session_changed, s);
+	return vhk_session_wait(s, ret, finish_swap);
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * A front end that cuts the file of its memory short while a ring works in it ends its own session.
+ * The process lives, as do the other sessions, given a SIGBUS handler that asks the library (which
+ * installs none itself).
+ */
+#include <signal.h>
+
+#include "t_user.h"
+
+static void on_bus(int signo, siginfo_t *info, void *context)
+{
+	(void)context;
+	if (vhk_mem_fault(info->si_addr))
+		return;
+	signal(signo, SIG_DFL);
+	raise(signo);
+}
+
+static void handle_bus(void)
+{
+	struct sigaction a = { .sa_sigaction = on_bus, .sa_flags = SA_SIGINFO };
+
+	T_MUST(!sigaction(SIGBUS, &a, NULL));
+}
+
+/* Memory that the front end can cut: a ring that lies in it at the given place. */
+struct shaky {
+	int fd;
+	unsigned char *va;
+	struct t_ring ring;
+};
+
+#define SIZE 0x10000
+
+static void make_ring(struct t_user *u, struct shaky *k)
+{
+	struct vhk_user_vring_addr addr = { 0 };
+	struct vhk_user_mem_table t = { .n = 1, .region = { { T_GPA, SIZE, 1ull << 40, 0 } } };
+
+	k->fd = memfd_create("shaky", MFD_CLOEXEC);
+	T_MUST(k->fd >= 0 && !ftruncate(k->fd, SIZE));
+	k->va = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, k->fd, 0);
+	T_MUST(k->va != MAP_FAILED);
+	k->ring.kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	T_EQ(t_ask_fds(u, VHK_USER_SET_MEM_TABLE, &t, 40, &k->fd, 1), 0);
+	addr.desc = t.region[0].uva;
+	addr.avail = addr.desc + 0x1000;
+	addr.used = addr.desc + 0x2000;
+	T_EQ(t_ask_state(u, VHK_USER_SET_VRING_NUM, 0, 64), 0);
+	T_EQ(t_ask(u, VHK_USER_SET_VRING_ADDR, &addr, sizeof(addr)), 0);
+}
+
+static void shaky_fini(struct shaky *k)
+{
+	munmap(k->va, SIZE);
+	close(k->fd);
+	close(k->ring.kick);
+}
+
+static void cut_while_running(void)
+{
+	struct t_user u, other;
+	struct t_ring r;
+	struct shaky k;
+	const uint64_t one = 1;
+
+	handle_bus();
+	t_user_init(&u, VHK_LOOP_AUTO);
+	t_user_open(&u);
+	t_user_init(&other, VHK_LOOP_AUTO);
+	t_user_open(&other);
+	t_negotiate(&other, T_SPLIT);
+	t_ring_init(&other, &r, 0, T_SPLIT);
+	T_EQ(t_ask_mem_table(&other), 0);
+	t_ring_start(&other, &r, r.kick);
+	t_negotiate(&u, T_SPLIT);
+	make_ring(&u, &k);
+	T_EQ(t_ask_vring_fd(&u, VHK_USER_SET_VRING_KICK, 0, k.ring.kick), 0);
+	T_EQ(t_ask_state(&u, VHK_USER_SET_VRING_ENABLE, 0, 1), 0);
+	t_settle(&u);
+	T_MUST(!ftruncate(k.fd, 0));
+	T_MUST(write(k.ring.kick, &one, 8) == 8);
+	T_UNTIL(&u, u.n_down == 1);
+	T_OK(t_closed(&u, u.fd));
+	t_ring_echo(&other, &r, 3);
+	t_alive(&other);
+	shaky_fini(&k);
+	t_ring_fini(&r);
+	t_user_fini(&other);
+	t_user_fini(&u);
+}
+
+/* The start of a ring reads positions from its memory. */
+static void cut_before_the_start(void)
+{
+	struct t_user u;
+	struct shaky k;
+	uint64_t answer;
+
+	handle_bus();
+	t_user_init(&u, VHK_LOOP_AUTO);
+	t_user_open(&u);
+	t_negotiate(&u, T_SPLIT);
+	make_ring(&u, &k);
+	T_MUST(!ftruncate(k.fd, 0));
+	answer = t_ask_vring_fd(&u, VHK_USER_SET_VRING_KICK, 0, k.ring.kick);
+	T_OK(answer != 0);
+	T_UNTIL(&u, u.n_down == 1);
+	shaky_fini(&k);
+	t_user_fini(&u);
+}
+
+int main(void)
+{
+	T_RUN(cut_while_running);
+	T_RUN(cut_before_the_start);
+	return t_end();
+}

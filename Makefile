@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-# One makefile, nothing recursive but `check`, which builds several ways. Everything it makes is under $(B).
+# One makefile, nothing recursive but `check`, which builds several ways. Everything it makes is
+# under $(B).
 #   make            library and tools          make check        every test, with all set-up
 #   make demo       a guest boots and uses a disk served by vhk-blk
 #   make help       the rest
@@ -146,7 +147,8 @@ setup:
 check-unit: tests
 	$(Q)$(RUN) $(TEST_BIN:%=$(B):%)
 
-# Every way in which things are built: as shipped, by the other compiler, under sanitizers, for the fuzzer.
+# Every way in which things are built: as shipped, by the other compiler, under sanitizers, for the
+# fuzzer.
 check-build:
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all tests guest
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) SAN=address,undefined tests

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * A device of one's own: a source of entropy (virtio 1.3, section 5.4), which fills whatever buffers the guest hands
- * it. own_device SOCKET. In QEMU: -device vhost-user-rng-pci,chardev=...
+ * A device of one's own: a source of entropy (virtio 1.3, section 5.4), which fills whatever
+ * buffers the guest hands it. own_device SOCKET. In QEMU: -device vhost-user-rng-pci,chardev=...
  */
 #include <signal.h>
 #include <stdio.h>
@@ -12,7 +12,8 @@
 
 #define VIRTIO_ID_RNG 4
 
-/* Chains arrive in batches, their segments as host pointers; each is answered with the number of bytes written. */
+/* Chains arrive in batches, their segments as host pointers; each is answered with the number of
+ * bytes written. */
 static void work(void *priv, struct vhk_queue *q, struct vhk_chain **chains, unsigned int n)
 {
 	unsigned int i, s;
@@ -23,12 +24,13 @@ static void work(void *priv, struct vhk_queue *q, struct vhk_chain **chains, uns
 		uint32_t written = 0;
 
 		for (s = c->n_out; s < c->n_out + c->n_in; s++) {
-			ssize_t got = getrandom(c->seg[s].iov_base, c->seg[s].iov_len, GRND_NONBLOCK);
+			struct iovec *v = &c->seg[s];
+			ssize_t got = getrandom(v->iov_base, v->iov_len, GRND_NONBLOCK);
 
 			if (got < 0)
 				break;
 			written += (uint32_t)got;
-			if ((size_t)got < c->seg[s].iov_len)
+			if ((size_t)got < v->iov_len)
 				break;
 		}
 		vhk_queue_done(q, c, written);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Reads one sector of a disk that somebody serves over vhost-user, as a guest's driver would: read_sector SOCKET NUMBER.
- * The sector goes to standard output.
+ * Reads one sector of a disk that somebody serves over vhost-user, as a guest's driver would:
+ * read_sector SOCKET NUMBER. The sector goes to standard output.
  */
 #include <errno.h>
 #include <linux/virtio_blk.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Serves an image as a virtio disk: serve_disk IMAGE SOCKET. Ends, with everything released, on SIGTERM or SIGINT.
+ * Serves an image as a virtio disk: serve_disk IMAGE SOCKET. Ends, with everything released, on
+ * SIGTERM or SIGINT.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 #
-# What can be said about the sources without running them. Each check is a function that prints what it found and
-# returns non-zero when that is too much.
+# What can be said about the sources without running them. Each check is a function that prints what
+# it found and returns non-zero when that is too much.
 #
 # shellcheck disable=SC2317 # the checks are called by name
 #   tests/lint.sh [fast]       fast leaves out clang-tidy, which takes a minute
@@ -50,13 +50,20 @@ words() {
 	grep -nE '\b(TO[D]O|FIX[M]E|XX[X]|HA[C]K)\b' "${c_files[@]}" "${scripts[@]}" Makefile | nothing
 }
 
+# 100 columns, and 120 in scripts, where a line often is a command with another language inside.
 width() {
-	for f in "${c_files[@]}" "${scripts[@]}" Makefile; do
-		expand "$f" | awk -v f="$f" 'length > 100 { print f ":" NR ": " length " columns" }'
-	done | nothing
+	{
+		for f in "${c_files[@]}"; do
+			expand "$f" | awk -v f="$f" 'length > 100 { print f ":" NR ": " length " columns" }'
+		done
+		for f in "${scripts[@]}" Makefile; do
+			expand "$f" | awk -v f="$f" 'length > 120 { print f ":" NR ": " length " columns" }'
+		done
+	} | nothing
 }
 
-# only PATTERN ALLOWED: code that matches PATTERN stands in files that match ALLOWED. Comments do not count.
+# only PATTERN ALLOWED: code that matches PATTERN stands in files that match ALLOWED. Comments do
+# not count.
 only() {
 	local f
 	for f in "${product[@]}"; do
@@ -71,7 +78,8 @@ rooms() {
 		only '\b(recvmsg|sendmsg)\(' '^lib/sock\.c$'
 		only '\bmmap\(' '^lib/map\.c$'
 		only '\bio_uring_|liburing\.h' '^lib/loop_uring[a-z_]*\.[ch]$'
-		# The size and the limits of a block device, and of a file's file system, come by ioctl only.
+		# The size and the limits of a block device, and of a file's file system, come by
+		# ioctl only.
 		only '\bioctl\(' '^lib/blk[a-z_]*\.c$'
 		only '\bpthread_create\(|[^a-z_]f?printf\(|\bassert\(|\babort\(|[^_]exit\(' '^tools/'
 		# The pure floor makes no system call.
@@ -84,8 +92,8 @@ rooms() {
 globals() {
 	[ -e build/libvhostkit.a ] || return 0
 	objdump -t build/libvhostkit.a 2>/dev/null |
-		awk '/^[^ ]*\.o:/ { o = $1 } / O \.(data|bss|tdata|tbss)\t/ { print o, $NF ": a variable of the library" }' |
-		nothing
+		awk '/^[^ ]*\.o:/ { o = $1 }
+			/ O \.(data|bss|tdata|tbss)\t/ { print o, $NF ": a variable of the library" }' | nothing
 }
 
 headers() {
@@ -108,7 +116,8 @@ symbols() {
 	promised=$(grep -hv '^#' lib/include/vhostkit/*.h | tr '\n' ' ' | grep -oE 'VHK_API [^;({]*\(' |
 		sed -E 's/.*[ *](vhk_[a-z0-9_]+)\($/\1/' | sort -u)
 	exported=$(sed -nE 's/^[[:space:]]*(vhk_[a-z0-9_*]+);/\1/p' lib/libvhostkit.map | sort)
-	diff <(echo "$promised") <(echo "$exported") | sed -n 's/^</declared and not in the map:/p; s/^>/in the map and not declared:/p' | nothing
+	diff <(echo "$promised") <(echo "$exported") |
+		sed -n 's/^</declared and not in the map:/p; s/^>/in the map and not declared:/p' | nothing
 }
 
 version() {
@@ -138,9 +147,10 @@ shell() {
 }
 
 c_check() {
-	# Left out: style (opinions on scope and const that the house style answers itself), unusedFunction (a library's
-	# functions are used elsewhere), information (headers of the system are not looked into).
-	# unusedStructMember: structures of the wire and of the rings have members that only the peer reads.
+	# Left out: style (opinions on scope and const that the house style answers itself),
+	# unusedFunction (a library's functions are used elsewhere), information (headers of the
+	# system are not looked into). unusedStructMember: structures of the wire and of the rings
+	# have members that only the peer reads.
 	cppcheck --quiet --std=c11 --language=c -j "$(nproc)" --enable=warning,performance,portability --inline-suppr \
 		--suppress=unusedStructMember --suppress=missingIncludeSystem --error-exitcode=1 \
 		-D_GNU_SOURCE -D__x86_64__ -DVHK_API= -Ilib/include -Ilib lib tools/*/
@@ -152,7 +162,8 @@ c_tidy() {
 	checks+=,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling
 	# Neighbouring parameters of one type are how ring and socket functions look.
 	checks+=,-bugprone-easily-swappable-parameters
-	# An enum's bits and a size in bytes are widened on purpose, with the types in the signature.
+	# An enum's bits and a size in bytes are widened on purpose, with the types in the
+	# signature.
 	checks+=,-bugprone-narrowing-conversions,-bugprone-implicit-widening-of-multiplication-result
 	# Macros of the kernel style take statements and types.
 	checks+=,-bugprone-macro-parentheses

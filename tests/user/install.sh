@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 # time-limit: 240
 #
-# What `make install` leaves behind is whole: examples compile against it, by pkg-config, with the shared and with the
-# static library; programs run from there; uninstall takes all of it away.
+# What `make install` leaves behind is whole: examples compile against it, by pkg-config, with the
+# shared and with the static library; programs run from there; uninstall takes all of it away.
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 T=$(mktemp -d)

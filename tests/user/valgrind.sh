@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 # time-limit: 300
 #
-# Reads of memory that nobody wrote, which the sanitizers do not see: the programs that are pure computation, and so
-# quick enough for it.
+# Reads of memory that nobody wrote, which the sanitizers do not see: the programs that are pure
+# computation, and so quick enough for it.
 set -u
 build=${VHK_BUILD:-build}
 

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 # time-limit: 300
 #
-# Memory leaves the guest and comes back, again and again, while requests are under way: pages that the balloon took
-# are punched out of the shared memory, so a back end that held on to old ones would be found out.
+# Memory leaves the guest and comes back, again and again, while requests are under way: pages that
+# the balloon took are punched out of the shared memory, so a back end that held on to old ones
+# would be found out.
 . "$(dirname "$0")/machine"
 
 guest_memory=256

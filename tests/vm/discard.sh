@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 # time-limit: 240
 #
-# Discards and written zeros reach the image: it gives its blocks back, and reads as zeros where it must.
+# Discards and written zeros reach the image: it gives its blocks back, and reads as zeros where it
+# must.
 . "$(dirname "$0")/machine"
 
 make_disk 16

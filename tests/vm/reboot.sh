@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 # time-limit: 300
 #
-# The guest reboots twice: once in good order, once by force while requests are under way. The back end serves it on,
-# and what was flushed before is there after.
+# The guest reboots twice: once in good order, once by force while requests are under way. The back
+# end serves it on, and what was flushed before is there after.
 . "$(dirname "$0")/machine"
 
 may_reboot=1

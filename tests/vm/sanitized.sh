@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 # time-limit: 300
 #
-# The whole way with a back end under the address and undefined behaviour sanitizers, two queues, packed.
+# The whole way with a back end under the address and undefined behaviour sanitizers, two queues,
+# packed.
 . "$(dirname "$0")/cases"
 
 san=$top/build/san-address-undefined

@@ -2,9 +2,10 @@
 /*
  * Runs in the guest, as a static program: a load on a disk that knows what every sector must hold.
  *
- *   verify load DEV SECONDS THREADS [discard] [gone]   random O_DIRECT reads, writes, flushes (and discards), each
- *           read checked; until SECONDS have passed (0: until SIGTERM), then everything is read once more.
- *           gone: the disk may vanish, which ends the load and is no error
+ *   verify load DEV SECONDS THREADS [discard] [gone] random O_DIRECT reads, writes, flushes (and
+ *   discards), each
+ *           read checked; until SECONDS have passed (0: until SIGTERM), then everything is read
+ *           once more. gone: the disk may vanish, which ends the load and is no error
  *   verify fill DEV SEED            every sector gets a content that SEED determines
  *   verify check DEV SEED           every sector still has it
  */
@@ -70,7 +71,8 @@ static void stamp(uint64_t *w, uint64_t sector, uint64_t seq)
 		w[i] = mix(sector * WORDS + i + (seq << 40));
 }
 
-/* The first wrong word is told; a whole sector of somebody else's shows by its number and sequence. */
+/* The first wrong word is told; a whole sector of somebody else's shows by its number and
+ * sequence. */
 static bool is_stamped(const uint64_t *w, uint64_t sector, uint64_t seq)
 {
 	uint64_t want[WORDS];
@@ -220,7 +222,8 @@ static void *aligned(size_t len)
 	return p;
 }
 
-/* Each worker has a part of the disk to itself, so that it knows what it must read; all of them share the queues. */
+/* Each worker has a part of the disk to itself, so that it knows what it must read; all of them
+ * share the queues. */
 static void start(struct worker *w, unsigned int i, unsigned int n, uint64_t blocks)
 {
 	uint64_t b;
@@ -307,6 +310,7 @@ int main(int argc, char **argv)
 		return fill_or_check(argv[2], strtoull(argv[3], NULL, 0), true);
 	if (argc == 4 && !strcmp(argv[1], "check"))
 		return fill_or_check(argv[2], strtoull(argv[3], NULL, 0), false);
-	fprintf(stderr, "usage: verify load DEV SECONDS THREADS [discard] [gone] | fill|check DEV SEED\n");
+	fprintf(stderr, "usage: verify load DEV SECONDS THREADS [discard] [gone]\n"
+			"       verify fill|check DEV SEED\n");
 	return 2;
 }

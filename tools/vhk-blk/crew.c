@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Data threads: a loop each, started after signals were blocked, so that only the control thread
+ * sees any.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vhk-blk.h"
+
+struct hand {
+	struct vhk_loop *loop, *ctl;
+	pthread_t thread;
+	bool started;
+	int ret;
+};
+
+struct crew {
+	unsigned int n;
+	struct vhk_loop **loops; /* the control loop alone where there are no threads */
+	struct hand hand[];
+};
+
+static void *run(void *arg)
+{
+	struct hand *h = arg;
+
+	h->ret = vhk_loop_run(h->loop);
+	if (h->ret < 0) {
+		say("a data thread ended: %s", strerror(-h->ret));
+		vhk_loop_stop(h->ctl);
+	}
+	return NULL;
+}
+
+int crew_new(struct crew **out, const struct options *o, struct vhk_loop *ctl)
+{
+	struct crew *c = calloc(1, sizeof(*c) + o->threads * sizeof(c->hand[0]));
+	unsigned int i;
+	int ret;
+
+	if (!c)
+		return -ENOMEM;
+	c->n = o->threads;
+	c->loops = calloc(o->threads + 1, sizeof(*c->loops));
+	ret = c->loops ? 0 : -ENOMEM;
+	for (i = 0; !ret && i < c->n; i++) {
+		ret = vhk_loop_new(&c->hand[i].loop, &o->loop);
+		c->hand[i].ctl = ctl;
+		c->loops[i] = c->hand[i].loop;
+	}
+	if (ret) {
+		crew_free(c);
+		return ret;
+	}
+	if (!c->n)
+		c->loops[0] = ctl;
+	*out = c;
+	return 0;
+}
+
+struct vhk_loop *const *crew_loops(const struct crew *c)
+{
+	return c->loops;
+}
+
+int crew_start(struct crew *c)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < c->n; i++) {
+		ret = pthread_create(&c->hand[i].thread, NULL, run, &c->hand[i]);
+		if (ret)
+			return -ret;
+		c->hand[i].started = true;
+	}
+	return 0;
+}
+
+int crew_stop(struct crew *c)
+{
+	unsigned int i;
+	int ret = 0;
+
+	if (!c)
+		return 0;
+	for (i = 0; i < c->n; i++) {
+		if (!c->hand[i].started)
+			continue;
+		vhk_loop_stop(c->hand[i].loop);
+		pthread_join(c->hand[i].thread, NULL);
+		c->hand[i].started = false;
+		if (c->hand[i].ret < 0)
+			ret = c->hand[i].ret;
+	}
+	return ret;
+}
+
+void crew_free(struct crew *c)
+{
+	unsigned int i;
+
+	if (!c)
+		return;
+	for (i = 0; i < c->n; i++)
+		vhk_loop_free(c->hand[i].loop);
+	free(c->loops);
+	free(c);
+}

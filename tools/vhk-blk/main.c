@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * vhk-blk: a disk served over vhost-user. This file puts the parts together and takes them apart in
+ * the opposite order.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "vhk-blk.h"
+
+#define RESIZE_NS 1000000000u
+
+struct server {
+	struct options o;
+	struct vhk_loop *ctl;
+	struct crew *crew;
+	struct vhk_device *disk;
+	struct vhk_backend *be;
+	bool up;
+	int timer;	/* looks at the image's size while a session is up; 0: not running */
+	bool connected; /* the one session there can be came with the socket */
+};
+
+static void look_at_size(void *arg)
+{
+	struct server *s = arg;
+	int ret = vhk_blk_resize(s->disk);
+
+	if (ret < 0)
+		say("%s: %s", s->o.blk.path, strerror(-ret));
+}
+
+/* Block devices send no word of a new size, so somebody has to look. */
+static void each_second(void *arg)
+{
+	struct server *s = arg;
+	int ret;
+
+	s->timer = 0;
+	look_at_size(s);
+	if (!s->up)
+		return;
+	ret = vhk_loop_add_timer(s->ctl, RESIZE_NS, each_second, s);
+	s->timer = ret > 0 ? ret : 0;
+}
+
+static void on_session(void *arg, bool up)
+{
+	struct server *s = arg;
+
+	if (s->timer)
+		vhk_loop_del_timer(s->ctl, s->timer);
+	s->timer = 0;
+	s->up = up;
+	if (up)
+		each_second(s);
+	else if (s->connected)
+		vhk_loop_stop(s->ctl);
+}
+
+static void on_sigusr1(void *arg)
+{
+	stats_print(((struct server *)arg)->disk);
+}
+
+/* A front end that takes its memory away ends its session, not this process. */
+static void on_sigbus(int signo, siginfo_t *info, void *context)
+{
+	int saved = errno;
+
+	(void)context;
+	if (!vhk_mem_fault(info->si_addr))
+		signal(signo, SIG_DFL);
+	errno = saved;
+}
+
+static void catch_sigbus(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGBUS, &sa, NULL);
+}
+
+/* Until the loop takes them, signals that mean no end must not end it. */
+static void hold_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	catch_sigbus();
+}
+
+/* Each queue has three eventfds, and a table of memory up to 509 files. */
+static void raise_fd_limit(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur == l.rlim_max)
+		return;
+	l.rlim_cur = l.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &l);
+}
+
+static int take_signals(struct server *s)
+{
+	int ret = vhk_loop_stop_on_signal(s->ctl, SIGTERM);
+
+	if (!ret)
+		ret = vhk_loop_stop_on_signal(s->ctl, SIGINT);
+	if (!ret)
+		ret = vhk_loop_add_signal(s->ctl, SIGHUP, look_at_size, s);
+	if (!ret)
+		ret = vhk_loop_add_signal(s->ctl, SIGUSR1, on_sigusr1, s);
+	return ret;
+}
+
+static int make_loops(struct server *s)
+{
+	struct vhk_loop_opts ctl = s->o.loop;
+	unsigned int n = s->o.threads ? s->o.threads : 1;
+	int ret;
+
+	if (s->o.threads)
+		ctl.poll_ns = UINT64_MAX;
+	ret = vhk_loop_new(&s->ctl, &ctl);
+	if (!ret)
+		ret = take_signals(s);
+	if (!ret)
+		ret = crew_new(&s->crew, &s->o, s->ctl);
+	if (!ret)
+		ret = vhk_device_set_loops(s->disk, crew_loops(s->crew), n);
+	if (ret)
+		say("event loop: %s", strerror(-ret));
+	return ret;
+}
+
+static bool is_connected(int fd)
+{
+	socklen_t len = sizeof(int);
+	int listening = 1;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) && !listening;
+}
+
+static int open_door(struct server *s)
+{
+	const struct vhk_backend_opts o = {
+		.sz = sizeof(o), .log = s->o.blk.log, .on_session = on_session, .arg = s
+	};
+	int ret;
+
+	if (s->o.fd >= 0) {
+		s->connected = is_connected(s->o.fd);
+		ret = vhk_backend_take_fd(&s->be, s->ctl, s->disk, s->o.fd, &o);
+		if (ret)
+			say("socket %d: %s", s->o.fd, strerror(-ret));
+		return ret;
+	}
+	ret = (s->o.client ? vhk_backend_connect : vhk_backend_listen)(&s->be, s->ctl, s->disk,
+								       s->o.socket_path, &o);
+	if (ret)
+		say("%s: %s", s->o.socket_path, strerror(-ret));
+	return ret;
+}
+
+static int serve(struct server *s)
+{
+	int ret = crew_start(s->crew);
+
+	if (ret) {
+		say("threads: %s", strerror(-ret));
+		return ret;
+	}
+	systemd_notify("READY=1");
+	ret = vhk_loop_run(s->ctl);
+	if (ret < 0)
+		say("event loop: %s", strerror(-ret));
+	systemd_notify("STOPPING=1");
+	return ret;
+}
+
+static int run(struct server *s)
+{
+	int ret;
+
+	/* The disk first: waiting for a dead server's lock can be ended by any signal. */
+	ret = vhk_blk_new(&s->disk, &s->o.blk);
+	if (ret == -ENOMEM)
+		say("%s: %s", s->o.blk.path, strerror(-ret));
+	if (ret)
+		return ret;
+	ret = make_loops(s);
+	if (!ret)
+		ret = open_door(s);
+	if (!ret)
+		ret = serve(s);
+	return ret;
+}
+
+/* The session ends while its data loops still run; the rings are gone before their loops. */
+static int clean_up(struct server *s)
+{
+	int ret;
+
+	vhk_backend_close(s->be);
+	ret = crew_stop(s->crew);
+	vhk_device_free(s->disk);
+	crew_free(s->crew);
+	vhk_loop_free(s->ctl);
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	struct server s = { .timer = 0 };
+	int ret, end;
+
+	switch (options_read(&s.o, argc, argv)) {
+	case OPTIONS_DONE:
+		return fflush(stdout) ? 1 : 0;
+	case OPTIONS_WRONG:
+		return 2;
+	case OPTIONS_GO:
+		break;
+	}
+	if (!s.o.socket_path && s.o.fd < 0) {
+		s.o.fd = systemd_socket();
+		if (s.o.fd == -2)
+			return 1;
+		if (s.o.fd < 0) {
+			say("--socket-path or --fd is missing");
+			return 2;
+		}
+	}
+	hold_signals();
+	raise_fd_limit();
+	ret = run(&s);
+	end = clean_up(&s);
+	return ret < 0 || end < 0;
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * The command line: QEMU's conventions for back-end programs (its "Vhost-user Protocol", "Backend
+ * program conventions"), and options of our own.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vhk-blk.h"
+
+#define QUEUES_DEFAULT 16
+
+static const char usage[] =
+	"usage: vhk-blk --blk-file=PATH --socket-path=PATH|--fd=N [option]...\n"
+	"\n"
+	"Serves a file or block device as a virtio disk over vhost-user.\n"
+	"\n"
+	"  --socket-path=PATH    listen there\n"
+	"  --fd=N                use the socket that is file descriptor N\n"
+	"  --client              connect to the socket instead of listening\n"
+	"  --blk-file=PATH       image or block device\n"
+	"  --read-only           refuse writes\n"
+	"  --direct              leave out the page cache (O_DIRECT)\n"
+	"  --serial=TEXT         what the disk calls itself, up to 20 bytes\n"
+	"  --block-size=BYTES    logical block size, 512 to 4096\n"
+	"  --num-queues=N        queues offered, 1 to 256 (16)\n"
+	"  --queue-size=N        largest queue, 4 to 32768, a power of two (256)\n"
+	"  --threads=N           serve the queues from N threads (0: all in one)\n"
+	"  --poll-us=N           spin up to N microseconds before sleeping (64; 0: never)\n"
+	"  --no-io-uring         use epoll and Linux AIO\n"
+	"  --log-level=LEVEL     error, warn, info or debug (warn)\n"
+	"  --print-capabilities  print what the program can do as JSON\n"
+	"  --help, --version\n"
+	"\n"
+	"SIGTERM ends it, SIGHUP looks at the image's size again, SIGUSR1 prints statistics.\n";
+
+enum {
+	O_SOCKET_PATH = 256,
+	O_FD,
+	O_CLIENT,
+	O_BLK_FILE,
+	O_READ_ONLY,
+	O_DIRECT_IO,
+	O_SERIAL,
+	O_BLOCK_SIZE,
+	O_NUM_QUEUES,
+	O_QUEUE_SIZE,
+	O_THREADS,
+	O_POLL_US,
+	O_NO_IO_URING,
+	O_LOG_LEVEL,
+	O_PRINT_CAPABILITIES,
+	O_HELP,
+	O_VERSION,
+};
+
+static const struct option table[] = {
+	{ "socket-path", required_argument, NULL, O_SOCKET_PATH },
+	{ "fd", required_argument, NULL, O_FD },
+	{ "client", no_argument, NULL, O_CLIENT },
+	{ "blk-file", required_argument, NULL, O_BLK_FILE },
+	{ "read-only", no_argument, NULL, O_READ_ONLY },
+	{ "direct", no_argument, NULL, O_DIRECT_IO },
+	{ "serial", required_argument, NULL, O_SERIAL },
+	{ "block-size", required_argument, NULL, O_BLOCK_SIZE },
+	{ "num-queues", required_argument, NULL, O_NUM_QUEUES },
+	{ "queue-size", required_argument, NULL, O_QUEUE_SIZE },
+	{ "threads", required_argument, NULL, O_THREADS },
+	{ "poll-us", required_argument, NULL, O_POLL_US },
+	{ "no-io-uring", no_argument, NULL, O_NO_IO_URING },
+	{ "log-level", required_argument, NULL, O_LOG_LEVEL },
+	{ "print-capabilities", no_argument, NULL, O_PRINT_CAPABILITIES },
+	{ "help", no_argument, NULL, O_HELP },
+	{ "version", no_argument, NULL, O_VERSION },
+	{ NULL, 0, NULL, 0 },
+};
+
+static bool number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	*out = strtoull(text, &end, 10);
+	return !*end && *out >= min && *out <= max;
+}
+
+static bool power_of_2(uint64_t v)
+{
+	return !(v & (v - 1));
+}
+
+static bool log_level(struct options *o, const char *text)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		if (strcmp(text, names[i]))
+			continue;
+		o->blk.log.level = (enum vhk_log_level)i;
+		return true;
+	}
+	return false;
+}
+
+static bool take_number(struct options *o, int opt, const char *text)
+{
+	uint64_t v = 0;
+	bool ok = true;
+
+	switch (opt) {
+	case O_FD:
+		ok = number(text, 0, INT32_MAX, &v);
+		o->fd = (int)v;
+		break;
+	case O_BLOCK_SIZE:
+		ok = number(text, 512, 4096, &v) && power_of_2(v);
+		o->blk.block_size = (uint32_t)v;
+		break;
+	case O_NUM_QUEUES:
+		ok = number(text, 1, 256, &v);
+		o->blk.num_queues = (uint16_t)v;
+		break;
+	case O_QUEUE_SIZE:
+		ok = number(text, 4, 32768, &v) && power_of_2(v);
+		o->blk.queue_size = (uint16_t)v;
+		break;
+	case O_THREADS:
+		ok = number(text, 0, 256, &v);
+		o->threads = (unsigned int)v;
+		break;
+	case O_POLL_US:
+		ok = number(text, 0, 1000000, &v);
+		o->loop.poll_ns = v ? v * 1000 : UINT64_MAX;
+		break;
+	}
+	return ok;
+}
+
+/* False: the value does not fit the option. */
+static bool take(struct options *o, int opt, const char *text)
+{
+	switch (opt) {
+	case O_SOCKET_PATH:
+		o->socket_path = text;
+		return *text;
+	case O_CLIENT:
+		o->client = true;
+		return true;
+	case O_BLK_FILE:
+		o->blk.path = text;
+		return *text;
+	case O_READ_ONLY:
+		o->blk.flags |= VHK_BLK_F_READ_ONLY;
+		return true;
+	case O_DIRECT_IO:
+		o->blk.flags |= VHK_BLK_F_DIRECT;
+		return true;
+	case O_SERIAL:
+		o->blk.serial = text;
+		return strlen(text) <= 20;
+	case O_NO_IO_URING:
+		o->loop.engine = VHK_LOOP_EPOLL;
+		return true;
+	case O_LOG_LEVEL:
+		return log_level(o, text);
+	default:
+		return take_number(o, opt, text);
+	}
+}
+
+/* What was given fits together. */
+static bool fits(const struct options *o)
+{
+	if (!o->blk.path)
+		say("--blk-file is missing");
+	else if (o->socket_path && o->fd >= 0)
+		say("--socket-path and --fd exclude each other");
+	else if (o->client && !o->socket_path)
+		say("--client needs --socket-path");
+	else if (o->threads > o->blk.num_queues)
+		say("--threads=%u is more than the %u queues", o->threads, o->blk.num_queues);
+	else
+		return true;
+	return false;
+}
+
+/* Whatever else is on the command line, right or wrong, does not count beside it. */
+static bool wants_capabilities(int argc, char **argv)
+{
+	int i;
+
+	for (i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--print-capabilities"))
+			return true;
+	return false;
+}
+
+static void defaults(struct options *o)
+{
+	*o = (struct options){
+		.fd = -1,
+		.loop = { .sz = sizeof(o->loop) },
+		.blk = { .sz = sizeof(o->blk), .num_queues = QUEUES_DEFAULT },
+	};
+	o->blk.log = (struct vhk_log){ .fn = say_log, .level = VHK_LOG_WARN };
+}
+
+enum options_result options_read(struct options *o, int argc, char **argv)
+{
+	int opt, idx;
+
+	defaults(o);
+	if (wants_capabilities(argc, argv)) {
+		puts("{\"type\":\"block\",\"features\":[\"read-only\",\"blk-file\"]}");
+		return OPTIONS_DONE;
+	}
+	while ((opt = getopt_long(argc, argv, "", table, &idx)) != -1) {
+		if (opt == '?')
+			return OPTIONS_WRONG;
+		if (opt == O_HELP || opt == O_VERSION) {
+			printf("%s", opt == O_HELP ? usage : "vhk-blk " VHK_VERSION_STRING "\n");
+			return OPTIONS_DONE;
+		}
+		if (!take(o, opt, optarg)) {
+			say("--%s: \"%s\" is not possible", table[idx].name, optarg);
+			return OPTIONS_WRONG;
+		}
+	}
+	if (optind < argc) {
+		say("\"%s\" is no option", argv[optind]);
+		return OPTIONS_WRONG;
+	}
+	o->loop.log = o->blk.log;
+	return fits(o) ? OPTIONS_GO : OPTIONS_WRONG;
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * The two things said between systemd and a service, in their plain form: a socket that is there
+ * from the start (LISTEN_FDS), and word that the service is ready (NOTIFY_SOCKET).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "vhk-blk.h"
+
+#define FIRST_FD 3
+
+int systemd_socket(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *n = getenv("LISTEN_FDS");
+	bool one;
+
+	if (!pid || !n || strtol(pid, NULL, 10) != getpid())
+		return -1;
+	one = !strcmp(n, "1");
+	if (!one)
+		say("LISTEN_FDS=%s, but one socket is served", n);
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	if (!one)
+		return -2;
+	if (fcntl(FIRST_FD, F_SETFD, FD_CLOEXEC)) {
+		say("LISTEN_FDS: %s", strerror(errno));
+		return -2;
+	}
+	return FIRST_FD;
+}
+
+void systemd_notify(const char *state)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	const char *path = getenv("NOTIFY_SOCKET");
+	socklen_t len;
+	int fd;
+
+	if (!path || !*path || strlen(path) >= sizeof(to.sun_path))
+		return;
+	memcpy(to.sun_path, path, strlen(path));
+	if (*path == '@')
+		to.sun_path[0] = 0;
+	len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to, len) < 0)
+		say("%s: %s", path, strerror(errno));
+	close(fd);
+}

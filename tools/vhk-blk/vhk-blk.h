@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * What the files of vhk-blk share: the options, and the program's one-line complaints.
+ */
+#ifndef VHK_BLK_TOOL_H
+#define VHK_BLK_TOOL_H
+
+#include <vhostkit/backend.h>
+#include <vhostkit/blk.h>
+
+/**
+ * struct options - the command line
+ * @socket_path: where to listen, or to connect with @client; NULL: none was given
+ * @fd:          a socket that was handed over; -1: none
+ * @client:      connect to @socket_path
+ * @threads:     data threads; 0: everything in one
+ * @loop:        how loops that carry data run
+ * @blk:         the disk
+ */
+struct options {
+	const char *socket_path;
+	int fd;
+	bool client;
+	unsigned int threads;
+	struct vhk_loop_opts loop;
+	struct vhk_blk_opts blk;
+};
+
+enum options_result {
+	OPTIONS_GO,
+	OPTIONS_DONE,  /* help, version or capabilities were printed */
+	OPTIONS_WRONG, /* said so */
+};
+
+enum options_result options_read(struct options *o, int argc, char **argv);
+
+/* One line on stderr, by one write. */
+void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void say_log(void *arg, enum vhk_log_level level, const char *text);
+
+/* A socket by LISTEN_FDS, -1: none was passed, -2: said what is wrong with it. */
+int systemd_socket(void);
+void systemd_notify(const char *state);
+
+/* Each queue's counters, on stderr. */
+void stats_print(const struct vhk_device *d);
+
+/* Data loops, each in a thread of its own; none with threads == 0. */
+struct crew;
+int crew_new(struct crew **out, const struct options *o, struct vhk_loop *ctl);
+struct vhk_loop *const *crew_loops(const struct crew *c);
+int crew_start(struct crew *c);
+/* Stops and joins all; -errno when one had failed. */
+int crew_stop(struct crew *c);
+void crew_free(struct crew *c);
+
+#endif

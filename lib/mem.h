@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * Immutable snapshots of a memory table: what rings translate with. A table is made by every change of a vhk_mem,
- * counted, and unmaps a region when the last table that holds it is gone.
+ * Immutable snapshots of a memory table: what rings translate with. A table is made by every change
+ * of a vhk_mem, counted, and unmaps a region when the last table that holds it is gone.
  */
 #ifndef VHK_LIB_MEM_H
 #define VHK_LIB_MEM_H
@@ -18,7 +18,8 @@ struct vhk_span {
 	unsigned char *va;
 };
 
-/* Where one region lies in our memory; unmapped and closed when the last table that holds it is gone. */
+/* Where one region lies in our memory; unmapped and closed when the last table that holds it is
+ * gone. */
 struct vhk_mapping {
 	atomic_uint refs;
 	struct vhk_map map;
@@ -32,12 +33,13 @@ struct vhk_table {
 	unsigned int n;
 	const struct vhk_span *by_gpa; /* sorted by start */
 	const struct vhk_span *by_uva; /* the same regions, sorted by front-end address */
-	const struct vhk_span *by_va;  /* start is our address; va is the guest-physical address, cast */
+	const struct vhk_span *by_va; /* start is our address, va the guest-physical one, cast */
 	struct vhk_mapping **mapping;
 	struct vhk_region *region; /* in by_gpa order */
 };
 
-/* Whoever keeps a table of a vhk_mem across calls compares the pointer with its own to learn of changes. */
+/* Whoever keeps a table of a vhk_mem across calls compares the pointer with its own to learn of
+ * changes. */
 struct vhk_mem {
 	struct vhk_table *table;
 	uint32_t gen;
@@ -57,10 +59,12 @@ struct vhk_table *vhk_table_with(const struct vhk_table *t, uint32_t gen,
 struct vhk_table *vhk_table_without(const struct vhk_table *t, uint32_t gen, unsigned int i);
 void vhk_mapping_put(struct vhk_mapping *mapping);
 
-/* @m gets the regions that @from has, as one change; fails (-ENOMEM) without any. For SET_MEM_TABLE. */
+/* @m gets the regions that @from has, as one change; fails (-ENOMEM) without any. For
+ * SET_MEM_TABLE. */
 int vhk_mem_assign(struct vhk_mem *m, const struct vhk_mem *from);
 
-/* The span of @spans that holds all of [at, at + len), or NULL. *hint is the caller's last hit. len 0 is a miss. */
+/* The span of @spans that holds all of [at, at + len), or NULL. *hint is the caller's last hit. len
+ * 0 is a miss. */
 const struct vhk_span *vhk_span_find(const struct vhk_span *spans, unsigned int n, uint64_t at,
 				     uint64_t len, unsigned int *hint);
 
@@ -78,7 +82,8 @@ static inline void *vhk_span_at(const struct vhk_span *s, uint64_t at, uint64_t 
 	return vhk_span_has(s, at, len) ? s->va + (at - s->start) : NULL;
 }
 
-/* Host address of a guest range that lies in one region whole; NULL: not in one (it may cross a seam, or be nowhere). */
+/* Host address of a guest range that lies in one region whole; NULL: not in one (it may cross a
+ * seam, or be nowhere). */
 static inline void *vhk_table_at(const struct vhk_table *t, uint64_t gpa, uint64_t len,
 				 unsigned int *hint)
 {
@@ -103,15 +108,17 @@ int vhk_table_find_uva(const struct vhk_table *t, uint64_t uva, uint64_t len, st
 		       int max, unsigned int *hint);
 
 /*
- * For vhk_mem_fault(): the tables that the calling thread works with. A queue enters when it starts and leaves when it
- * has stopped, so scopes are left in any order; the table may be exchanged in between.
+ * For vhk_mem_fault(): the tables that the calling thread works with. A queue enters when it starts
+ * and leaves when it has stopped, so scopes are left in any order; the table may be exchanged in
+ * between.
  */
 struct vhk_fault_scope {
 	struct vhk_fault_scope *outer;
 	const struct vhk_table *table;
 	atomic_bool torn; /* a page of it was replaced */
 };
-/* Clears torn. @s and @t stay as they are until vhk_fault_leave(); scopes nest. */
+/* Clears torn. @s stays where it is until it is left, in the same thread; @t lives while it is in
+ * force. */
 void vhk_fault_enter(struct vhk_fault_scope *s, const struct vhk_table *t);
 void vhk_fault_leave(struct vhk_fault_scope *s);
 
@@ -121,8 +128,8 @@ struct vhk_dirty {
 	uint64_t size; /* bytes of bitmap */
 };
 void vhk_dirty_mark(const struct vhk_dirty *d, uint64_t gpa, uint64_t len);
-/* Marks what the first @written bytes of @seg cover; @t is the table that @seg was translated with, *hint a hint of its
- * own (it is into by_va). */
+/* Marks what the first @written bytes of @seg cover; @t is the table that @seg was translated with,
+ * *hint a hint of its own (it is into by_va). */
 void vhk_dirty_mark_segs(const struct vhk_dirty *d, const struct vhk_table *t,
 			 const struct iovec *seg, unsigned int n, uint64_t written,
 			 unsigned int *hint);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * What happens when a file behind guest memory shrinks under us: the application's SIGBUS handler asks here, and the rest
- * of the region becomes private zeros. Everything below vhk_mem_fault() is async-signal-safe.
+ * What happens when a file behind guest memory shrinks under us: the application's SIGBUS handler
+ * asks here, and the rest of the region becomes private zeros. Everything below vhk_mem_fault() is
+ * async-signal-safe.
  */
 #include "base.h"
 #include "mem.h"
 
 /*
- * The scopes of this thread, innermost first. Initial-exec: a handler must not be the first to touch a variable that the
- * dynamic linker would have to allocate.
+ * The scopes of this thread, innermost first. Initial-exec: a handler must not be the first to
+ * touch a variable that the dynamic linker would have to allocate.
  */
 static _Thread_local struct vhk_fault_scope *scopes __attribute__((tls_model("initial-exec")));
 
@@ -23,7 +24,12 @@ void vhk_fault_enter(struct vhk_fault_scope *s, const struct vhk_table *t)
 
 void vhk_fault_leave(struct vhk_fault_scope *s)
 {
-	scopes = s->outer;
+	struct vhk_fault_scope **at = &scopes;
+
+	while (*at && *at != s)
+		at = &(*at)->outer;
+	if (*at)
+		*at = s->outer;
 	atomic_signal_fence(memory_order_release);
 }
 
@@ -41,21 +47,28 @@ static const struct vhk_map *map_at(const struct vhk_table *t, const unsigned ch
 	return NULL;
 }
 
+static int replace_from(const struct vhk_map *m, const unsigned char *addr)
+{
+	size_t from = (size_t)(addr - m->base) & ~(m->block - 1);
+
+	return vhk_map_replace(m->base + from, m->len - from);
+}
+
 bool vhk_mem_fault(void *addr)
 {
 	const struct vhk_map *m;
 	struct vhk_fault_scope *s;
-	size_t from;
+	bool replaced = false;
 
+	/* Queues of one session share the region: all of them are told. */
 	for (s = scopes; s; s = s->outer) {
 		m = s->table ? map_at(s->table, addr) : NULL;
 		if (!m)
 			continue;
-		from = (size_t)((unsigned char *)addr - m->base) & ~(m->block - 1);
-		if (vhk_map_replace(m->base + from, m->len - from))
+		if (!replaced && replace_from(m, addr))
 			return false;
+		replaced = true;
 		atomic_store_explicit(&s->torn, true, memory_order_relaxed);
-		return true;
 	}
-	return false;
+	return replaced;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * A file behind guest memory shrinks while we work on it: with vhk_mem_fault() in the SIGBUS handler the process lives and
- * the scope that was in force says so. Faults elsewhere are not ours.
+ * A file behind guest memory shrinks while we work on it: with vhk_mem_fault() in the SIGBUS
+ * handler the process lives and the scope that was in force says so. Faults elsewhere are not ours.
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -134,6 +134,45 @@ static void a_fault_outside_of_a_scope_is_not_ours(void)
 	close(fd);
 }
 
+/* Two queues of one session, and one of another, left in the order in which they were entered. */
+static void all_queues_of_a_session_are_told(void)
+{
+	struct vhk_fault_scope s[3];
+	struct vhk_mem *m, *other;
+	struct vhk_table *t;
+	int fd, fd_other;
+
+	m = one_region(&fd);
+	other = one_region(&fd_other);
+	t = vhk_mem_table(m);
+	vhk_fault_enter(&s[0], t);
+	vhk_fault_enter(&s[1], vhk_mem_table(other));
+	vhk_fault_enter(&s[2], t);
+	T_MUST(!ftruncate(fd, 0));
+	T_OK(touch(at(t, 0x10000 + 5 * PAGE)));
+	T_OK(s[0].torn && !s[1].torn && s[2].torn);
+	vhk_fault_leave(&s[0]);
+	s[2].torn = false;
+	T_OK(touch(at(t, 0x10000)));
+	T_OK(s[2].torn);
+	vhk_fault_leave(&s[2]);
+	T_OK(!vhk_mem_fault(at(t, 0x10000)));
+	T_MUST(!ftruncate(fd_other, 0));
+	T_OK(touch(at((struct vhk_table *)s[1].table, 0x10000)));
+	T_OK(s[1].torn);
+	/* A queue that changes over to another table answers for that one. */
+	vhk_table_put((struct vhk_table *)s[1].table);
+	s[1].table = t;
+	T_OK(vhk_mem_fault(at(t, 0x10000)));
+	vhk_fault_leave(&s[1]);
+	vhk_fault_leave(&s[1]);
+	vhk_table_put(t);
+	vhk_mem_free(m);
+	vhk_mem_free(other);
+	close(fd);
+	close(fd_other);
+}
+
 static void scopes_nest(void)
 {
 	struct vhk_fault_scope outer, inner;
@@ -258,6 +297,7 @@ int main(void)
 	T_RUN(the_rest_of_the_region_becomes_zeros);
 	T_RUN(a_fault_outside_of_a_scope_is_not_ours);
 	T_RUN(scopes_nest);
+	T_RUN(all_queues_of_a_session_are_told);
 	T_RUN(scopes_are_a_threads_own);
 	T_RUN(a_torn_region_is_unmapped_whole);
 	T_RUN(memory_of_our_own_cannot_shrink);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The dirty log of a migration: which 4 KiB pages of guest memory were written (vhost-user, "Migration"). The front end
- * clears bits while we set them, so every set is an atomic OR, also where the bit may be set already: a look before it
- * would have to be ordered behind the data.
+ * The dirty log of a migration: which 4 KiB pages of guest memory were written (vhost-user,
+ * "Migration"). The front end clears bits while we set them, so every set is an atomic OR, also
+ * where the bit may be set already: a look before it would have to be ordered behind the data.
  */
 #include "base.h"
 #include "mem.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * mmap(2) and munmap(2) and nothing else: lengths are held against the file before anything is mapped, and pages of
- * every size are unmapped whole.
+ * mmap(2) and munmap(2) and nothing else: lengths are held against the file before anything is
+ * mapped, and pages of every size are unmapped whole.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A mapped piece of a file: what was asked for starts at @va, what was mapped for it is [base, base + len). */
+/* A mapped piece of a file: what was asked for starts at @va, what was mapped for it is [base, base
+ * + len). */
 struct vhk_map {
 	unsigned char *va;
 	unsigned char *base;
@@ -17,9 +18,9 @@ struct vhk_map {
 };
 
 /*
- * Maps [offset, offset + size) of @fd shared, readable and writable; any alignment of offset; huge pages, too. -EINVAL:
- * size 0, no file offset can be that large, or the file is shorter than that. The length of what is no regular
- * file (a DAX device) is unknown: only vhk_mem_fault() guards it.
+ * Maps [offset, offset + size) of @fd shared, readable and writable; any alignment of offset; huge
+ * pages, too. -EINVAL: size 0, no file offset can be that large, or the file is shorter than that.
+ * The length of what is no regular file (a DAX device) is unknown: only vhk_mem_fault() guards it.
  */
 int vhk_map_range(struct vhk_map *m, int fd, uint64_t offset, uint64_t size);
 void vhk_unmap_range(struct vhk_map *m);
@@ -28,8 +29,8 @@ void vhk_unmap_range(struct vhk_map *m);
 int vhk_map_fd(void **va, int fd, uint64_t offset, uint64_t size);
 void vhk_unmap_fd(void *va, uint64_t offset, uint64_t size);
 
-/* A sealed memfd of at least @size bytes (shrink is impossible), mapped: fd or -errno. Undone by vhk_unmap() and
- * close(2). */
+/* A sealed memfd of at least @size bytes (shrink is impossible), mapped: fd or -errno. Undone by
+ * vhk_unmap() and close(2). */
 int vhk_map_memfd(void **va, const char *name, size_t size);
 
 /* Replaces whole pages by private zeros; async-signal-safe. */

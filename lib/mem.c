@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The memory table as its owner sees it: regions come and go, each change makes the next snapshot. A change that fails
- * leaves the table as it was.
+ * The memory table as its owner sees it: regions come and go, each change makes the next snapshot.
+ * A change that fails leaves the table as it was.
  */
 #include <unistd.h>
 
@@ -66,8 +66,8 @@ static int check_region(const struct vhk_mem *m, const struct vhk_region *r)
 {
 	const struct vhk_table *t = m->table;
 
-	if (!r->size || r->size > INT64_MAX || !vhk_range_ok(r->gpa.v, r->size) || !vhk_range_ok(r->uva.v, r->size) ||
-	    !vhk_range_ok(r->offset, r->size))
+	if (!r->size || r->size > INT64_MAX || !vhk_range_ok(r->gpa.v, r->size) ||
+	    !vhk_range_ok(r->uva.v, r->size) || !vhk_range_ok(r->offset, r->size))
 		return -EINVAL;
 	if (overlaps(t->by_gpa, t->n, r->gpa.v, r->size) ||
 	    overlaps(t->by_uva, t->n, r->uva.v, r->size))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Snapshots of a memory table: how they are made, counted and searched. A snapshot never changes; the arrays of one lie in
- * one allocation.
+ * Snapshots of a memory table: how they are made, counted and searched. A snapshot never changes;
+ * the arrays of one lie in one allocation.
  */
 #include <unistd.h>
 
@@ -179,7 +179,8 @@ const struct vhk_span *vhk_span_find(const struct vhk_span *spans, unsigned int 
 		return NULL;
 	if (*hint < n && vhk_span_has(&spans[*hint], at, len))
 		return &spans[*hint];
-	/* The last span that starts at or below @at; the compiler makes a conditional move of the choice. */
+	/* The last span that starts at or below @at; the compiler makes a conditional move of the
+	 * choice. */
 	for (; n > 1; n -= half) {
 		half = n / 2;
 		s = s[half].start <= at ? s + half : s;

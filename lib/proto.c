@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Judges messages against the table: form, gates, ring index, contents, in that order. Both ends ask here, and nobody
- * checks a size or an fd count after it.
+ * Judges messages against the table: form, gates, ring index, contents, in that order. Both ends
+ * ask here, and nobody checks a size or an fd count after it.
  */
 #include "base.h"
 #include "proto.h"

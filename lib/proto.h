@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * vhost-user messages: numbers, payloads, protocol features, and the one table that says of each message what it looks
- * like, who answers it, what must have been negotiated and when it is legal. Both ends use it.
+ * vhost-user messages: numbers, payloads, protocol features, and the one table that says of each
+ * message what it looks like, who answers it, what must have been negotiated and when it is legal.
+ * Both ends use it.
  */
 #ifndef VHK_LIB_PROTO_H
 #define VHK_LIB_PROTO_H
@@ -223,7 +224,7 @@ struct vhk_proto_state {
 
 enum vhk_proto_reply {
 	VHK_REPLY_NONE,	   /* an ack where NEED_REPLY asks for it */
-	VHK_REPLY_PAYLOAD, /* always answered with a payload of its own; one that is refused with an empty one */
+	VHK_REPLY_PAYLOAD, /* always answered with a payload of its own; an empty one says no */
 	VHK_REPLY_U64,	   /* always answered with a u64 that is 0 for success, asked for or not */
 };
 
@@ -252,23 +253,26 @@ struct vhk_proto {
 /* The row of a message, NULL where the number is unknown. */
 const struct vhk_proto *vhk_proto_request(uint32_t request);	  /* front end to back end */
 const struct vhk_proto *vhk_proto_back_request(uint32_t request); /* back end to front end */
-const char *vhk_proto_feature_name(unsigned int bit);		  /* protocol features; NULL: unknown */
+const char *vhk_proto_feature_name(unsigned int bit); /* protocol features; NULL: unknown */
 
 /* The part of it that no negotiation changes: version, flags, size, fds. 0 or -EPROTO. */
 int vhk_proto_check_form(const struct vhk_proto *row, const struct vhk_msg *m, const char **why);
 /*
- * Judges a whole request against its row. 0: hand it to its handler. -EPROTO: malformed; -EOPNOTSUPP: unknown, not
- * negotiated or not served; -EINVAL: contents out of range; *why is one short static text.
+ * Judges a whole request against its row. 0: hand it to its handler. -EPROTO: malformed;
+ * -EOPNOTSUPP: unknown, not negotiated or not served; -EINVAL: contents out of range; *why is one
+ * short static text.
  */
 int vhk_proto_check(const struct vhk_proto_state *st, const struct vhk_msg *m, bool back_channel,
 		    const char **why);
 /*
- * Judges a reply to @request: number, reply bit, size, fds. 0; -EPROTO; -EOPNOTSUPP: well formed, and says no: it is empty
- * or a non-zero u64 where a longer payload was due. What an ack or a u64 of its own says is left to the caller.
+ * Judges a reply to @request: number, reply bit, size, fds. 0; -EPROTO; -EOPNOTSUPP: well formed,
+ * and says no: it is empty or a non-zero u64 where a longer payload was due. What an ack or a u64
+ * of its own says is left to the caller.
  */
 int vhk_proto_check_reply(uint32_t request, bool back_channel, const struct vhk_msg *m,
 			  const char **why);
-/* What a set of protocol features needs to be whole (bit 10 needs 5, 14 needs 3 and 5, 23 needs 12 and 20, ...). */
+/* What a set of protocol features needs to be whole (bit 10 needs 5, 14 needs 3 and 5, 23 needs 12
+ * and 20, ...). */
 int vhk_proto_check_features(uint64_t protocol, const char **why); /* 0 or -EINVAL */
 
 #endif

@@ -246,11 +246,13 @@ int vhk_check_set_config(const struct vhk_proto_state *st, const struct vhk_msg 
 /* 20 bytes of data; most peers send the 4 of padding that their compilers added. */
 static int read_inflight(const struct vhk_msg *m, struct vhk_user_inflight *in, const char **why)
 {
-	if (m->hdr.size != sizeof(*in) && m->hdr.size != offsetof(struct vhk_user_inflight, padding)) {
+	const size_t data = offsetof(struct vhk_user_inflight, padding);
+
+	if (m->hdr.size != sizeof(*in) && m->hdr.size != data) {
 		*why = "neither 20 nor 24 bytes";
 		return -EPROTO;
 	}
-	memcpy(in, m->bytes, offsetof(struct vhk_user_inflight, padding));
+	memcpy(in, m->bytes, data);
 	return 0;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * What may stand in the payloads, message by message: the check functions that the table's rows name. They run after
- * size, fds, gates and ring index were found right. 0, -EINVAL or -EPROTO; *why is set with an error.
+ * What may stand in the payloads, message by message: the check functions that the table's rows
+ * name. They run after size, fds, gates and ring index were found right. 0, -EINVAL or -EPROTO;
+ * *why is set with an error.
  */
 #ifndef VHK_LIB_PROTO_CONTENTS_H
 #define VHK_LIB_PROTO_CONTENTS_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The message table (vhost-user, "Front-end message types" and "Back-end message types"): one row for each message,
- * whether it is served or not.
+ * The message table (vhost-user, "Front-end message types" and "Back-end message types"): one row
+ * for each message, whether it is served or not.
  */
 #include "base.h"
 #include "proto_contents.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Messages over a connected stream socket. A header is read alone, so that no read takes bytes or fds of the message
- * behind; fds belong to the first byte of a header (vhost-user, "Communication").
+ * Messages over a connected stream socket. A header is read alone, so that no read takes bytes or
+ * fds of the message behind; fds belong to the first byte of a header (vhost-user,
+ * "Communication").
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -12,7 +13,8 @@
 #include "base.h"
 #include "sock.h"
 
-/* What the kernel passes at most in one go (SCM_MAX_FD): with room for all of them none is lost silently. */
+/* What the kernel passes at most in one go (SCM_MAX_FD): with room for all of them none is lost
+ * silently. */
 #define FDS_AT_ONCE 253
 #define HDR_SIZE ((uint32_t)sizeof(struct vhk_msg_hdr))
 
@@ -119,7 +121,8 @@ static void rx_take_fds(struct vhk_sock *s, const struct cmsghdr *c)
 	}
 }
 
-/* One recvmsg(2). Without @control the kernel itself drops fds that come, and says so with MSG_CTRUNC. */
+/* One recvmsg(2). Without @control the kernel itself drops fds that come, and says so with
+ * MSG_CTRUNC. */
 static ssize_t rx_bytes(struct vhk_sock *s, void *to, size_t len, union fd_control *control)
 {
 	struct iovec iov = { to, len };

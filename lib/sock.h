@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * The only door to vhost-user sockets: whole messages with their fds, in and out, never blocking. Framing only; what a
- * message means is proto's.
+ * The only door to vhost-user sockets: whole messages with their fds, in and out, never blocking.
+ * Framing only; what a message means is proto's.
  */
 #ifndef VHK_LIB_SOCK_H
 #define VHK_LIB_SOCK_H
@@ -47,7 +47,7 @@ struct vhk_sock {
 	int fd;
 	struct vhk_msg rx; /* as far as it has come */
 	uint32_t got; /* bytes of header and payload in rx */
-	bool rx_bad; /* too many fds, late fds or MSG_CTRUNC: reported with the whole message, so that it can be refused */
+	bool rx_bad; /* too many or late fds, or MSG_CTRUNC: said with the whole message */
 	bool lost;   /* the stream cannot be followed any more: -EPROTO for ever */
 	struct vhk_tx *tx, **tx_tail; /* not sent yet, in order */
 	unsigned int n_tx;
@@ -57,30 +57,33 @@ void vhk_sock_init_take_fd(struct vhk_sock *s, int fd); /* sets O_NONBLOCK and C
 void vhk_sock_fini(struct vhk_sock *s);
 
 /*
- * The next whole message into @m, which is filled (zeros behind the payload) with 0 and with -EBADF only. -EAGAIN: not all
- * here yet; -ENOTCONN: the peer hung up; -EPROTO: hung up inside a message, or the header cannot be (version, size): the
- * stream is lost. -EBADF: too many, late or truncated fds: the message is whole, its fds are closed, and it is to be
- * refused.
+ * The next whole message into @m, which is filled (zeros behind the payload) with 0 and with -EBADF
+ * only. -EAGAIN: not all here yet; -ENOTCONN: the peer hung up; -EPROTO: hung up inside a message,
+ * or the header cannot be (version, size): the stream is lost. -EBADF: too many, late or truncated
+ * fds: the message is whole, its fds are closed, and it is to be refused.
  */
 int vhk_sock_recv(struct vhk_sock *s, struct vhk_msg *m);
 /*
- * Sends header, payload and fds (borrowed: duplicated where they must wait). 0: sent or queued; -ENOTCONN; -ENOBUFS: the
- * peer does not read its answers; -EINVAL: too long, too many fds or a closed one; -ENOMEM, -EMFILE: it could not be queued.
+ * Sends header, payload and fds (borrowed: duplicated where they must wait). 0: sent or queued;
+ * -ENOTCONN; -ENOBUFS: the peer does not read its answers; -EINVAL: too long, too many fds or a
+ * closed one; -ENOMEM, -EMFILE: it could not be queued.
  */
 int vhk_sock_send(struct vhk_sock *s, const struct vhk_msg *m);
 /* Sends what is queued: 0 all gone, -EAGAIN: wait for EPOLLOUT, -ENOTCONN. */
 int vhk_sock_flush(struct vhk_sock *s);
 
 /*
- * A listening fd, or -errno. A dead socket at @path is replaced; -EADDRINUSE: a live server answers there; -EEXIST: a
- * file that is no socket, left alone; -ENAMETOOLONG; -EINVAL: empty.
+ * A listening fd, or -errno. A dead socket at @path is replaced; -EADDRINUSE: a live server answers
+ * there; -EEXIST: a file that is no socket, left alone; -ENAMETOOLONG; -EINVAL: empty.
  */
 int vhk_sock_listen(const char *path);
 int vhk_sock_accept(int listen_fd); /* fd, -EAGAIN, or -errno */
-/* Connected fd, or -errno: -ECONNREFUSED, -ENOENT: nobody there; -EAGAIN: too many wait there already. Never blocks. */
+/* Connected fd, or -errno: -ECONNREFUSED, -ENOENT: nobody there; -EAGAIN: too many wait there
+ * already. Never blocks. */
 int vhk_sock_connect(const char *path);
 int vhk_sock_pair(int fd[2]); /* connected to each other; 0 or -errno */
 bool vhk_sock_is_listening(int fd);
-bool vhk_sock_hung_up(int fd); /* the peer is gone (poll, not read); messages of it may still wait */
+/* The peer is gone (poll, not read); messages of it may still wait. */
+bool vhk_sock_hung_up(int fd);
 
 #endif

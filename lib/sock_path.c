@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Where sockets come from: paths that are listened at or connected to, pairs, fds that were handed in.
+ * Where sockets come from: paths that are listened at or connected to, pairs, fds that were handed
+ * in.
  */
 #include <fcntl.h>
 #include <libgen.h>
@@ -78,8 +79,9 @@ static int clear_path(const struct sockaddr_un *sun)
 }
 
 /*
- * Between bind and listen a live socket looks dead, and a dead one may be replaced by a live one between probe and
- * unlink: so servers that start at once go one after the other. -1 where the folder cannot be locked.
+ * Between bind and listen a live socket looks dead, and a dead one may be replaced by a live one
+ * between probe and unlink: so servers that start at once go one after the other. -1 where the
+ * folder cannot be locked.
  */
 static int lock_folder(const char *path)
 {

@@ -77,7 +77,9 @@ static void marks_what_a_chain_wrote(void)
 	static unsigned char a[4 * PAGE], b[4 * PAGE];
 	struct vhk_region ra = { .gpa = { 0 }, .uva = { 0x100000 }, .size = 4 * PAGE };
 	struct vhk_region rb = { .gpa = { 8 * PAGE }, .uva = { 0x200000 }, .size = 4 * PAGE };
-	const struct iovec seg[] = { { a + PAGE, 10 }, { b, 2 * PAGE }, { a, 1 }, { a + 3 * PAGE, 1 } };
+	const struct iovec seg[] = {
+		{ a + PAGE, 10 }, { b, 2 * PAGE }, { a, 1 }, { a + 3 * PAGE, 1 }
+	};
 	static const struct {
 		uint64_t written;
 		unsigned int low, high;

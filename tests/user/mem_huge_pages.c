@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Regions in hugetlbfs: mapped and unmapped by whole huge pages wherever they start, and torn by whole huge pages. On a
- * machine without free huge pages the same calls must fail without leaving anything behind.
+ * Regions in hugetlbfs: mapped and unmapped by whole huge pages wherever they start, and torn by
+ * whole huge pages. On a machine without free huge pages the same calls must fail without leaving
+ * anything behind.
  */
 #include <linux/memfd.h>
 #include <sys/mman.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Regions that a table does not take: overlaps, wraps, sizes, one too many. A refusal leaves the table as it was, and no
- * fd and no mapping behind.
+ * Regions that a table does not take: overlaps, wraps, sizes, one too many. A refusal leaves the
+ * table as it was, and no fd and no mapping behind.
  */
 #include <sys/mman.h>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Addresses to pointers and back: whole ranges, seams, holes, both ends of the address space, 509 regions, hints.
+ * Addresses to pointers and back: whole ranges, seams, holes, both ends of the address space, 509
+ * regions, hints.
  */
 #include "mem.h"
 #include "t.h"
@@ -146,6 +147,7 @@ static void finds_each_of_509_regions(void)
 	struct vhk_region r;
 	struct vhk_mem *m;
 	struct vhk_gpa gpa;
+	struct vhk_uva uva;
 	struct iovec seg[2];
 	unsigned int i, slot;
 
@@ -165,7 +167,8 @@ static void finds_each_of_509_regions(void)
 		T_EQ(vhk_mem_find(m, gpa, 1, seg, 2), -EFAULT);
 		T_EQ(vhk_mem_gpa(m, all + i * SMALL + 5, 4, &gpa), 0);
 		T_EQ(gpa.v, 0x1000 + i * 2 * SMALL + 5);
-		T_EQ(vhk_mem_find_uva(m, (struct vhk_uva){ 0x700000 - i * SMALL }, SMALL, seg, 2), 1);
+		uva.v = 0x700000 - i * SMALL;
+		T_EQ(vhk_mem_find_uva(m, uva, SMALL, seg, 2), 1);
 		T_OK(seg[0].iov_base == all + i * SMALL);
 		T_EQ(vhk_mem_get(m, i, &r, NULL), 0);
 		T_EQ(r.gpa.v, 0x1000 + i * 2 * SMALL);

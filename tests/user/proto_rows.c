@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Walks the message table: of each row the form that is accepted, and each way in which a message can miss it.
+ * Walks the message table: of each row the form that is accepted, and each way in which a message
+ * can miss it.
  */
 #include "proto.h"
 #include "t.h"
@@ -293,7 +294,7 @@ static void refuses_replies_versions_and_unknown_flags(void)
 
 static void refuses_unknown_numbers(void)
 {
-	static const uint32_t numbers[] = { 0, 46, 255, 256 + 1, 65536 + 1, 0x7fffffff, 0xffffffff };
+	static const uint32_t numbers[] = { 0, 46, 255, 257, 65537, 0x7fffffff, 0xffffffff };
 	struct vhk_proto_state st = everything();
 	struct vhk_msg m;
 	const char *why;

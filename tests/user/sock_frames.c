@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Messages come whole or not at all: in pieces, cut off, with fds that are too many, late or unexpected.
+ * Messages come whole or not at all: in pieces, cut off, with fds that are too many, late or
+ * unexpected.
  */
 #include <sys/eventfd.h>
 #include <sys/socket.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Sending to a peer that reads late, never, or is gone: nothing blocks, nothing is reordered, nothing leaks, no SIGPIPE.
+ * Sending to a peer that reads late, never, or is gone: nothing blocks, nothing is reordered,
+ * nothing leaks, no SIGPIPE.
  */
 #include <signal.h>
 #include <sys/eventfd.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * Guest memory: a table of regions, each known by its guest-physical address, by the front end's address and by
- * where it is mapped here. The table is what a front end shares and a back end receives (vhost-user, "Memory region
- * description").
+ * Guest memory: a table of regions, each known by its guest-physical address, by the front end's
+ * address and by where it is mapped here. The table is what a front end shares and a back end
+ * receives (vhost-user, "Memory region description").
  */
 #ifndef VHOSTKIT_MEM_H
 #define VHOSTKIT_MEM_H
@@ -19,8 +19,9 @@ extern "C" {
 #define VHK_MEM_SLOTS_MAX 509
 
 /*
- * A table belongs to one thread at a time. Rings and loops work on snapshots of it: whoever changes a table need not wait
- * for them, and what a snapshot needs stays mapped until its last user is gone.
+ * A table belongs to one thread at a time. Rings and loops work on snapshots of it: whoever changes
+ * a table need not wait for them, and what a snapshot needs stays mapped until its last user is
+ * gone.
  */
 struct vhk_mem;
 
@@ -28,7 +29,8 @@ struct vhk_mem;
  * struct vhk_region - one piece of guest memory
  * @gpa:    guest-physical address of its first byte
  * @uva:    the front end's address of its first byte
- * @size:   bytes, 1 to INT64_MAX, no alignment asked for; its last byte is at 2^64 - 1 at most, by @gpa and by @uva
+ * @size:   bytes, 1 to INT64_MAX, no alignment asked for; its last byte is at 2^64 - 1 at most, by
+ *          @gpa and by @uva
  * @offset: where the region starts in its file, bytes, no alignment asked for
  */
 struct vhk_region {
@@ -48,7 +50,8 @@ VHK_API int vhk_mem_new(struct vhk_mem **out);
 
 /**
  * vhk_mem_free() - drop a table
- * @m: the table, or NULL. Its regions stay mapped until the last ring or loop that works on them is gone
+ * @m: the table, or NULL. Its regions stay mapped until the last ring or loop that works on them is
+ *     gone
  */
 VHK_API void vhk_mem_free(struct vhk_mem *m);
 
@@ -58,12 +61,12 @@ VHK_API void vhk_mem_free(struct vhk_mem *m);
  * @r:  the region; copied
  * @fd: file of at least @r->offset + @r->size bytes; closed in every case, once it is mapped
  *
- * The mapping is shared, readable and writable. A file on huge pages is mapped by whole pages of its own. If the file
- * shrinks later, see vhk_mem_fault().
+ * The mapping is shared, readable and writable. A file on huge pages is mapped by whole pages of
+ * its own. If the file shrinks later, see vhk_mem_fault().
  *
- * Return: 0; -EINVAL: @fd is negative, the size is 0, something wraps around, or the file is too short; -EEXIST: it overlaps
- * a region of the table, by guest address or by front-end address; -EMSGSIZE: the table is full; -ENOMEM; what
- * mmap(2) reported (-EACCES, -ENODEV).
+ * Return: 0; -EINVAL: @fd is negative, the size is 0, something wraps around, or the file is too
+ * short; -EEXIST: it overlaps a region of the table, by guest address or by front-end address;
+ * -EMSGSIZE: the table is full; -ENOMEM; what mmap(2) reported (-EACCES, -ENODEV).
  */
 VHK_API int vhk_mem_add_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd);
 
@@ -71,11 +74,11 @@ VHK_API int vhk_mem_add_take_fd(struct vhk_mem *m, const struct vhk_region *r, i
  * vhk_mem_add_va() - put memory of the caller's into a table
  * @m:  the table; as it was if this fails
  * @r:  the region; copied. @r->offset is kept, not used
- * @va: its first byte; stays mapped until the region and every snapshot of it is gone. It has no fd, so it cannot be
- *      shared by socket
+ * @va: its first byte; stays mapped until the region and every snapshot of it is gone. It has no
+ *      fd, so it cannot be shared by socket
  *
- * Return: as vhk_mem_add_take_fd(); -EINVAL: @va is NULL or wraps around; -EEXIST: also if it overlaps another region's
- * memory.
+ * Return: as vhk_mem_add_take_fd(); -EINVAL: @va is NULL or wraps around; -EEXIST: also if it
+ * overlaps another region's memory.
  */
 VHK_API int vhk_mem_add_va(struct vhk_mem *m, const struct vhk_region *r, void *va);
 
@@ -84,7 +87,8 @@ VHK_API int vhk_mem_add_va(struct vhk_mem *m, const struct vhk_region *r, void *
  * @m:    the table; as it was if this fails
  * @at:   guest address of its first byte
  * @size: bytes, not 0
- * @va:   its first byte, page-aligned, zeroed; the table's. The front-end address of the region is the same number
+ * @va:   its first byte, page-aligned, zeroed; the table's. The front-end address of the region is
+ *        the same number
  *
  * The memory is a memfd sealed against changes of its size; vhk_mem_get() lends its fd.
  *
@@ -95,7 +99,8 @@ VHK_API int vhk_mem_alloc(struct vhk_mem *m, struct vhk_gpa at, size_t size, voi
 /**
  * vhk_mem_del() - take a region out of a table
  * @m: the table
- * @r: the region; guest address, front-end address and size all have to match (vhost-user, REM_MEM_REG)
+ * @r: the region; guest address, front-end address and size all have to match (vhost-user,
+ *     REM_MEM_REG)
  *
  * Return: 0; -EFAULT: there is no such region; -ENOMEM.
  */
@@ -114,7 +119,8 @@ VHK_API unsigned int vhk_mem_count(const struct vhk_mem *m);
  * @m:  the table
  * @i:  which, in the order of guest addresses, from 0
  * @r:  filled with the region, or NULL
- * @fd: filled with its fd, or NULL. Borrowed: valid until the region is removed; -1 where it was closed or never was
+ * @fd: filled with its fd, or NULL. Borrowed: valid until the region is removed; -1 where it was
+ *      closed or never was
  *
  * Return: 0; -EINVAL: there is no region @i.
  */
@@ -128,7 +134,8 @@ VHK_API int vhk_mem_get(const struct vhk_mem *m, unsigned int i, struct vhk_regi
  * @seg: filled with the pieces, in order; a range may cross adjacent regions. Unspecified on error
  * @max: room in @seg
  *
- * Return: number of pieces, 0 for an empty range; -EFAULT: not all of it lies in regions; -ENOBUFS: @max is too small.
+ * Return: number of pieces, 0 for an empty range; -EFAULT: not all of it lies in regions; -ENOBUFS:
+ * @max is too small.
  */
 VHK_API int vhk_mem_find(const struct vhk_mem *m, struct vhk_gpa at, uint64_t len,
 			 struct iovec *seg, int max);
@@ -161,9 +168,10 @@ VHK_API int vhk_mem_gpa(const struct vhk_mem *m, const void *va, size_t len, str
  * vhk_mem_fault() - keep a process alive whose peer shrank a file of guest memory
  * @addr: si_addr of a SIGBUS
  *
- * For the application's SIGBUS handler; the library installs none. Where @addr lies in a region that a loop works with in
- * this very thread, the pages from there to the region's end are replaced by zeros of our own, the instruction
- * may run again, and the loop ends the session. Async-signal-safe.
+ * For the application's SIGBUS handler; the library installs none. Where @addr lies in a region
+ * that a loop works with in this very thread, the pages from there to the region's end are replaced
+ * by zeros of our own, the instruction may run again, and the loop ends the session.
+ * Async-signal-safe.
  *
  * Return: true: return from the handler; false: the fault is none of ours.
  */

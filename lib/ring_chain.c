@@ -142,6 +142,20 @@ static int table_read(const struct table *t, unsigned int i, struct ring_desc *d
 	return 0;
 }
 
+static bool whole_range_mapped(struct vhk_ring *r, uint64_t at, uint64_t len)
+{
+	const struct vhk_span *s;
+	uint64_t part;
+
+	for (; len; at += part, len -= part) {
+		s = vhk_span_find(r->table->by_gpa, r->table->n, at, 1, &r->hint[ROLE_TABLE]);
+		if (!s)
+			return false;
+		part = vhk_min(len, s->size - (at - s->start));
+	}
+	return true;
+}
+
 static int table_open(struct table *t, struct vhk_ring *r, const struct ring_desc *d)
 {
 	if (!r->indirect || !d->len || d->len % sizeof(struct split_desc) ||
@@ -151,6 +165,8 @@ static int table_open(struct table *t, struct vhk_ring *r, const struct ring_des
 	t->gpa = d->addr;
 	t->n = d->len / sizeof(struct split_desc);
 	t->va = vhk_table_at(r->table, d->addr, d->len, &r->hint[ROLE_TABLE]);
+	if (!t->va && !whole_range_mapped(r, d->addr, d->len))
+		return -EBADMSG;
 	if ((uintptr_t)t->va % sizeof(uint64_t))
 		t->va = NULL;
 	return 0;

@@ -74,6 +74,7 @@ static int opts_check(struct vhk_ring_opts *o)
 static struct vhk_ring *ring_alloc(const struct vhk_ring_opts *o)
 {
 	struct layout l = { 0 };
+	struct vhk_chain *c;
 	unsigned char *base;
 	struct vhk_ring *r;
 	unsigned int i;
@@ -89,10 +90,14 @@ static struct vhk_ring *ring_alloc(const struct vhk_ring_opts *o)
 	r->state = base + l.state;
 	r->order = (struct vhk_chain **)(void *)(base + l.order);
 	r->order_mask = (uint16_t)(l.n_order - 1);
-	for (i = o->size; i--;)
-		r->free[r->n_free++] = (struct vhk_chain *)(void *)(
-			base + l.slots + i * l.slot_size + RING_SEGS_INLINE * sizeof(struct iovec));
+	for (i = o->size; i--;) {
+		c = (struct vhk_chain *)(void *)(base + l.slots + i * l.slot_size +
+						 RING_SEGS_INLINE * sizeof(struct iovec));
+		c->seg = chain_segs(c);
+		r->free[r->n_free++] = c;
+	}
 	r->max_segs = o->max_segs;
+	r->inline_segs = vhk_min(RING_SEGS_INLINE, o->max_segs);
 	ring_segs_init(r, base + l.segs, l.n_small, l.n_big);
 	return r;
 }
@@ -105,6 +110,7 @@ static void ring_setup(struct vhk_ring *r, struct vhk_table *t, const struct vhk
 	r->in_order = o->features & VHK_F_IN_ORDER;
 	r->ops = r->packed ? &ring_packed_ops : &ring_split_ops;
 	r->table = vhk_table_get(t);
+	r->gen = t->gen;
 	r->desc = o->desc;
 	r->driver = o->driver;
 	r->device = o->device;
@@ -164,8 +170,10 @@ static int pop_resubmitted(struct vhk_ring *r, struct vhk_chain **out, unsigned 
 	unsigned int i;
 	int ret = 0;
 
+	max = vhk_min(max, r->n_free);
 	for (i = 0; i < max && r->n_resubmit; i++) {
-		ret = r->ops->resubmit(r, r->next_resubmit, &out[i]);
+		out[i] = ring_slot(r, i);
+		ret = r->ops->resubmit(r, r->next_resubmit, out[i]);
 		if (ret)
 			break;
 		out[i]->flags |= VHK_CHAIN_F_RESUBMITTED;
@@ -192,24 +200,33 @@ static inline void stage(struct vhk_ring *r, unsigned int i, const struct vhk_ch
 {
 	struct ring_used *s = &r->staged[i];
 
-	s->id = c->id;
 	s->len = c->written;
+	s->id = c->id;
 	s->n_desc = c->n_desc;
-	s->inflight = c->inflight;
-	s->full = c->written == c->in_len;
+	if (r->inflight)
+		s->inflight = c->inflight;
+}
+
+/* A push of a chain that is more than popped and answered. */
+static __attribute__((noinline)) void push_special(struct vhk_ring *r, struct vhk_chain *c)
+{
+	if (r->dirty)
+		vhk_dirty_mark_segs(r->dirty, r->table, c->seg + c->n_out, c->n_in, c->written,
+				    &r->dirty_hint);
+	if (r->n_old && c->map_gen != r->gen)
+		r->n_old--;
+	if (c->seg != chain_segs(c)) {
+		ring_segs_put(r, c->seg);
+		c->seg = chain_segs(c);
+	}
+	r->stalled = false;
 }
 
 void vhk_ring_push(struct vhk_ring *r, struct vhk_chain *c)
 {
-	if (vhk_unlikely(r->dirty != NULL))
-		vhk_dirty_mark_segs(r->dirty, r->table, c->seg + c->n_out, c->n_in, c->written,
-				    &r->dirty_hint);
-	if (vhk_unlikely(c->map_gen != r->table->gen) && r->n_old)
-		r->n_old--;
-	if (c->seg != chain_segs(c))
-		ring_segs_put(r, c->seg);
+	if (vhk_unlikely(r->special || c->seg != chain_segs(c)))
+		push_special(r, c);
 	r->state[c->id] = ID_STAGED;
-	r->stalled = false;
 	r->n_popped--;
 	if (r->in_order) {
 		r->n_staged++;
@@ -229,7 +246,8 @@ static unsigned int collect(struct vhk_ring *r)
 		c = r->order[r->order_head & r->order_mask];
 		if (r->state[c->id] != ID_STAGED)
 			break;
-		stage(r, n++, c);
+		stage(r, n, c);
+		r->staged[n++].full = c->written == c->in_len;
 		r->free[r->n_free++] = c;
 	}
 	return n;
@@ -237,8 +255,7 @@ static unsigned int collect(struct vhk_ring *r)
 
 int vhk_ring_publish(struct vhk_ring *r)
 {
-	unsigned int n = r->n_staged, i;
-	int call;
+	unsigned int n = r->n_staged;
 
 	if (!n || r->detached)
 		return 0;
@@ -246,11 +263,8 @@ int vhk_ring_publish(struct vhk_ring *r)
 		n = collect(r);
 	if (!n)
 		return 0;
-	call = r->ops->publish(r, n);
-	for (i = 0; i < n; i++)
-		r->state[r->staged[i].id] = ID_FREE;
 	r->n_staged = (uint16_t)(r->n_staged - n);
-	return call;
+	return r->ops->publish(r, n);
 }
 
 unsigned int vhk_ring_staged(const struct vhk_ring *r)
@@ -317,12 +331,14 @@ void vhk_ring_set_table(struct vhk_ring *r, struct vhk_table *t, void *desc, voi
 	if (t->gen != old->gen)
 		r->n_old = r->n_popped;
 	r->table = vhk_table_get(t);
+	r->gen = t->gen;
 	vhk_table_put(old);
 	r->desc = desc;
 	r->driver = driver;
 	r->device = device;
-	memset(r->hint, 0, sizeof(r->hint));
+	memset(r->hit, 0, sizeof(r->hit));
 	r->desc_gpa = desc_gpa(r);
+	r->special = r->dirty || r->n_old;
 }
 
 unsigned int vhk_ring_old_in_flight(const struct vhk_ring *r)
@@ -335,6 +351,7 @@ void vhk_ring_set_dirty(struct vhk_ring *r, const struct vhk_dirty *d, uint64_t 
 	r->dirty = d;
 	r->used_gpa = used_gpa;
 	r->desc_gpa = desc_gpa(r);
+	r->special = r->dirty || r->n_old;
 }
 
 void vhk_ring_detach(struct vhk_ring *r)

@@ -41,18 +41,13 @@ void ring_segs_put(struct vhk_ring *r, struct iovec *seg)
 	block_push((unsigned char *)seg < r->big_start ? &r->small : &r->big, seg);
 }
 
-void ring_walk_abort(struct ring_walk *w)
-{
-	if (w->seg != chain_segs(w->c))
-		ring_segs_put(w->r, w->seg);
-}
-
 /* -EBADMSG: more segments than a chain may have; -EAGAIN: no block left. */
 static int walk_grow(struct ring_walk *w)
 {
 	struct vhk_ring *r = w->r;
 	struct iovec *seg = NULL;
 	unsigned int cap = RING_SEGS_SMALL;
+	const bool in_slot = w->cap == r->inline_segs;
 
 	if (w->cap == r->max_segs)
 		return -EBADMSG;
@@ -65,27 +60,40 @@ static int walk_grow(struct ring_walk *w)
 	if (!seg)
 		return -EAGAIN;
 	memcpy(seg, w->seg, w->n * sizeof(*seg));
-	ring_walk_abort(w);
+	if (!in_slot)
+		ring_segs_put(r, w->seg);
 	w->seg = seg;
 	w->cap = vhk_min(cap, r->max_segs);
 	return 0;
 }
 
-int ring_walk_add_slow(struct ring_walk *w, const struct ring_desc *d, unsigned int role)
+/* Puts the range where it belongs: one segment for each region it touches, or one that points nowhere. */
+static int walk_find(struct ring_walk *w, const struct ring_desc *d, struct vhk_span *hit)
+{
+	const struct vhk_table *t = w->r->table;
+	unsigned int hint = 0;
+	int n;
+
+	if (w->n == w->cap)
+		return -ENOBUFS;
+	n = vhk_table_find(t, d->addr, d->len, w->seg + w->n, (int)(w->cap - w->n), &hint);
+	if (n == 1)
+		*hit = t->by_gpa[hint];
+	if (n != -EFAULT)
+		return n;
+	w->seg[w->n] = (struct iovec){ NULL, d->len };
+	w->flags |= VHK_CHAIN_F_FAULT;
+	return 1;
+}
+
+int ring_walk_slow(struct ring_walk *w, struct ring_desc d, unsigned int role)
 {
 	int ret;
 
-	if (!d->len)
+	if (!d.len)
 		return 0;
 	for (;;) {
-		ret = w->n == w->cap ? -ENOBUFS
-				     : vhk_table_find(w->r->table, d->addr, d->len, w->seg + w->n,
-						      (int)(w->cap - w->n), &w->r->hint[role]);
-		if (ret == -EFAULT) {
-			w->seg[w->n] = (struct iovec){ NULL, d->len };
-			w->flags |= VHK_CHAIN_F_FAULT;
-			ret = 1;
-		}
+		ret = walk_find(w, &d, &w->r->hit[role]);
 		if (ret > 0) {
 			w->n += (unsigned int)ret;
 			return 0;
@@ -111,9 +119,10 @@ static int entry_copy(struct vhk_ring *r, uint64_t gpa, struct split_desc *out)
 {
 	struct iovec seg[sizeof(*out)];
 	uint8_t *to = (uint8_t *)out;
+	unsigned int hint = 0;
 	int n, i;
 
-	n = vhk_table_find(r->table, gpa, sizeof(*out), seg, sizeof(*out), &r->hint[ROLE_TABLE]);
+	n = vhk_table_find(r->table, gpa, sizeof(*out), seg, sizeof(*out), &hint);
 	for (i = 0; i < n; i++) {
 		copy_shared(to, seg[i].iov_base, seg[i].iov_len);
 		to += seg[i].iov_len;
@@ -128,11 +137,11 @@ struct table {
 	unsigned int n;
 };
 
-static int table_read(const struct table *t, unsigned int i, struct ring_desc *d)
+RING_INLINE int table_read(const struct table *t, unsigned int i, struct ring_desc *d)
 {
 	struct split_desc copy;
 
-	if (vhk_likely(t->va)) {
+	if (vhk_likely(t->va != NULL)) {
 		split_desc_read(&t->va[i], d);
 		return 0;
 	}
@@ -142,31 +151,42 @@ static int table_read(const struct table *t, unsigned int i, struct ring_desc *d
 	return 0;
 }
 
-static bool whole_range_mapped(struct vhk_ring *r, uint64_t at, uint64_t len)
+/* Whether all of the range is mapped, and in @hit if it is so in one region. */
+static bool table_mapped(const struct vhk_table *t, uint64_t at, uint64_t len,
+			 struct vhk_span *hit)
 {
 	const struct vhk_span *s;
+	unsigned int hint = 0;
 	uint64_t part;
 
-	for (; len; at += part, len -= part) {
-		s = vhk_span_find(r->table->by_gpa, r->table->n, at, 1, &r->hint[ROLE_TABLE]);
-		if (!s)
+	s = vhk_span_find(t->by_gpa, t->n, at, len, &hint);
+	if (s)
+		*hit = *s;
+	for (; !s && len; at += part, len -= part) {
+		const struct vhk_span *one = vhk_span_find(t->by_gpa, t->n, at, 1, &hint);
+
+		if (!one)
 			return false;
-		part = vhk_min(len, s->size - (at - s->start));
+		part = vhk_min(len, one->size - (at - one->start));
 	}
 	return true;
 }
 
 static int table_open(struct table *t, struct vhk_ring *r, const struct ring_desc *d)
 {
+	struct vhk_span *hit = &r->hit[ROLE_TABLE];
+
 	if (!r->indirect || !d->len || d->len % sizeof(struct split_desc) ||
 	    d->len / sizeof(struct split_desc) > r->max_indirect || !vhk_range_ok(d->addr, d->len))
 		return -EBADMSG;
 	t->r = r;
 	t->gpa = d->addr;
 	t->n = d->len / sizeof(struct split_desc);
-	t->va = vhk_table_at(r->table, d->addr, d->len, &r->hint[ROLE_TABLE]);
-	if (!t->va && !whole_range_mapped(r, d->addr, d->len))
+	t->va = vhk_span_at(hit, d->addr, d->len);
+	if (!t->va && !table_mapped(r->table, d->addr, d->len, hit))
 		return -EBADMSG;
+	if (!t->va)
+		t->va = vhk_span_at(hit, d->addr, d->len);
 	if ((uintptr_t)t->va % sizeof(uint64_t))
 		t->va = NULL;
 	return 0;
@@ -174,7 +194,7 @@ static int table_open(struct table *t, struct vhk_ring *r, const struct ring_des
 
 /* Packed: the entries follow one another, and only WRITE counts (virtio 1.3, 2.8.7). Bytes 12 to 15 of an entry are
  * id and flags there, flags and next in a split ring. */
-static int walk_packed_table(struct ring_walk *w, const struct table *t)
+RING_INLINE int walk_packed_table(struct ring_walk *w, const struct table *t)
 {
 	struct ring_desc d;
 	unsigned int i;
@@ -194,7 +214,7 @@ static int walk_packed_table(struct ring_walk *w, const struct table *t)
 	return 0;
 }
 
-static int walk_split_table(struct ring_walk *w, const struct table *t)
+RING_INLINE int walk_split_table(struct ring_walk *w, const struct table *t)
 {
 	unsigned int i = 0, count;
 	struct ring_desc d;
@@ -219,12 +239,12 @@ static int walk_split_table(struct ring_walk *w, const struct table *t)
 	return -EBADMSG;
 }
 
-int ring_walk_indirect(struct ring_walk *w, const struct ring_desc *d)
+int ring_walk_table(struct ring_walk *w, struct ring_desc d)
 {
 	struct table t;
 	int ret;
 
-	ret = table_open(&t, w->r, d);
+	ret = table_open(&t, w->r, &d);
 	if (ret)
 		return ret;
 	return w->r->packed ? walk_packed_table(w, &t) : walk_split_table(w, &t);

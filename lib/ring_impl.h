@@ -19,6 +19,8 @@
 #define RING_SEGS_MAX 1024
 #define RING_CTX_MAX 65536
 
+#define RING_INLINE static inline __attribute__((always_inline))
+
 #define DESC_F_NEXT 0x1
 #define DESC_F_WRITE 0x2
 #define DESC_F_INDIRECT 0x4
@@ -63,7 +65,7 @@ struct ring_used {
 
 struct ring_ops {
 	int (*pop)(struct vhk_ring *r, struct vhk_chain **out, unsigned int max);
-	int (*resubmit)(struct vhk_ring *r, unsigned int entry, struct vhk_chain **out);
+	int (*resubmit)(struct vhk_ring *r, unsigned int i, struct vhk_chain *c);
 	/* Writes r->staged[0 .. n) and tells whether the driver wants a call. */
 	int (*publish)(struct vhk_ring *r, unsigned int n);
 	bool (*ready)(const struct vhk_ring *r);
@@ -83,10 +85,13 @@ struct vhk_ring {
 	uint16_t size;
 	uint16_t max_segs;
 	uint16_t max_indirect;
+	uint8_t inline_segs; /* segments that fit a slot, at most max_segs */
 	bool indirect;
 	bool event_idx;
 	bool in_order;
 	bool packed;
+	bool special; /* a push has more to do: a dirty log, or chains of an older table */
+	uint32_t gen; /* the table's */
 
 	/* Written by every call. */
 	_Alignas(RING_LINE) uint16_t last_avail;
@@ -102,10 +107,12 @@ struct vhk_ring {
 	uint16_t n_popped;
 	uint16_t n_out_desc; /* packed: slots that popped chains occupy until they are published */
 	int err;
-	unsigned int hint[ROLE_N];
 	struct vhk_chain **free; /* a stack: the slot used last is the warmest */
 	struct ring_used *staged;
 	uint8_t *state; /* of each id */
+
+	/* The last hit of each role, by value. Its size is 0 where there is none. */
+	_Alignas(RING_LINE) struct vhk_span hit[ROLE_N];
 
 	/* Segment blocks for chains that do not fit their slot. */
 	_Alignas(RING_LINE) void *small;
@@ -125,10 +132,9 @@ struct vhk_ring {
 	uint64_t desc_gpa; /* packed: where used descriptors are written */
 };
 
-/* One chain on its way from descriptors to segments. */
+/* One chain on its way from descriptors to segments. Callees get copies, so that it stays in registers. */
 struct ring_walk {
 	struct vhk_ring *r;
-	struct vhk_chain *c;
 	struct iovec *seg;
 	unsigned int n;
 	unsigned int cap;
@@ -139,10 +145,8 @@ struct ring_walk {
 	uint64_t out_len;
 };
 
-int ring_walk_add_slow(struct ring_walk *w, const struct ring_desc *d, unsigned int role);
-/* The indirect table that @d points at. */
-int ring_walk_indirect(struct ring_walk *w, const struct ring_desc *d);
-void ring_walk_abort(struct ring_walk *w);
+int ring_walk_slow(struct ring_walk *w, struct ring_desc d, unsigned int role);
+int ring_walk_table(struct ring_walk *w, struct ring_desc d);
 void ring_segs_init(struct vhk_ring *r, void *at, unsigned int n_small, unsigned int n_big);
 void ring_segs_put(struct vhk_ring *r, struct iovec *seg);
 /* Logs [at, at + len) of the part that starts at @gpa. */
@@ -154,12 +158,12 @@ int ring_split_start(struct vhk_ring *r, const struct vhk_ring_opts *o);
 int ring_packed_start(struct vhk_ring *r, const struct vhk_ring_opts *o);
 
 /* A slot is a line of segments, then the chain. */
-static inline struct iovec *chain_segs(struct vhk_chain *c)
+RING_INLINE struct iovec *chain_segs(struct vhk_chain *c)
 {
 	return (struct iovec *)((unsigned char *)c - RING_SEGS_INLINE * sizeof(struct iovec));
 }
 
-static inline void split_desc_read(const struct split_desc *from, struct ring_desc *d)
+RING_INLINE void split_desc_read(const struct split_desc *from, struct ring_desc *d)
 {
 	const uint64_t *word = (const uint64_t *)(const void *)from;
 	const uint64_t high = vhk_load64(word + 1);
@@ -170,7 +174,7 @@ static inline void split_desc_read(const struct split_desc *from, struct ring_de
 	d->next = (uint16_t)(high >> 48);
 }
 
-static inline void packed_desc_read(const struct packed_desc *from, struct ring_desc *d)
+RING_INLINE void packed_desc_read(const struct packed_desc *from, struct ring_desc *d)
 {
 	const uint64_t *word = (const uint64_t *)(const void *)from;
 	const uint64_t high = vhk_load64(word + 1);
@@ -181,21 +185,24 @@ static inline void packed_desc_read(const struct packed_desc *from, struct ring_
 	d->flags = (uint16_t)(high >> 48);
 }
 
-static inline void ring_walk_begin(struct ring_walk *w, struct vhk_ring *r, struct vhk_chain *c)
+RING_INLINE void ring_walk_begin(struct ring_walk *w, struct vhk_ring *r, struct vhk_chain *c)
 {
 	w->r = r;
-	w->c = c;
 	w->seg = chain_segs(c);
 	w->n = 0;
-	w->cap = vhk_min(RING_SEGS_INLINE, r->max_segs);
+	w->cap = r->inline_segs;
 	w->writing = false;
 	w->flags = 0;
 	w->total = 0;
+	w->out_len = 0;
+	w->n_out = 0;
 }
 
-static inline int ring_walk_add(struct ring_walk *w, const struct ring_desc *d, unsigned int role)
+RING_INLINE int ring_walk_add(struct ring_walk *w, const struct ring_desc *d, unsigned int role)
 {
+	struct ring_walk copy;
 	void *va;
+	int ret;
 
 	if (d->flags & DESC_F_WRITE) {
 		if (!w->writing) {
@@ -207,18 +214,47 @@ static inline int ring_walk_add(struct ring_walk *w, const struct ring_desc *d, 
 		return -EBADMSG;
 	}
 	w->total += d->len;
-	va = vhk_table_at(w->r->table, d->addr, d->len, &w->r->hint[role]);
-	if (vhk_unlikely(!va || w->n == w->cap))
-		return ring_walk_add_slow(w, d, role);
-	w->seg[w->n].iov_base = va;
-	w->seg[w->n++].iov_len = d->len;
-	return 0;
+	va = vhk_span_at(&w->r->hit[role], d->addr, d->len);
+	if (vhk_likely(va && w->n < w->cap)) {
+		w->seg[w->n].iov_base = va;
+		w->seg[w->n++].iov_len = d->len;
+		return 0;
+	}
+	copy = *w;
+	ret = ring_walk_slow(&copy, *d, role);
+	*w = copy;
+	return ret;
 }
 
-/* Fills the chain from the walk. -EBADMSG: more than 2^32 - 1 bytes. */
-static inline int ring_walk_end(struct ring_walk *w, uint16_t id, uint16_t n_desc)
+/* The indirect table that @d points at. */
+RING_INLINE int ring_walk_indirect(struct ring_walk *w, const struct ring_desc *d)
 {
-	struct vhk_chain *c = w->c;
+	struct ring_walk copy = *w;
+	const int ret = ring_walk_table(&copy, *d);
+
+	*w = copy;
+	return ret;
+}
+
+RING_INLINE void ring_walk_abort(struct ring_walk *w, struct vhk_chain *c)
+{
+	if (w->seg != chain_segs(c))
+		ring_segs_put(w->r, w->seg);
+}
+
+/* Hands out the filled chain. */
+RING_INLINE void ring_took(struct vhk_ring *r, struct vhk_chain *c, uint16_t id)
+{
+	r->state[id] = ID_POPPED;
+	if (vhk_unlikely(r->in_order))
+		r->order[r->order_tail++ & r->order_mask] = c;
+}
+
+/* Fills the chain from the walk; it is the caller's. -EBADMSG: more than 2^32 - 1 bytes. */
+RING_INLINE int ring_walk_end(struct ring_walk *w, struct vhk_chain *c, uint16_t id,
+			      unsigned int n_desc)
+{
+	struct vhk_ring *r = w->r;
 
 	if (vhk_unlikely(w->total > UINT32_MAX))
 		return -EBADMSG;
@@ -227,51 +263,77 @@ static inline int ring_walk_end(struct ring_walk *w, uint16_t id, uint16_t n_des
 		w->out_len = w->total;
 	}
 	c->id = id;
-	c->n_desc = n_desc;
+	c->n_desc = (uint16_t)n_desc;
 	c->n_out = (uint16_t)w->n_out;
 	c->n_in = (uint16_t)(w->n - w->n_out);
 	c->out_len = (uint32_t)w->out_len;
 	c->in_len = (uint32_t)(w->total - w->out_len);
 	c->written = 0;
 	c->flags = w->flags;
-	c->map_gen = w->r->table->gen;
+	c->map_gen = r->gen;
 	c->seg = w->seg;
+	ring_took(r, c, id);
 	return 0;
 }
 
-/* The chain at the top of the stack has been filled: it is the caller's. */
-static inline void ring_took(struct vhk_ring *r, struct vhk_chain *c)
+/* The chain of one descriptor that lies where the last one lay: most of them, where speed counts. False: take the long
+ * way. A free slot's seg points at its own segments already. */
+RING_INLINE bool ring_fill_single(struct vhk_ring *r, struct vhk_chain *c,
+				  const struct ring_desc *d, uint16_t id)
 {
-	r->n_free--;
-	r->n_popped++;
-	r->state[c->id] = ID_POPPED;
-	if (r->in_order)
-		r->order[r->order_tail++ & r->order_mask] = c;
+	const bool write = d->flags & DESC_F_WRITE;
+	struct iovec *seg = chain_segs(c);
+
+	seg->iov_base = vhk_span_at(&r->hit[ROLE_FIRST], d->addr, d->len);
+	if (vhk_unlikely(!seg->iov_base))
+		return false;
+	seg->iov_len = d->len;
+	c->id = id;
+	c->n_desc = 1;
+	c->n_out = !write;
+	c->n_in = write;
+	c->out_len = write ? 0 : d->len;
+	c->in_len = write ? d->len : 0;
+	c->written = 0;
+	c->flags = 0;
+	c->map_gen = r->gen;
+	return true;
+}
+
+/* Chain number @i of a batch: from the top of the stack downwards. */
+RING_INLINE struct vhk_chain *ring_slot(const struct vhk_ring *r, unsigned int i)
+{
+	return r->free[r->n_free - 1 - i];
 }
 
 /* Ends a batch after @n chains: what the caller gets. */
-static inline int ring_pop_end(struct vhk_ring *r, unsigned int n, int ret)
+RING_INLINE int ring_pop_end(struct vhk_ring *r, unsigned int n, int ret)
 {
+	r->n_free = (uint16_t)(r->n_free - n);
+	r->n_popped = (uint16_t)(r->n_popped + n);
+	if (vhk_likely(!ret))
+		return (int)n;
 	if (ret == -EAGAIN)
 		r->stalled = true;
-	else if (ret)
+	else
 		r->err = ret;
 	return n || ret == -EAGAIN ? (int)n : ret;
 }
 
 /* virtio 1.3, 2.7.7.1: the event lies among what was added since @old. */
-static inline bool ring_need_event(uint16_t event, uint16_t idx, uint16_t old)
+RING_INLINE bool ring_need_event(uint16_t event, uint16_t idx, uint16_t old)
 {
 	return (uint16_t)(idx - event - 1) < (uint16_t)(idx - old);
 }
 
 /* How many of r->staged[i .. n) one used entry answers: an IN_ORDER driver takes skipped chains as wholly written
  * (virtio 1.3, 2.7.9 and 2.8.10.1). */
-static inline unsigned int ring_run(const struct vhk_ring *r, unsigned int i, unsigned int n)
+RING_INLINE unsigned int ring_run(const struct vhk_ring *r, bool in_order, unsigned int i,
+				  unsigned int n)
 {
 	unsigned int k = 1;
 
-	if (r->in_order)
+	if (in_order)
 		for (; i + k < n && r->staged[i + k - 1].full; k++)
 			;
 	return k;

@@ -14,13 +14,13 @@ enum { EVENT_ENABLE, EVENT_DISABLE, EVENT_DESC };
 
 #define EVENT_WRAP 0x8000
 
-static bool is_avail(uint16_t flags, bool wrap)
+RING_INLINE bool is_avail(uint16_t flags, bool wrap)
 {
 	return !!(flags & DESC_F_AVAIL) == wrap && !!(flags & DESC_F_USED) != wrap;
 }
 
 /* Moves a position on by @n <= size slots. */
-static inline void step(const struct vhk_ring *r, uint16_t *at, bool *wrap, unsigned int n)
+RING_INLINE void step(const struct vhk_ring *r, uint16_t *at, bool *wrap, unsigned int n)
 {
 	unsigned int to = *at + n;
 
@@ -45,7 +45,7 @@ static int track(struct vhk_ring *r, struct tracked *t, const struct ring_desc *
 }
 
 /* Descriptor number @n of a chain, counted from 1. */
-static inline int packed_add(struct ring_walk *w, const struct ring_desc *d, unsigned int n)
+RING_INLINE int packed_add(struct ring_walk *w, const struct ring_desc *d, unsigned int n)
 {
 	if (d->flags & DESC_F_INDIRECT)
 		return n > 1 || d->flags & DESC_F_NEXT ? -EBADMSG : ring_walk_indirect(w, d);
@@ -55,63 +55,88 @@ static inline int packed_add(struct ring_walk *w, const struct ring_desc *d, uns
 						      : ROLE_LAST);
 }
 
-static inline int packed_end(struct ring_walk *w, uint16_t id, unsigned int n)
+RING_INLINE int packed_end(struct ring_walk *w, struct vhk_chain *c, uint16_t id, unsigned int n)
 {
-	struct vhk_ring *r = w->r;
-
-	if (id >= r->size || r->state[id] != ID_FREE)
+	if (vhk_unlikely(id >= w->r->size || w->r->state[id] != ID_FREE))
 		return -EBADMSG;
-	return ring_walk_end(w, id, (uint16_t)n);
+	return ring_walk_end(w, c, id, n);
 }
 
-static int packed_walk(struct ring_walk *w, struct vhk_ring *r, struct vhk_chain *c,
-		       struct tracked *t)
+/* Where a batch has got to. */
+struct position {
+	uint16_t at;
+	bool wrap;
+	unsigned int left; /* slots that can still be available */
+};
+
+/* @d: the copy of the first descriptor. */
+RING_INLINE int packed_walk(struct ring_walk *w, struct vhk_ring *r, struct vhk_chain *c,
+			    const struct position *pos, struct ring_desc d, struct tracked *t)
 {
 	const struct packed_desc *ring = r->desc;
-	const unsigned int left = (unsigned int)(r->size - r->n_out_desc);
-	unsigned int n = 0, at = r->last_avail;
-	struct ring_desc d;
+	unsigned int n = 0, at = pos->at;
 	int ret;
 
 	ring_walk_begin(w, r, c);
-	do {
-		if (n == left)
-			return -EBADMSG;
-		packed_desc_read(&ring[at], &d);
-		at = at + 1 == r->size ? 0 : at + 1;
+	for (;;) {
 		ret = packed_add(w, &d, ++n);
-		if (!ret && r->inflight)
+		if (vhk_unlikely(r->inflight && !ret))
 			ret = track(r, t, &d);
-		if (ret)
+		if (vhk_unlikely(ret))
 			return ret;
-	} while (d.flags & DESC_F_NEXT);
-	return packed_end(w, d.next, n);
+		if (!(d.flags & DESC_F_NEXT))
+			return packed_end(w, c, d.next, n);
+		if (vhk_unlikely(n == pos->left))
+			return -EBADMSG;
+		at = at + 1 == r->size ? 0 : at + 1;
+		packed_desc_read(&ring[at], &d);
+	}
 }
 
-static inline int packed_take(struct vhk_ring *r, struct vhk_chain **out)
+/* Fills slot @c and moves @pos on. -EAGAIN: no segments left for it; -EBADMSG. */
+static __attribute__((noinline)) int packed_take(struct vhk_ring *r, struct vhk_chain *c,
+						 struct position *pos, struct ring_desc first)
 {
 	struct tracked t = { 0, 0 };
-	struct vhk_chain *c;
 	struct ring_walk w;
 	int ret;
 
-	if (vhk_unlikely(!r->n_free))
-		return -EAGAIN;
-	c = r->free[r->n_free - 1];
 	if (r->inflight)
 		t.at = r->inflight->free.free_head;
-	ret = packed_walk(&w, r, c, &t);
+	ret = packed_walk(&w, r, c, pos, first, &t);
 	if (vhk_unlikely(ret)) {
-		ring_walk_abort(&w);
+		ring_walk_abort(&w, c);
 		return ret;
 	}
 	if (r->inflight)
 		c->inflight = inflight_packed_pop(r->inflight, t.last, c->n_desc, t.at, &c->order);
-	step(r, &r->last_avail, &r->avail_wrap, c->n_desc);
-	r->n_out_desc = (uint16_t)(r->n_out_desc + c->n_desc);
-	ring_took(r, c);
-	*out = c;
+	step(r, &pos->at, &pos->wrap, c->n_desc);
+	pos->left -= c->n_desc;
 	return 0;
+}
+
+/* As above; the caller's position stays in registers. */
+RING_INLINE int packed_take_copy(struct vhk_ring *r, struct vhk_chain *c, struct position *pos,
+				 struct ring_desc first)
+{
+	struct position copy = *pos;
+	const int ret = packed_take(r, c, &copy, first);
+
+	*pos = copy;
+	return ret;
+}
+
+/* The short way for chains of one descriptor. False: take the long one, which also finds out what is wrong. */
+RING_INLINE bool packed_take_single(struct vhk_ring *r, struct vhk_chain *c, struct position *pos,
+				    const struct ring_desc *d)
+{
+	if (d->flags & (DESC_F_NEXT | DESC_F_INDIRECT) || d->next >= r->size ||
+	    r->state[d->next] != ID_FREE || !ring_fill_single(r, c, d, d->next))
+		return false;
+	ring_took(r, c, d->next);
+	step(r, &pos->at, &pos->wrap, 1);
+	pos->left--;
+	return true;
 }
 
 static bool packed_ready(const struct vhk_ring *r)
@@ -124,23 +149,36 @@ static bool packed_ready(const struct vhk_ring *r)
 static int packed_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int max)
 {
 	const struct packed_desc *ring = r->desc;
+	struct position pos = { r->last_avail, r->avail_wrap,
+				(unsigned int)(r->size - r->n_out_desc) };
+	const unsigned int n = vhk_min(max, r->n_free);
+	const bool tracked = r->inflight;
+	struct ring_desc d;
 	unsigned int i;
 	int ret = 0;
 
-	for (i = 0; i < max; i++) {
+	for (i = 0; i < n && !ret; i++) {
 		/* pairs with the driver's release of the head's flags */
-		if (!is_avail(vhk_load16_acquire(&ring[r->last_avail].flags), r->avail_wrap))
+		if (!is_avail(vhk_load16_acquire(&ring[pos.at].flags), pos.wrap))
 			break;
-		ret = packed_take(r, &out[i]);
-		if (vhk_unlikely(ret))
-			break;
+		packed_desc_read(&ring[pos.at], &d);
+		out[i] = ring_slot(r, i);
+		if (vhk_unlikely(!pos.left))
+			ret = -EBADMSG;
+		else if (tracked || !packed_take_single(r, out[i], &pos, &d))
+			ret = packed_take_copy(r, out[i], &pos, d);
 	}
+	if (ret)
+		i--;
+	r->last_avail = pos.at;
+	r->avail_wrap = pos.wrap;
+	r->n_out_desc = (uint16_t)(r->size - pos.left);
 	return ring_pop_end(r, i, ret);
 }
 
 /* From the region's copies: the ring's own slots may be overwritten. Its slots were counted when the ring started. */
-static int packed_rewalk(struct ring_walk *w, struct vhk_ring *r, struct vhk_chain *c,
-			 uint16_t head)
+RING_INLINE int packed_rewalk(struct ring_walk *w, struct vhk_ring *r, struct vhk_chain *c,
+			      uint16_t head)
 {
 	const struct inflight *f = r->inflight;
 	const unsigned int num = f->saved[head].num;
@@ -159,62 +197,64 @@ static int packed_rewalk(struct ring_walk *w, struct vhk_ring *r, struct vhk_cha
 		if (ret)
 			return ret;
 	}
-	return packed_end(w, d.next, num);
+	return packed_end(w, c, d.next, num);
 }
 
-static int packed_resubmit(struct vhk_ring *r, unsigned int i, struct vhk_chain **out)
+static int packed_resubmit(struct vhk_ring *r, unsigned int i, struct vhk_chain *c)
 {
 	const struct inflight_head *head = &r->inflight->heads[i];
-	struct vhk_chain *c;
 	struct ring_walk w;
 	int ret;
 
-	if (!r->n_free)
-		return -EAGAIN;
-	c = r->free[r->n_free - 1];
-	ret = packed_rewalk(&w, r, c, head->entry);
-	if (ret) {
-		ring_walk_abort(&w);
-		return ret;
-	}
 	c->inflight = head->entry;
 	c->order = head->counter;
-	ring_took(r, c);
-	*out = c;
-	return 0;
+	ret = packed_rewalk(&w, r, c, head->entry);
+	if (ret)
+		ring_walk_abort(&w, c);
+	return ret;
 }
 
-static inline uint16_t used_flags(bool wrap, uint32_t len)
+RING_INLINE uint16_t used_flags(bool wrap, uint32_t len)
 {
 	return (uint16_t)((wrap ? DESC_F_AVAIL | DESC_F_USED : 0) | (len ? DESC_F_WRITE : 0));
 }
 
-static inline void store_used(struct packed_desc *d, const struct ring_used *s)
+RING_INLINE void store_used(struct packed_desc *d, const struct ring_used *s)
 {
 	vhk_store32(&d->len, s->len);
 	vhk_store16(&d->id, s->id);
 }
 
-/* Everything but the flags of the first slot, which make the batch visible; moves r->used. */
-static void packed_fill(struct vhk_ring *r, unsigned int n)
+/* Everything but the flags of the first slot, which make the batch visible; moves r->used. Returns the slots. */
+RING_INLINE unsigned int packed_fill(struct vhk_ring *r, unsigned int n, bool in_order)
 {
 	struct packed_desc *ring = r->desc;
-	unsigned int i, k, run, slots;
+	const struct ring_used *staged = r->staged;
+	uint8_t *state = r->state;
+	uint16_t used = r->used;
+	bool wrap = r->used_wrap;
+	unsigned int i, k, run, slots, all = 0;
 
 	for (i = 0; i < n; i += run) {
-		struct packed_desc *d = &ring[r->used];
+		struct packed_desc *d = &ring[used];
 		const struct ring_used *s;
 
-		run = ring_run(r, i, n);
-		s = &r->staged[i + run - 1];
+		run = ring_run(r, in_order, i, n);
+		s = &staged[i + run - 1];
 		store_used(d, s);
 		if (i)
-			vhk_store16(&d->flags, used_flags(r->used_wrap, s->len));
-		for (slots = 0, k = i; k < i + run; k++)
-			slots += r->staged[k].n_desc;
-		r->n_out_desc = (uint16_t)(r->n_out_desc - slots);
-		step(r, &r->used, &r->used_wrap, slots);
+			vhk_store16(&d->flags, used_flags(wrap, s->len));
+		for (slots = 0, k = i; k < i + run; k++) {
+			slots += staged[k].n_desc;
+			state[staged[k].id] = ID_FREE;
+		}
+		all += slots;
+		step(r, &used, &wrap, slots);
 	}
+	r->used = used;
+	r->used_wrap = wrap;
+	r->n_out_desc = (uint16_t)(r->n_out_desc - all);
+	return all;
 }
 
 /* The driver's event, a position of this lap or the one before, against the move from @old to r->used. */
@@ -280,15 +320,13 @@ static unsigned int count_slots(const struct vhk_ring *r, unsigned int n)
 static int packed_publish(struct vhk_ring *r, unsigned int n)
 {
 	struct packed_desc *first = (struct packed_desc *)r->desc + r->used;
-	const uint32_t first_len = r->staged[ring_run(r, 0, n) - 1].len;
+	const uint32_t first_len = r->staged[ring_run(r, r->in_order, 0, n) - 1].len;
 	const uint16_t at = r->used, flags = used_flags(r->used_wrap, first_len);
-	const unsigned int out = r->n_out_desc;
 	unsigned int slots;
 
 	if (r->inflight)
 		packed_inflight_begin(r, n, count_slots(r, n));
-	packed_fill(r, n);
-	slots = out - r->n_out_desc;
+	slots = r->in_order ? packed_fill(r, n, true) : packed_fill(r, n, false);
 	if (r->dirty)
 		packed_log(r, at, slots);
 	vhk_store16_release(&first->flags, flags);

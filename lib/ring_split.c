@@ -35,16 +35,16 @@ static uint16_t *avail_event(const struct vhk_ring *r)
 	return (uint16_t *)(void *)&((struct split_used *)r->device)->ring[r->size];
 }
 
-static int split_walk(struct ring_walk *w, struct vhk_ring *r, struct vhk_chain *c, uint16_t head)
+/* @d: the copy of the first descriptor. */
+RING_INLINE int split_walk(struct ring_walk *w, struct vhk_ring *r, struct vhk_chain *c,
+			   uint16_t head, struct ring_desc d)
 {
 	const struct split_desc *table = r->desc;
-	unsigned int n = 0, idx = head;
-	struct ring_desc d;
+	unsigned int n = 0;
 	int ret;
 
 	ring_walk_begin(w, r, c);
 	for (;;) {
-		split_desc_read(&table[idx], &d);
 		n++;
 		if (d.flags & DESC_F_INDIRECT) {
 			ret = d.flags & DESC_F_NEXT ? -EBADMSG : ring_walk_indirect(w, &d);
@@ -54,37 +54,40 @@ static int split_walk(struct ring_walk *w, struct vhk_ring *r, struct vhk_chain 
 				    n == 1		      ? ROLE_FIRST
 				    : d.flags & DESC_F_NEXT ? ROLE_MIDDLE
 							      : ROLE_LAST);
-		if (ret || !(d.flags & DESC_F_NEXT))
+		if (vhk_unlikely(ret) || !(d.flags & DESC_F_NEXT))
 			break;
-		if (n == r->size || d.next >= r->size || r->state[d.next] != ID_FREE)
+		if (vhk_unlikely(n == r->size || d.next >= r->size || d.next == head ||
+				 r->state[d.next] != ID_FREE))
 			return -EBADMSG;
-		idx = d.next;
+		split_desc_read(&table[d.next], &d);
 	}
-	return ret ? ret : ring_walk_end(w, head, (uint16_t)n);
+	return ret ? ret : ring_walk_end(w, c, head, n);
 }
 
-/* One chain for the caller. -EAGAIN: no room for it; -EBADMSG. */
-static inline int split_take(struct vhk_ring *r, uint16_t head, struct vhk_chain **out)
+/* Fills slot @c. -EAGAIN: no segments left for it; -EBADMSG. */
+static __attribute__((noinline)) int split_take(struct vhk_ring *r, struct vhk_chain *c,
+						uint16_t head, struct ring_desc first)
 {
-	struct vhk_chain *c;
 	struct ring_walk w;
 	int ret;
 
 	if (vhk_unlikely(r->state[head] != ID_FREE))
 		return -EBADMSG;
-	if (vhk_unlikely(!r->n_free))
-		return -EAGAIN;
-	c = r->free[r->n_free - 1];
-	r->state[head] = ID_POPPED;
-	ret = split_walk(&w, r, c, head);
-	if (vhk_unlikely(ret)) {
-		r->state[head] = ID_FREE;
-		ring_walk_abort(&w);
-		return ret;
-	}
-	ring_took(r, c);
-	*out = c;
-	return 0;
+	ret = split_walk(&w, r, c, head, first);
+	if (vhk_unlikely(ret))
+		ring_walk_abort(&w, c);
+	return ret;
+}
+
+/* The short way for chains of one descriptor. False: take the long one, which also finds out what is wrong. */
+RING_INLINE bool split_take_single(struct vhk_ring *r, struct vhk_chain *c, uint16_t head,
+				   const struct ring_desc *d)
+{
+	if (d->flags & (DESC_F_NEXT | DESC_F_INDIRECT) || r->state[head] != ID_FREE ||
+	    !ring_fill_single(r, c, d, head))
+		return false;
+	ring_took(r, c, head);
+	return true;
 }
 
 /* Chains to pop; looks at the driver's index only when the last look is used up. */
@@ -121,55 +124,60 @@ static unsigned int split_heads(const struct vhk_ring *r, uint16_t *heads, unsig
 
 static int split_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int max)
 {
+	const struct split_desc *table = r->desc;
 	uint16_t heads[RING_BATCH];
 	unsigned int i, n, sane;
+	struct ring_desc d;
 	int ret;
 
 	ret = split_left(r);
 	if (ret <= 0)
 		return ring_pop_end(r, 0, ret);
-	n = vhk_min(vhk_min((unsigned int)ret, max), RING_BATCH);
+	n = vhk_min(vhk_min((unsigned int)ret, max), vhk_min(RING_BATCH, r->n_free));
 	sane = split_heads(r, heads, n);
-	ret = sane < n ? -EBADMSG : 0;
-	for (i = 0; i < sane; i++) {
-		int taken = split_take(r, heads[i], &out[i]);
-
-		if (vhk_unlikely(taken)) {
-			ret = taken;
+	for (ret = 0, i = 0; i < sane; i++) {
+		split_desc_read(&table[heads[i]], &d);
+		out[i] = ring_slot(r, i);
+		if (!split_take_single(r, out[i], heads[i], &d))
+			ret = split_take(r, out[i], heads[i], d);
+		if (vhk_unlikely(ret))
 			break;
-		}
-		r->last_avail++;
-		if (r->inflight)
+		if (vhk_unlikely(r->inflight != NULL))
 			out[i]->order = inflight_split_pop(r->inflight, heads[i]);
 	}
-	return ring_pop_end(r, i, ret);
+	r->last_avail = (uint16_t)(r->last_avail + i);
+	return ring_pop_end(r, i, !ret && sane < n ? -EBADMSG : ret);
 }
 
-static int split_resubmit(struct vhk_ring *r, unsigned int i, struct vhk_chain **out)
+static int split_resubmit(struct vhk_ring *r, unsigned int i, struct vhk_chain *c)
 {
 	const struct inflight_head *head = &r->inflight->heads[i];
-	int ret = split_take(r, head->entry, out);
+	const struct split_desc *table = r->desc;
+	struct ring_desc d;
 
-	if (!ret)
-		(*out)->order = head->counter;
-	return ret;
+	split_desc_read(&table[head->entry], &d);
+	c->order = head->counter;
+	return split_take(r, c, head->entry, d);
 }
 
 /* Fills used elements from @r->used on; returns the index behind them. */
-static uint16_t split_fill(struct vhk_ring *r, unsigned int n)
+RING_INLINE uint16_t split_fill(struct vhk_ring *r, unsigned int n, bool in_order)
 {
 	struct split_used *used = r->device;
+	const unsigned int mask = r->size - 1u;
+	const struct ring_used *staged = r->staged;
+	uint8_t *state = r->state;
 	uint16_t idx = r->used;
-	unsigned int i, run;
+	unsigned int i, k, run;
 
 	for (i = 0; i < n; i += run, idx = (uint16_t)(idx + run)) {
-		struct split_used_elem *e = &used->ring[idx & (r->size - 1u)];
-		const struct ring_used *s;
+		struct split_used_elem *e = &used->ring[idx & mask];
 
-		run = ring_run(r, i, n);
-		s = &r->staged[i + run - 1];
-		vhk_store32(&e->id, s->id);
-		vhk_store32(&e->len, s->len);
+		run = ring_run(r, in_order, i, n);
+		vhk_store32(&e->id, staged[i + run - 1].id);
+		vhk_store32(&e->len, staged[i + run - 1].len);
+		for (k = i; k < i + run; k++)
+			state[staged[k].id] = ID_FREE;
 	}
 	return idx;
 }
@@ -199,7 +207,7 @@ static int split_publish(struct vhk_ring *r, unsigned int n)
 {
 	struct split_used *used = r->device;
 	const uint16_t old = r->used;
-	const uint16_t idx = split_fill(r, n);
+	const uint16_t idx = r->in_order ? split_fill(r, n, true) : split_fill(r, n, false);
 	unsigned int i;
 
 	if (r->dirty)

@@ -6,6 +6,7 @@
  */
 #include <endian.h>
 
+#include "barrier.h"
 #include "blk_impl.h"
 
 void vhk_blk_advance(struct vhk_blk_req *req, size_t n)
@@ -35,7 +36,7 @@ void vhk_blk_gather(const struct vhk_blk_req *req, void *to, size_t n)
 
 	for (i = 0; i < req->n_iov && n; i++) {
 		part = vhk_min(n, req->iov[i].iov_len);
-		memcpy(to, req->iov[i].iov_base, part);
+		vhk_shared_copy(to, req->iov[i].iov_base, part);
 		to = (char *)to + part;
 		n -= part;
 	}
@@ -48,7 +49,7 @@ void vhk_blk_scatter(const struct vhk_blk_req *req, const void *from, size_t n)
 
 	for (i = 0; i < req->n_iov && n; i++) {
 		part = vhk_min(n, req->iov[i].iov_len);
-		memcpy(req->iov[i].iov_base, from, part);
+		vhk_shared_copy(req->iov[i].iov_base, from, part);
 		from = (const char *)from + part;
 		n -= part;
 	}
@@ -87,7 +88,7 @@ static void zero_rest(struct vhk_blk_req *req)
 		part = vhk_min((size_t)skip, seg[i].iov_len);
 		skip -= (uint32_t)part;
 		if (seg[i].iov_base && part < seg[i].iov_len)
-			memset((char *)seg[i].iov_base + part, 0, seg[i].iov_len - part);
+			vhk_shared_zero((char *)seg[i].iov_base + part, seg[i].iov_len - part);
 	}
 }
 
@@ -113,7 +114,7 @@ void vhk_blk_finish(struct vhk_blk_req *req, uint8_t status)
 		*req->cut = req->whole;
 	if (vhk_unlikely(req->filled != c->in_len - 1))
 		zero_rest(req);
-	*((uint8_t *)req->status->iov_base + req->status->iov_len) = status;
+	vhk_shared_copy((char *)req->status->iov_base + req->status->iov_len, &status, 1);
 	req->status->iov_len++;
 	count(req, status);
 	vhk_queue_done(req->bq->q, c, c->in_len);

@@ -115,38 +115,68 @@ int vhk_backend_get_queue_num(struct vhk_session *s)
 	return reply_u64(s, s->st.n_queues);
 }
 
-static int finish_reset(struct vhk_session *s, int ret, uint32_t base)
+/* What every reset means: nothing is in flight, and the region must not tell of what was. */
+static void finish_reset(struct vhk_session *s)
 {
-	(void)base;
-	if (ret)
-		return ret;
-	vhk_device_reset(s->backend->dev);
-	vhk_session_reset_rings(s);
 	vhk_session_reset_inflight(s);
-	enable_rings(s, s->st.features_set && !(s->st.features & VHK_F_PROTOCOL_FEATURES));
 	s->status = 0;
-	return 0;
 }
 
-static int reset(struct vhk_session *s)
+static void finish_device_reset(struct vhk_session *s)
 {
-	int ret = vhk_device_stop_all(s->backend->dev, vhk_session_changed, s);
+	finish_reset(s);
+	vhk_device_reset(s->backend->dev);
+	vhk_session_reset_rings(s);
+	enable_rings(s, s->st.features_set && !(s->st.features & VHK_F_PROTOCOL_FEATURES));
+}
 
-	return vhk_session_wait(s, ret, finish_reset);
+static int stopped_one(struct vhk_session *s, int ret, uint32_t base);
+
+/* Stops the rings that run from the cursor on, one by one, so that the position of each is kept. */
+static int stop_rings(struct vhk_session *s)
+{
+	int ret;
+
+	while (s->cursor < s->st.n_queues && !vhk_session_runs(s, s->cursor))
+		s->cursor++;
+	if (s->cursor == s->st.n_queues) {
+		s->then(s);
+		return 0;
+	}
+	ret = vhk_device_stop_queue(s->backend->dev, s->cursor, vhk_session_changed, s);
+	return vhk_session_wait(s, ret, stopped_one);
+}
+
+static int stopped_one(struct vhk_session *s, int ret, uint32_t base)
+{
+	if (ret)
+		return ret;
+	vhk_session_note_base(s, s->cursor, base);
+	return stop_rings(s);
 }
 
 int vhk_backend_reset_device(struct vhk_session *s)
 {
-	return reset(s);
+	s->cursor = 0;
+	s->then = finish_device_reset;
+	return stop_rings(s);
 }
 
-/* A set of features that was refused must not look accepted (virtio 1.3, 3.1.1, step 6). */
+/*
+ * Status 0 stops the rings. It resets neither positions nor the device: front ends send it whenever
+ * a virtual machine pauses, ask for the positions after it (GET_VRING_BASE), and go on from there
+ * with a driver that has not noticed. A set of features that was refused must not look accepted
+ * (virtio 1.3, 3.1.1, step 6).
+ */
 int vhk_backend_set_status(struct vhk_session *s)
 {
 	uint64_t status = s->req.u64;
 
-	if (!status)
-		return reset(s);
+	if (!status) {
+		s->cursor = 0;
+		s->then = finish_reset;
+		return stop_rings(s);
+	}
 	if (!s->st.features_set)
 		status &= ~(uint64_t)VIRTIO_CONFIG_S_FEATURES_OK;
 	s->status = (uint8_t)status | (s->status & VIRTIO_CONFIG_S_NEEDS_RESET);

@@ -74,8 +74,9 @@ struct vhk_session {
 	const struct vhk_proto *row;
 	const char *why; /* it is refused, static */
 	vhk_session_finish_fn *finish;
-	unsigned int cursor; /* of a handler that goes from ring to ring */
-	int patience;	     /* timer, 0: none */
+	unsigned int cursor;		     /* of a handler that goes from ring to ring */
+	void (*then)(struct vhk_session *s); /* and what it does behind the last */
+	int patience;			     /* timer, 0: none */
 
 	unsigned int n_served;
 	unsigned int n_refused;
@@ -150,9 +151,11 @@ int vhk_backend_add_mem_reg(struct vhk_session *s);
 int vhk_backend_rem_mem_reg(struct vhk_session *s);
 
 /* backend_vring.c */
-/* Host addresses of a ring's parts in @t: -EFAULT: not inside one region each; -EINVAL: unaligned. */
+/* Host addresses of a ring's parts in @t: -EFAULT: not inside one region each; -EINVAL: unaligned.
+ */
 int vhk_session_find_ring(const struct vhk_session *s, const struct vhk_table *t, unsigned int idx,
 			  void **desc, void **driver, void **device);
+void vhk_session_note_base(struct vhk_session *s, unsigned int idx, uint32_t base);
 void vhk_session_reset_rings(struct vhk_session *s);
 int vhk_backend_set_vring_num(struct vhk_session *s);
 int vhk_backend_set_vring_addr(struct vhk_session *s);

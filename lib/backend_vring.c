@@ -129,13 +129,20 @@ int vhk_backend_set_vring_base(struct vhk_session *s)
 	return 0;
 }
 
+/* A split ring's used index is in guest memory, and its position the available index alone. */
+void vhk_session_note_base(struct vhk_session *s, unsigned int idx, uint32_t base)
+{
+	s->ring[idx].base = vhk_session_packed(s) ? base : base & UINT16_MAX;
+}
+
 static int finish_stop(struct vhk_session *s, int ret, uint32_t base)
 {
 	struct vhk_user_vring_state v = requested_state(s);
 
 	if (ret)
 		return ret;
-	s->ring[v.index].base = v.num = vhk_session_packed(s) ? base : base & UINT16_MAX;
+	vhk_session_note_base(s, v.index, base);
+	v.num = s->ring[v.index].base;
 	vhk_session_reply(s, &v, sizeof(v));
 	return 0;
 }
@@ -207,6 +214,21 @@ static int finish_start(struct vhk_session *s, int ret, uint32_t base)
 	return 0;
 }
 
+static const char *why_not_started(int err)
+{
+	switch (err) {
+	case -EFAULT:
+		return "a file of its memory was cut short";
+	case -EPROTO:
+		return "its inflight region contradicts itself";
+	case -EINVAL:
+	case -EBADMSG:
+		return "its size or position makes no sense";
+	default:
+		return NULL;
+	}
+}
+
 /* Owns @kick_fd. */
 static int start_ring(struct vhk_session *s, unsigned int idx, int kick_fd)
 {
@@ -231,7 +253,7 @@ static int start_ring(struct vhk_session *s, unsigned int idx, int kick_fd)
 	if (ret == -EFAULT)
 		s->torn = true;
 	if (ret)
-		s->why = "position, size or tracking of the ring make no sense";
+		s->why = why_not_started(ret);
 	return vhk_session_wait(s, ret, finish_start);
 }
 

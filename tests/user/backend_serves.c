@@ -166,41 +166,87 @@ static void keeps_status(void)
 	T_EQ(t_get_u64(&u, VHK_USER_GET_STATUS), 1 | 2 | 8);
 	T_EQ(t_ask_u64(&u, VHK_USER_SET_STATUS, 0), 0);
 	T_EQ(t_get_u64(&u, VHK_USER_GET_STATUS), 0);
-	T_EQ(u.echo.n_reset, 1);
 	t_user_fini(&u);
 }
 
 /* Rings stop and forget where they were; what was negotiated stays. */
 static void resets_the_device(void)
 {
-	static const uint32_t ways[] = { VHK_USER_RESET_DEVICE, VHK_USER_SET_STATUS };
 	struct t_ring r, again;
 	struct t_user u;
-	unsigned int i;
 
-	for (i = 0; i < vhk_array_size(ways); i++) {
-		t_user_init(&u, VHK_LOOP_AUTO);
-		t_user_open(&u);
-		t_negotiate(&u, T_SPLIT);
-		t_ring_init(&u, &r, 0, T_SPLIT);
-		t_ring_init(&u, &again, 1, T_SPLIT);
-		again.idx = 0;
-		T_EQ(t_ask_mem_table(&u), 0);
-		t_ring_start(&u, &r, r.kick);
-		t_ring_echo(&u, &r, 5);
-		if (ways[i] == VHK_USER_RESET_DEVICE)
-			T_EQ(t_ask(&u, ways[i], NULL, 0), 0);
-		else
-			T_EQ(t_ask_u64(&u, ways[i], 0), 0);
-		T_EQ(u.echo.n_reset, 1);
-		T_EQ(t_stop_ring(&u, 0), 0);
-		T_OK(t_ask_vring_fd(&u, VHK_USER_SET_VRING_KICK, 0, r.kick) != 0);
-		t_ring_start(&u, &again, again.kick);
-		t_ring_echo(&u, &again, 5);
-		t_ring_fini(&r);
-		t_ring_fini(&again);
-		t_user_fini(&u);
+	t_user_init(&u, VHK_LOOP_AUTO);
+	t_user_open(&u);
+	t_negotiate(&u, T_SPLIT);
+	t_ring_init(&u, &r, 0, T_SPLIT);
+	t_ring_init(&u, &again, 1, T_SPLIT);
+	again.idx = 0;
+	T_EQ(t_ask_mem_table(&u), 0);
+	t_ring_start(&u, &r, r.kick);
+	t_ring_echo(&u, &r, 5);
+	T_EQ(t_ask(&u, VHK_USER_RESET_DEVICE, NULL, 0), 0);
+	T_EQ(u.echo.n_reset, 1);
+	T_EQ(t_stop_ring(&u, 0), 0);
+	T_OK(t_ask_vring_fd(&u, VHK_USER_SET_VRING_KICK, 0, r.kick) != 0);
+	t_ring_start(&u, &again, again.kick);
+	t_ring_echo(&u, &again, 5);
+	t_ring_fini(&r);
+	t_ring_fini(&again);
+	t_user_fini(&u);
+}
+
+/* As QEMU does when a virtual machine pauses and goes on: status 0 comes before the question for
+ * the position. */
+static void pauses_by_status(uint64_t features)
+{
+	struct vhk_user_inflight in = { .num_queues = T_QUEUES, .queue_size = 64 };
+	struct t_ring r[T_QUEUES];
+	struct t_user u;
+	struct vhk_msg m;
+	unsigned int i, k;
+	uint32_t base;
+	int fd;
+
+	t_user_init(&u, VHK_LOOP_AUTO);
+	t_user_open(&u);
+	t_negotiate(&u, features);
+	for (i = 0; i < T_QUEUES; i++)
+		t_ring_init(&u, &r[i], i, features);
+	T_EQ(t_ask_mem_table(&u), 0);
+	T_MUST(t_get(&u, VHK_USER_GET_INFLIGHT_FD, &in, sizeof(in), &m));
+	memcpy(&in, m.bytes, sizeof(in));
+	fd = vhk_msg_take_fd(&m, 0);
+	T_EQ(t_ask_fds(&u, VHK_USER_SET_INFLIGHT_FD, &in, sizeof(in), &fd, 1), 0);
+	for (i = 0; i < T_QUEUES; i++)
+		t_ring_start(&u, &r[i], r[i].kick);
+	for (k = 0; k < 3; k++) {
+		for (i = 0; i < T_QUEUES; i++)
+			t_ring_echo(&u, &r[i], 77 + i);
+		T_EQ(t_ask_u64(&u, VHK_USER_SET_STATUS, 0), 0);
+		T_EQ(t_get_u64(&u, VHK_USER_GET_STATUS), 0);
+		T_EQ(t_ask_u64(&u, VHK_USER_SET_FEATURES, features), 0);
+		T_EQ(t_ask_fds(&u, VHK_USER_SET_INFLIGHT_FD, &in, sizeof(in), &fd, 1), 0);
+		for (i = 0; i < T_QUEUES; i++) {
+			base = t_stop_ring(&u, i);
+			if (!(features & VHK_F_RING_PACKED))
+				T_EQ(base, (77 + i) * (k + 1));
+			t_ring_set_up(&u, &r[i], base);
+			T_EQ(t_ask_vring_fd(&u, VHK_USER_SET_VRING_KICK, i, r[i].kick), 0);
+			T_EQ(t_ask_state(&u, VHK_USER_SET_VRING_ENABLE, i, 1), 0);
+		}
+		T_EQ(t_ask_u64(&u, VHK_USER_SET_STATUS, 15), 0);
 	}
+	T_EQ(u.echo.n_reset, 0);
+	close(fd);
+	for (i = 0; i < T_QUEUES; i++)
+		t_ring_fini(&r[i]);
+	t_user_fini(&u);
+}
+
+static void goes_on_after_a_pause(void)
+{
+	pauses_by_status(T_SPLIT);
+	pauses_by_status(T_PACKED);
 }
 
 /* RESET_OWNER disables, and nothing more. */
@@ -235,6 +281,7 @@ int main(void)
 	T_RUN(takes_memory_by_slots);
 	T_RUN(keeps_status);
 	T_RUN(resets_the_device);
+	T_RUN(goes_on_after_a_pause);
 	T_RUN(reset_owner_disables_rings);
 	return t_end();
 }

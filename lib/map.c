@@ -40,7 +40,6 @@ static int find_block(int fd, size_t *block)
 
 	if (fstatfs(fd, &fs))
 		return -errno;
-	*block = vhk_page_size();
 	if (fs.f_type == HUGETLBFS_MAGIC && vhk_is_power_of_2((uint64_t)fs.f_bsize))
 		*block = vhk_max(*block, (size_t)fs.f_bsize);
 	return 0;
@@ -51,6 +50,7 @@ int vhk_map_range(struct vhk_map *m, int fd, uint64_t offset, uint64_t size)
 	uint64_t head;
 	int ret;
 
+	*m = (struct vhk_map){ .block = vhk_page_size() };
 	ret = check_length(fd, offset, size);
 	if (!ret)
 		ret = find_block(fd, &m->block);
@@ -62,8 +62,10 @@ int vhk_map_range(struct vhk_map *m, int fd, uint64_t offset, uint64_t size)
 	m->len = vhk_align_up(head + size, m->block);
 	m->base = mmap(NULL, m->len, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 		       (off_t)(offset - head));
-	if (m->base == MAP_FAILED)
+	if (m->base == MAP_FAILED) {
+		m->base = NULL;
 		return -errno;
+	}
 	/* A guest's memory has no place in a core file. */
 	madvise(m->base, m->len, MADV_DONTDUMP);
 	m->va = m->base + head;
@@ -75,6 +77,12 @@ void vhk_unmap_range(struct vhk_map *m)
 	if (m->base)
 		munmap(m->base, m->len);
 	m->base = NULL;
+}
+
+void vhk_map_close(int fd)
+{
+	if (fd >= 0)
+		close(fd);
 }
 
 int vhk_map_fd(void **va, int fd, uint64_t offset, uint64_t size)

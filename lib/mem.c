@@ -3,8 +3,6 @@
  * The memory table as its owner sees it: regions come and go, each change makes the next snapshot.
  * A change that fails leaves the table as it was.
  */
-#include <unistd.h>
-
 #include "base.h"
 #include "mem.h"
 
@@ -88,8 +86,7 @@ static int add_mapping(struct vhk_mem *m, const struct vhk_region *r, const stru
 	if (!mapping) {
 		if (owned)
 			vhk_unmap_range(&undo);
-		if (fd >= 0)
-			close(fd);
+		vhk_map_close(fd);
 		return -ENOMEM;
 	}
 	atomic_init(&mapping->refs, 1);
@@ -109,8 +106,7 @@ int vhk_mem_add_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd)
 	ret = fd < 0 ? -EINVAL : check_region(m, r);
 	if (!ret)
 		ret = vhk_map_range(&map, fd, r->offset, r->size);
-	if (fd >= 0)
-		close(fd);
+	vhk_map_close(fd);
 	return ret ? ret : add_mapping(m, r, &map, -1, true);
 }
 
@@ -158,7 +154,7 @@ int vhk_mem_alloc(struct vhk_mem *m, struct vhk_gpa at, size_t size, void **va)
 	ret = check_region(m, &r);
 	if (ret) {
 		vhk_unmap_range(&map);
-		close(fd);
+		vhk_map_close(fd);
 		return ret;
 	}
 	ret = add_mapping(m, &r, &map, fd, true);

@@ -3,8 +3,6 @@
  * Snapshots of a memory table: how they are made, counted and searched. A snapshot never changes;
  * the arrays of one lie in one allocation.
  */
-#include <unistd.h>
-
 #include "base.h"
 #include "mem.h"
 
@@ -14,8 +12,7 @@ void vhk_mapping_put(struct vhk_mapping *mapping)
 		return;
 	if (mapping->owned)
 		vhk_unmap_range(&mapping->map);
-	if (mapping->fd >= 0)
-		close(mapping->fd);
+	vhk_map_close(mapping->fd);
 	free(mapping);
 }
 
@@ -96,12 +93,15 @@ static void span_drop(const struct vhk_span *to, const struct vhk_span *from, un
 	memcpy(out + at, from + at + 1, (n - at - 1) * sizeof(*out));
 }
 
-static void hold_mappings(struct vhk_table *t)
+/* Each gets a reference. */
+static void copy_mappings(struct vhk_mapping **to, struct vhk_mapping *const *from, unsigned int n)
 {
 	unsigned int i;
 
-	for (i = 0; i < t->n; i++)
-		atomic_fetch_add_explicit(&t->mapping[i]->refs, 1, memory_order_relaxed);
+	for (i = 0; i < n; i++) {
+		to[i] = from[i];
+		atomic_fetch_add_explicit(&to[i]->refs, 1, memory_order_relaxed);
+	}
 }
 
 struct vhk_table *vhk_table_copy(const struct vhk_table *t, uint32_t gen)
@@ -115,8 +115,7 @@ struct vhk_table *vhk_table_copy(const struct vhk_table *t, uint32_t gen)
 	memcpy((void *)out->by_uva, t->by_uva, spans);
 	memcpy((void *)out->by_va, t->by_va, spans);
 	memcpy(out->region, t->region, t->n * sizeof(*t->region));
-	memcpy(out->mapping, t->mapping, t->n * sizeof(*t->mapping));
-	hold_mappings(out);
+	copy_mappings(out->mapping, t->mapping, t->n);
 	return out;
 }
 
@@ -138,10 +137,9 @@ struct vhk_table *vhk_table_with(const struct vhk_table *t, uint32_t gen,
 	memcpy(out->region, t->region, at * sizeof(*r));
 	out->region[at] = *r;
 	memcpy(out->region + at + 1, t->region + at, (t->n - at) * sizeof(*r));
-	memcpy(out->mapping, t->mapping, at * sizeof(mapping));
-	out->mapping[at] = mapping;
-	memcpy(out->mapping + at + 1, t->mapping + at, (t->n - at) * sizeof(mapping));
-	hold_mappings(out);
+	copy_mappings(out->mapping, t->mapping, at);
+	copy_mappings(out->mapping + at, &mapping, 1);
+	copy_mappings(out->mapping + at + 1, t->mapping + at, t->n - at);
 	return out;
 }
 
@@ -154,8 +152,8 @@ static void copy_without(struct vhk_table *out, const struct vhk_table *t, unsig
 	span_drop(out->by_va, t->by_va, t->n, (uintptr_t)t->by_gpa[i].va);
 	memcpy(out->region, t->region, i * sizeof(*t->region));
 	memcpy(out->region + i, t->region + i + 1, after * sizeof(*t->region));
-	memcpy(out->mapping, t->mapping, i * sizeof(*t->mapping));
-	memcpy(out->mapping + i, t->mapping + i + 1, after * sizeof(*t->mapping));
+	copy_mappings(out->mapping, t->mapping, i);
+	copy_mappings(out->mapping + i, t->mapping + i + 1, after);
 }
 
 struct vhk_table *vhk_table_without(const struct vhk_table *t, uint32_t gen, unsigned int i)
@@ -165,7 +163,6 @@ struct vhk_table *vhk_table_without(const struct vhk_table *t, uint32_t gen, uns
 	if (!out)
 		return NULL;
 	copy_without(out, t, i);
-	hold_mappings(out);
 	return out;
 }
 

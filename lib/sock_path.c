@@ -83,13 +83,13 @@ static int clear_path(const struct sockaddr_un *sun)
  * between probe and unlink: so servers that start at once go one after the other. -1 where the
  * folder cannot be locked.
  */
-static int lock_folder(const char *path)
+static int lock_folder(const struct sockaddr_un *sun)
 {
 	const struct timespec nap = { .tv_nsec = 10000000 };
-	char copy[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char copy[sizeof(sun->sun_path)];
 	int fd, tries;
 
-	strcpy(copy, path);
+	memcpy(copy, sun->sun_path, sizeof(copy));
 	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	for (tries = 0; fd >= 0 && tries < 100; tries++) {
 		if (!flock(fd, LOCK_EX | LOCK_NB))
@@ -125,7 +125,7 @@ int vhk_sock_listen(const char *path)
 	fd = new_socket();
 	if (fd < 0)
 		return fd;
-	lock = lock_folder(sun.sun_path);
+	lock = lock_folder(&sun);
 	ret = bind_and_listen(fd, &sun);
 	if (lock >= 0)
 		close(lock);

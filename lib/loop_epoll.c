@@ -75,7 +75,7 @@ static int ep_watch(struct vhk_loop *l, uint32_t i)
 	const struct vhk_poll *p = &l->polls[i];
 	struct epoll_event ev = { .events = p->events, .data.u64 = vhk_poll_tag(l, i) };
 
-	if (p->kind != VHK_POLL_FD)
+	if (vhk_poll_is_edge(p))
 		ev.events |= EPOLLET;
 	if (!epoll_ctl(l->epoll->fd, EPOLL_CTL_ADD, p->fd, &ev))
 		return 0;
@@ -169,10 +169,7 @@ static unsigned int tell(struct vhk_loop *l, const struct epoll_event *ev)
 	if (ev->data.u64 == AIO_TAG)
 		return 0;
 	i = vhk_poll_find(l, ev->data.u64);
-	if (i == VHK_NO_POLL || l->polls[i].kind == VHK_POLL_WAKE)
-		return 0;
-	vhk_poll_fire(l, i, ev->events);
-	return 1;
+	return i == VHK_NO_POLL ? 0 : vhk_poll_fire(l, i, ev->events);
 }
 
 static unsigned int ep_reap(struct vhk_loop *l, bool idle)

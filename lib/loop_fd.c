@@ -82,14 +82,22 @@ void vhk_poll_del(struct vhk_loop *l, uint32_t i)
 	l->engine->unwatch(l, i);
 }
 
-void vhk_poll_fire(struct vhk_loop *l, uint32_t i, uint32_t events)
+unsigned int vhk_poll_fire(struct vhk_loop *l, uint32_t i, uint32_t events)
 {
 	struct vhk_poll p = l->polls[i];
 
-	if (p.kind == VHK_POLL_KICK)
+	switch (p.kind) {
+	case VHK_POLL_KICK:
 		vhk_source_kick(l, p.source, events);
-	else if (p.kind == VHK_POLL_FD)
+		return 1;
+	case VHK_POLL_FD:
 		p.fn(p.arg, events);
+		return 1;
+	case VHK_POLL_TIMER:
+		return vhk_timers_fd_fired(l);
+	default:
+		return 0;
+	}
 }
 
 void vhk_poll_fail(struct vhk_loop *l, uint32_t i)

@@ -19,6 +19,7 @@
 enum vhk_poll_kind {
 	VHK_POLL_FREE,
 	VHK_POLL_FD,	/* level-triggered, fn is called */
+	VHK_POLL_TIMER, /* level-triggered, the timerfd of an embedded loop */
 	VHK_POLL_WAKE,	/* edge-triggered, nothing is called */
 	VHK_POLL_KICK,	/* edge-triggered, a source's */
 	VHK_POLL_STALE, /* given up, the kernel may not know it yet */
@@ -145,6 +146,11 @@ void vhk_loop_wake(struct vhk_loop *l);
 void vhk_loop_touch(struct vhk_loop *l);
 
 /* loop_fd.c */
+static inline bool vhk_poll_is_edge(const struct vhk_poll *p)
+{
+	return p->kind == VHK_POLL_WAKE || p->kind == VHK_POLL_KICK;
+}
+
 static inline uint64_t vhk_poll_tag(const struct vhk_loop *l, uint32_t i)
 {
 	return (uint64_t)l->polls[i].gen << 32 | (uint64_t)i << 2 | 1;
@@ -155,7 +161,8 @@ uint32_t vhk_poll_find(const struct vhk_loop *l, uint64_t tag);
 int vhk_poll_add(struct vhk_loop *l, const struct vhk_poll *p, uint32_t *out);
 void vhk_poll_del(struct vhk_loop *l, uint32_t i);
 void vhk_poll_put(struct vhk_loop *l, uint32_t i); /* the engine is through with it */
-void vhk_poll_fire(struct vhk_loop *l, uint32_t i, uint32_t events);
+/* How many things were done. */
+unsigned int vhk_poll_fire(struct vhk_loop *l, uint32_t i, uint32_t events);
 void vhk_poll_fail(struct vhk_loop *l, uint32_t i); /* it is not watched and cannot be */
 void vhk_signals_fini(struct vhk_loop *l);
 
@@ -180,6 +187,7 @@ void vhk_io_drain(struct vhk_loop *l, uint64_t ns);
 uint64_t vhk_timers_next(const struct vhk_loop *l);
 unsigned int vhk_timers_fire(struct vhk_loop *l);
 int vhk_timers_init_fd(struct vhk_loop *l);
+unsigned int vhk_timers_fd_fired(struct vhk_loop *l);
 void vhk_timers_set_fd(struct vhk_loop *l, uint64_t at);
 
 /* loop_mail.c */

@@ -128,19 +128,18 @@ unsigned int vhk_timers_fire(struct vhk_loop *l)
 	return n;
 }
 
-static void timer_fd_fired(void *arg, uint32_t events)
+unsigned int vhk_timers_fd_fired(struct vhk_loop *l)
 {
-	struct vhk_loop *l = arg;
 	uint64_t count;
 
-	(void)events;
 	if (read(l->timer_fd, &count, sizeof(count)) == sizeof(count))
 		l->timer_fd_at = VHK_NEVER;
+	return vhk_timers_fire(l);
 }
 
 int vhk_timers_init_fd(struct vhk_loop *l)
 {
-	struct vhk_poll p = { .kind = VHK_POLL_FD, .events = EPOLLIN, .fn = timer_fd_fired };
+	struct vhk_poll p = { .kind = VHK_POLL_TIMER, .events = EPOLLIN };
 	uint32_t i;
 
 	l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -148,7 +147,6 @@ int vhk_timers_init_fd(struct vhk_loop *l)
 		return -errno;
 	l->timer_fd_at = VHK_NEVER;
 	p.fd = l->timer_fd;
-	p.arg = l;
 	return vhk_poll_add(l, &p, &i);
 }
 

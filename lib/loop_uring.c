@@ -218,21 +218,37 @@ static bool tell_kernel(struct vhk_loop *l, uint32_t i)
 		io_uring_sqe_set_data64(sqe, 0);
 		return true;
 	}
-	if (p->kind == VHK_POLL_FD)
-		io_uring_prep_poll_add(sqe, p->fd, p->events);
-	else
+	if (vhk_poll_is_edge(p))
 		io_uring_prep_poll_multishot(sqe, p->fd, p->events);
+	else
+		io_uring_prep_poll_add(sqe, p->fd, p->events);
 	io_uring_sqe_set_data64(sqe, vhk_poll_tag(l, i));
 	p->armed = true;
 	return true;
 }
 
+/*
+ * How many completions fit. A multishot poll whose completion does not fit ends, and an eventfd that is never read
+ * completes as it is armed: arming more than fit would go on for ever.
+ */
+static unsigned int cq_room(const struct vhk_uring *u)
+{
+	if (__atomic_load_n(u->ring.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW)
+		return 0;
+	return *u->ring.cq.kring_entries - io_uring_cq_ready(&u->ring);
+}
+
 static void tell_due(struct vhk_loop *l)
 {
 	struct vhk_uring *u = l->uring;
+	unsigned int room = cq_room(u);
 	uint32_t i;
 
-	while ((i = u->due) != VHK_NO_POLL && tell_kernel(l, i)) {
+	while ((i = u->due) != VHK_NO_POLL) {
+		if (l->polls[i].kind != VHK_POLL_STALE && !room--)
+			return;
+		if (!tell_kernel(l, i))
+			return;
 		u->due = l->polls[i].next;
 		l->polls[i].due = false;
 		if (l->polls[i].kind == VHK_POLL_STALE)
@@ -367,13 +383,15 @@ static int uring_wait(struct vhk_loop *l, int64_t ns)
 	if (!is_mine(u))
 		return -EBUSY;
 	tell_due(l);
+	if (u->due != VHK_NO_POLL)
+		return uring_submit(l);
 	return mild(io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, ns < 0 ? NULL : &ts, NULL));
 }
 
 static unsigned int poll_done(struct vhk_loop *l, const struct io_uring_cqe *cqe)
 {
 	uint32_t i = vhk_poll_find(l, cqe->user_data);
-	bool fired = false;
+	unsigned int n;
 
 	if (i == VHK_NO_POLL || l->closing)
 		return 0;
@@ -383,13 +401,12 @@ static unsigned int poll_done(struct vhk_loop *l, const struct io_uring_cqe *cqe
 		vhk_poll_fail(l, i);
 		return 1;
 	}
-	fired = l->polls[i].kind != VHK_POLL_WAKE;
-	vhk_poll_fire(l, i, (uint32_t)cqe->res);
+	n = vhk_poll_fire(l, i, (uint32_t)cqe->res);
 	/* Level-triggered, or a multishot that ended: arming looks at once, so nothing is lost in between. */
 	i = vhk_poll_find(l, cqe->user_data);
 	if (i != VHK_NO_POLL && !l->polls[i].armed && !l->polls[i].due)
 		add_due(l, i);
-	return fired;
+	return n;
 }
 
 static bool take_cqe(struct vhk_uring *u, struct io_uring_cqe *out)

@@ -162,7 +162,7 @@ static inline void t_settle(struct vhk_loop *l)
 {
 	int i;
 
-	for (i = 0; i < 100 && vhk_loop_step(l, 2 * T_MS) > 0; i++)
+	for (i = 0; i < 100000 && vhk_loop_step(l, 2 * T_MS) > 0; i++)
 		;
 }
 

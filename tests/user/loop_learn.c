@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * The polling window that gaps teach: none where sleeping is cheaper, just enough where the driver returns soon.
+ */
+#include "base.h"
+#include "learn.h"
+#include "t.h"
+
+#define US 1000u
+
+static void teach(struct vhk_learn *w, uint64_t gap, unsigned int n)
+{
+	while (n--)
+		vhk_learn_gap(w, gap);
+}
+
+static void window_by_gaps(void)
+{
+	static const struct {
+		const char *what;
+		uint64_t max, cost, gap;
+		unsigned int n;
+		uint64_t other;
+		unsigned int n_other;
+		uint64_t want;
+	} cases[] = {
+		{ "too few gaps", 64 * US, 25 * US, 5 * US, 63, 0, 0, 0 },
+		{ "5 us", 64 * US, 25 * US, 5 * US, 64, 0, 0, 8192 },
+		{ "a driver that comes back in 26 us", 64 * US, 25 * US, 26 * US, 64, 0, 0, 32768 },
+		{ "with one long gap in eight", 64 * US, 25 * US, 26 * US, 56, 900 * US, 8, 32768 },
+		{ "with one long gap in two", 64 * US, 25 * US, 26 * US, 32, 900 * US, 32, 0 },
+		{ "a disk that answers in 60 us", 64 * US, 25 * US, 60 * US, 64, 0, 0, 0 },
+		{ "the same where a sleep costs 80 us", 64 * US, 80 * US, 60 * US, 64, 0, 0, 64 * US },
+		{ "longer than allowed", 16 * US, 25 * US, 18 * US, 64, 0, 0, 0 },
+		{ "the longest allowed, no power of two", 10 * US, 25 * US, 9 * US, 64, 0, 0, 10 * US },
+		{ "never", 0, 25 * US, 1 * US, 64, 0, 0, 0 },
+		{ "no gap at all", 64 * US, 25 * US, 0, 64, 0, 0, 1024 },
+		{ "hours", 64 * US, 25 * US, UINT64_MAX, 64, 0, 0, 0 },
+		{ "two kinds, both short", 64 * US, 25 * US, 2 * US, 32, 12 * US, 32, 16384 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < vhk_array_size(cases); i++) {
+		struct vhk_learn w;
+
+		vhk_learn_init(&w, cases[i].max, cases[i].cost);
+		T_EQ(w.window, 0);
+		teach(&w, cases[i].gap, cases[i].n);
+		teach(&w, cases[i].other, cases[i].n_other);
+		if (w.window != cases[i].want)
+			printf("# case: %s\n", cases[i].what);
+		T_EQ(w.window, cases[i].want);
+	}
+}
+
+static void unlearns(void)
+{
+	struct vhk_learn w;
+
+	vhk_learn_init(&w, 64 * US, 25 * US);
+	teach(&w, 5 * US, 100 * VHK_LEARN_GAPS);
+	T_EQ(w.window, 8192);
+	teach(&w, 1000 * US, 4 * VHK_LEARN_GAPS);
+	T_EQ(w.window, 0);
+	teach(&w, 5 * US, 4 * VHK_LEARN_GAPS);
+	T_EQ(w.window, 8192);
+}
+
+/* Whatever the gaps, the window is within its bounds and costs no more than never spinning or always. */
+static void best_of_all(void)
+{
+	unsigned int i, k, seed = 1;
+	struct vhk_learn w;
+	uint64_t gap, always, never, mine;
+
+	for (i = 0; i < 1000; i++) {
+		uint64_t gaps[VHK_LEARN_GAPS];
+
+		vhk_learn_init(&w, 65536, 25 * US);
+		always = never = mine = 0;
+		for (k = 0; k < VHK_LEARN_GAPS; k++) {
+			seed = seed * 1103515245u + 12345u;
+			gaps[k] = 1ull << ((seed >> 16) % (5 + i % 20));
+			vhk_learn_gap(&w, gaps[k]);
+		}
+		T_OK(w.window <= w.max);
+		for (k = 0; k < VHK_LEARN_GAPS; k++) {
+			gap = gaps[k];
+			never += 25 * US;
+			always += gap < 65536 ? gap : 65536 + 25 * US;
+			mine += gap < w.window ? gap : w.window + 25 * US;
+		}
+		T_OK(mine <= never && mine <= always);
+	}
+}
+
+int main(void)
+{
+	T_RUN(window_by_gaps);
+	T_RUN(unlearns);
+	T_RUN(best_of_all);
+	return t_end();
+}

@@ -17,9 +17,9 @@ uint32_t vhk_poll_find(const struct vhk_loop *l, uint64_t tag)
 	uint32_t i = (uint32_t)tag >> 2;
 	const struct vhk_poll *p = &l->polls[i];
 
-	if (i >= l->n_polls || p->gen != tag >> 32)
+	if (i >= l->n_polls || p->gen != tag >> 32 || p->gone)
 		return VHK_NO_POLL;
-	return p->kind == VHK_POLL_FREE || p->kind == VHK_POLL_STALE ? VHK_NO_POLL : i;
+	return p->kind == VHK_POLL_FREE ? VHK_NO_POLL : i;
 }
 
 static int grow(struct vhk_loop *l)
@@ -77,8 +77,7 @@ void vhk_poll_put(struct vhk_loop *l, uint32_t i)
 
 void vhk_poll_del(struct vhk_loop *l, uint32_t i)
 {
-	l->polls[i].kind = VHK_POLL_STALE;
-	l->polls[i].source = NULL;
+	l->polls[i].gone = true;
 	l->engine->unwatch(l, i);
 }
 
@@ -100,22 +99,12 @@ unsigned int vhk_poll_fire(struct vhk_loop *l, uint32_t i, uint32_t events)
 	}
 }
 
-void vhk_poll_fail(struct vhk_loop *l, uint32_t i)
-{
-	struct vhk_poll p = l->polls[i];
-
-	if (p.kind == VHK_POLL_KICK)
-		vhk_source_lose_kick(l, p.source);
-	else if (p.kind == VHK_POLL_FD)
-		p.fn(p.arg, EPOLLERR);
-}
-
 static uint32_t find_fd(const struct vhk_loop *l, int fd)
 {
 	uint32_t i;
 
 	for (i = 0; i < l->n_polls; i++)
-		if (l->polls[i].kind == VHK_POLL_FD && l->polls[i].fd == fd)
+		if (l->polls[i].kind == VHK_POLL_FD && l->polls[i].fd == fd && !l->polls[i].gone)
 			return i;
 	return VHK_NO_POLL;
 }

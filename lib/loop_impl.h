@@ -22,7 +22,6 @@ enum vhk_poll_kind {
 	VHK_POLL_TIMER, /* level-triggered, the timerfd of an embedded loop */
 	VHK_POLL_WAKE,	/* edge-triggered, nothing is called */
 	VHK_POLL_KICK,	/* edge-triggered, a source's */
-	VHK_POLL_STALE, /* given up, the kernel may not know it yet */
 };
 
 /* One watched fd. The table moves when it grows: no pointer into it is kept over a callback. */
@@ -31,8 +30,9 @@ struct vhk_poll {
 	uint32_t events;
 	uint32_t gen; /* counts uses of this place, so that late news of a former use is told apart */
 	enum vhk_poll_kind kind;
-	bool armed;    /* the kernel watches it */
-	bool due;      /* on the engine's list of things to tell the kernel */
+	bool gone;     /* given up, the kernel may not know it yet */
+	bool armed;    /* io_uring: the kernel watches it */
+	bool due;      /* io_uring: on the list of things to tell the kernel */
 	uint32_t next; /* free list, or that list */
 	vhk_fd_fn *fn;
 	void *arg;
@@ -163,7 +163,6 @@ void vhk_poll_del(struct vhk_loop *l, uint32_t i);
 void vhk_poll_put(struct vhk_loop *l, uint32_t i); /* the engine is through with it */
 /* How many things were done. */
 unsigned int vhk_poll_fire(struct vhk_loop *l, uint32_t i, uint32_t events);
-void vhk_poll_fail(struct vhk_loop *l, uint32_t i); /* it is not watched and cannot be */
 void vhk_signals_fini(struct vhk_loop *l);
 
 /* loop_source.c */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
  * The io_uring engine. A ring of the loop's thread alone, whose completions wait until the loop asks (DEFER_TASKRUN);
- * embedded, one whose completions make its fd readable (COOP_TASKRUN). Nobody else includes liburing.h.
+ * embedded, one whose completions make its fd readable (COOP_TASKRUN). Kicks are multishot polls; other fds are in an
+ * epoll that the ring watches. Nobody else includes liburing.h.
  */
 #include <liburing.h>
 #include <sys/epoll.h>
@@ -15,6 +16,10 @@
 #define ENTRIES_MAX 4096
 #define N_FILES 64 /* registered; files beyond are used by their fds */
 #define REAP_MAX 256
+#define EVENTS_MAX 32
+
+/* user_data: 0 for what nobody waits for, this for the epoll, a tag for a kick, else a struct vhk_io. */
+#define FDS_DATA 3
 
 struct vhk_uring {
 	struct io_uring ring;
@@ -24,7 +29,13 @@ struct vhk_uring {
 	bool files;	  /* the table of registered files is there */
 	pthread_t thread;
 	pid_t tid; /* unlike a pthread_t not soon used again */
-	uint32_t due, last_due;	   /* polls to arm or to remove */
+	/*
+	 * The ring's polls hold their files until the kernel has taken it down, some time after the process is gone. A
+	 * socket must not outlive it: whoever comes next would find its address in use. An epoll holds none.
+	 */
+	int fds;
+	bool fds_armed;
+	uint32_t due, last_due;	   /* kicks to arm or to remove */
 	unsigned int n_in, max_in; /* I/O in the ring; few enough that completions do not overflow */
 };
 
@@ -101,7 +112,8 @@ static int uring_open(struct vhk_loop *l, const struct vhk_loop_opts *o)
 	if (!u)
 		return -ENOMEM;
 	u->due = VHK_NO_POLL;
-	ret = setup(u, o);
+	u->fds = epoll_create1(EPOLL_CLOEXEC);
+	ret = u->fds < 0 ? -errno : setup(u, o);
 	if (ret)
 		goto err_free;
 	ret = probe(u);
@@ -114,6 +126,8 @@ static int uring_open(struct vhk_loop *l, const struct vhk_loop_opts *o)
 err_exit:
 	io_uring_queue_exit(&u->ring);
 err_free:
+	if (u->fds >= 0)
+		close(u->fds);
 	free(u);
 	return ret;
 }
@@ -126,6 +140,7 @@ static void uring_close(struct vhk_loop *l)
 	if (u->bound && u->tid != gettid())
 		u->ring.int_flags = 0;
 	io_uring_queue_exit(&u->ring);
+	close(u->fds);
 	free(u);
 	l->uring = NULL;
 }
@@ -208,20 +223,17 @@ static bool tell_kernel(struct vhk_loop *l, uint32_t i)
 	struct vhk_poll *p = &l->polls[i];
 	struct io_uring_sqe *sqe;
 
-	if (p->kind == VHK_POLL_STALE && !p->armed)
+	if (p->gone && !p->armed)
 		return true;
 	sqe = get_sqe(l->uring);
 	if (!sqe)
 		return false;
-	if (p->kind == VHK_POLL_STALE) {
+	if (p->gone) {
 		io_uring_prep_poll_remove(sqe, vhk_poll_tag(l, i));
 		io_uring_sqe_set_data64(sqe, 0);
 		return true;
 	}
-	if (vhk_poll_is_edge(p))
-		io_uring_prep_poll_multishot(sqe, p->fd, p->events);
-	else
-		io_uring_prep_poll_add(sqe, p->fd, p->events);
+	io_uring_prep_poll_multishot(sqe, p->fd, p->events);
 	io_uring_sqe_set_data64(sqe, vhk_poll_tag(l, i));
 	p->armed = true;
 	return true;
@@ -238,51 +250,69 @@ static unsigned int cq_room(const struct vhk_uring *u)
 	return *u->ring.cq.kring_entries - io_uring_cq_ready(&u->ring);
 }
 
+/* Once: armed again when those that are ready were told, so that what stays ready is seen again. */
+static void arm_fds(struct vhk_uring *u)
+{
+	struct io_uring_sqe *sqe = u->fds_armed ? NULL : get_sqe(u);
+
+	if (!sqe)
+		return;
+	io_uring_prep_poll_add(sqe, u->fds, EPOLLIN);
+	io_uring_sqe_set_data64(sqe, FDS_DATA);
+	u->fds_armed = true;
+}
+
 static void tell_due(struct vhk_loop *l)
 {
 	struct vhk_uring *u = l->uring;
 	unsigned int room = cq_room(u);
 	uint32_t i;
 
+	arm_fds(u);
 	while ((i = u->due) != VHK_NO_POLL) {
-		if (l->polls[i].kind != VHK_POLL_STALE && !room--)
+		if (!l->polls[i].gone && !room--)
 			return;
 		if (!tell_kernel(l, i))
 			return;
 		u->due = l->polls[i].next;
 		l->polls[i].due = false;
-		if (l->polls[i].kind == VHK_POLL_STALE)
+		if (l->polls[i].gone)
 			vhk_poll_put(l, i);
 	}
 }
 
-/* io_uring would tell of a file without poll only when the round is over. */
-static int check_pollable(int fd)
+static int epoll_error(void)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
-	int ep = epoll_create1(EPOLL_CLOEXEC), ret = 0;
-
-	if (ep < 0)
-		return -errno;
-	if (epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev))
-		ret = errno == EPERM ? -EINVAL : -errno;
-	close(ep);
-	return ret;
+	if (errno == EEXIST)
+		return -EBUSY;
+	return errno == EPERM ? -EINVAL : -errno;
 }
 
+/* A kick that cannot be watched is found out here: io_uring would tell when the round is over. */
 static int uring_watch(struct vhk_loop *l, uint32_t i)
 {
-	int ret = check_pollable(l->polls[i].fd);
+	const struct vhk_poll *p = &l->polls[i];
+	struct epoll_event ev = { .events = p->events, .data.u64 = vhk_poll_tag(l, i) };
+	struct vhk_uring *u = l->uring;
 
-	if (!ret)
+	if (epoll_ctl(u->fds, EPOLL_CTL_ADD, p->fd, &ev))
+		return epoll_error();
+	if (vhk_poll_is_edge(p)) {
+		epoll_ctl(u->fds, EPOLL_CTL_DEL, p->fd, NULL);
 		add_due(l, i);
-	return ret;
+	}
+	return 0;
 }
 
 static void uring_unwatch(struct vhk_loop *l, uint32_t i)
 {
 	struct vhk_uring *u = l->uring;
 
+	if (!vhk_poll_is_edge(&l->polls[i])) {
+		epoll_ctl(u->fds, EPOLL_CTL_DEL, l->polls[i].fd, NULL);
+		vhk_poll_put(l, i);
+		return;
+	}
 	if (!l->polls[i].due)
 		add_due(l, i);
 	/* At once, so that the caller may close the fd. */
@@ -388,25 +418,53 @@ static int uring_wait(struct vhk_loop *l, int64_t ns)
 	return mild(io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, ns < 0 ? NULL : &ts, NULL));
 }
 
-static unsigned int poll_done(struct vhk_loop *l, const struct io_uring_cqe *cqe)
+static unsigned int kick_done(struct vhk_loop *l, const struct io_uring_cqe *cqe)
 {
 	uint32_t i = vhk_poll_find(l, cqe->user_data);
 	unsigned int n;
 
-	if (i == VHK_NO_POLL || l->closing)
+	if (i == VHK_NO_POLL)
 		return 0;
 	if (!(cqe->flags & IORING_CQE_F_MORE))
 		l->polls[i].armed = false;
 	if (cqe->res < 0) {
-		vhk_poll_fail(l, i);
+		if (l->polls[i].source)
+			vhk_source_lose_kick(l, l->polls[i].source);
+		else
+			add_due(l, i);
 		return 1;
 	}
 	n = vhk_poll_fire(l, i, (uint32_t)cqe->res);
-	/* Level-triggered, or a multishot that ended: arming looks at once, so nothing is lost in between. */
+	/* A multishot that ended: arming looks at once, so nothing is lost in between. */
 	i = vhk_poll_find(l, cqe->user_data);
 	if (i != VHK_NO_POLL && !l->polls[i].armed && !l->polls[i].due)
 		add_due(l, i);
 	return n;
+}
+
+static unsigned int fds_done(struct vhk_loop *l)
+{
+	struct epoll_event ev[EVENTS_MAX];
+	unsigned int sum = 0;
+	int i, n;
+	uint32_t p;
+
+	l->uring->fds_armed = false;
+	n = epoll_wait(l->uring->fds, ev, EVENTS_MAX, 0);
+	for (i = 0; i < n; i++) {
+		p = vhk_poll_find(l, ev[i].data.u64);
+		if (p != VHK_NO_POLL)
+			sum += vhk_poll_fire(l, p, ev[i].events);
+	}
+	return sum;
+}
+
+static unsigned int io_done(struct vhk_loop *l, const struct io_uring_cqe *cqe)
+{
+	l->uring->n_in--;
+	l->n_learn++;
+	vhk_io_end(l, (struct vhk_io *)(uintptr_t)cqe->user_data, cqe->res);
+	return 1;
 }
 
 static bool take_cqe(struct vhk_uring *u, struct io_uring_cqe *out)
@@ -430,14 +488,10 @@ static unsigned int uring_reap(struct vhk_loop *l, bool idle)
 	(void)idle;
 	/* Taken out one by one: a callback may use the ring. */
 	for (i = 0; i < REAP_MAX && take_cqe(u, &cqe); i++) {
-		if (cqe.user_data & 1) {
-			n += poll_done(l, &cqe);
-		} else if (cqe.user_data) {
-			u->n_in--;
-			l->n_learn++;
-			vhk_io_end(l, (struct vhk_io *)(uintptr_t)cqe.user_data, cqe.res);
-			n++;
-		}
+		if (cqe.user_data && !(cqe.user_data & 1))
+			n += io_done(l, &cqe);
+		else if (cqe.user_data && !l->closing)
+			n += cqe.user_data == FDS_DATA ? fds_done(l) : kick_done(l, &cqe);
 	}
 	return n;
 }

@@ -2,7 +2,10 @@
 /*
  * Watched fds: level-triggered, changed and removed inside callbacks, hung up, closed and used again.
  */
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 
 #include "loop_t.h"
 
@@ -247,6 +250,42 @@ static void many(void)
 	}
 }
 
+/* A server that is killed leaves nothing behind that answers in its name. */
+static void socket_ends_with_the_process(void)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	const struct t_mode *m;
+	struct watch w = { 0 };
+	int listener, fd, i, status;
+	pid_t pid;
+
+	T_EACH_MODE(m) {
+		for (i = 0; i < 10; i++) {
+			snprintf(at.sun_path, sizeof(at.sun_path), "%s/sock", t_dir());
+			unlink(at.sun_path);
+			listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+			T_MUST(!bind(listener, (struct sockaddr *)&at, sizeof(at)));
+			T_MUST(!listen(listener, 1));
+			pid = fork();
+			if (!pid) {
+				struct vhk_loop *l = t_loop(m);
+
+				w.loop = l;
+				vhk_loop_add_fd(l, listener, EPOLLIN, called, &w);
+				vhk_loop_step(l, 0);
+				raise(SIGKILL);
+			}
+			close(listener);
+			T_MUST(pid > 0 && waitpid(pid, &status, 0) == pid);
+			T_OK(WIFSIGNALED(status));
+			fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+			T_EQ(connect(fd, (struct sockaddr *)&at, sizeof(at)), -1);
+			T_EQ(errno, ECONNREFUSED);
+			close(fd);
+		}
+	}
+}
+
 static void refusals(void)
 {
 	const struct t_mode *m;
@@ -287,6 +326,7 @@ int main(void)
 	T_RUN(number_used_again);
 	T_RUN(wakes_foreign_loop);
 	T_RUN(many);
+	T_RUN(socket_ends_with_the_process);
 	T_RUN(refusals);
 	return t_end();
 }

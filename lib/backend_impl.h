@@ -35,7 +35,8 @@ struct vhk_backend_ring {
 };
 
 struct vhk_backend_inflight {
-	struct vhk_map map; /* base NULL: none */
+	struct vhk_mem *mem; /* the region by itself; NULL: none */
+	unsigned char *va;
 	uint64_t size;
 	uint16_t n_queues;
 	uint16_t queue_size;
@@ -170,6 +171,8 @@ int vhk_backend_set_vring_enable(struct vhk_session *s);
 /* This queue's part; *va NULL: no tracking was asked for. */
 int vhk_session_find_inflight(const struct vhk_session *s, unsigned int idx, void **va,
 			      size_t *size);
+/* What keeps it mapped, and tells when its file is cut short: a reference, or NULL. */
+struct vhk_table *vhk_session_inflight_table(const struct vhk_session *s);
 void vhk_session_reset_inflight(struct vhk_session *s);
 void vhk_session_drop_inflight(struct vhk_session *s);
 int vhk_backend_get_inflight_fd(struct vhk_session *s);

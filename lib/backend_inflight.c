@@ -3,7 +3,6 @@
  * Inflight regions (vhost-user, "Inflight I/O tracking"): made for the front end to keep, and taken
  * back from it after either end died. What is in one is the ring's to read.
  */
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "backend_impl.h"
@@ -16,33 +15,43 @@ int vhk_session_find_inflight(const struct vhk_session *s, unsigned int idx, voi
 
 	*va = NULL;
 	*size = 0;
-	if (!in->map.base)
+	if (!in->mem)
 		return 0;
 	*size = vhk_inflight_size(in->queue_size, vhk_session_packed(s));
 	/* The layout may be another one than when the region came. */
 	if (idx >= in->n_queues || s->ring[idx].size > in->queue_size ||
 	    *size > in->size / in->n_queues)
 		return -EINVAL;
-	*va = in->map.va + idx * *size;
+	*va = in->va + idx * *size;
 	return 0;
+}
+
+struct vhk_table *vhk_session_inflight_table(const struct vhk_session *s)
+{
+	return s->inflight.mem ? vhk_mem_table(s->inflight.mem) : NULL;
 }
 
 /* Nothing is in flight, and positions start anew: what the region says of former ones would be read
  * as of these. */
 void vhk_session_reset_inflight(struct vhk_session *s)
 {
-	void *va;
-	size_t size;
+	struct vhk_table *t = vhk_session_inflight_table(s);
+	struct vhk_fault_scope scope;
 	unsigned int i;
+	size_t size;
+	void *va;
 
+	vhk_fault_enter(&scope, t);
 	for (i = 0; i < s->inflight.n_queues; i++)
 		if (!vhk_session_find_inflight(s, i, &va, &size) && va)
 			vhk_inflight_init(va, s->inflight.queue_size, vhk_session_packed(s));
+	vhk_fault_leave(&scope);
+	vhk_table_put(t);
 }
 
 void vhk_session_drop_inflight(struct vhk_session *s)
 {
-	vhk_unmap_range(&s->inflight.map);
+	vhk_mem_free(s->inflight.mem);
 	s->inflight = (struct vhk_backend_inflight){ 0 };
 }
 
@@ -89,36 +98,42 @@ int vhk_backend_get_inflight_fd(struct vhk_session *s)
 	return 0;
 }
 
-/* Rings read and write the region at any time: a file that can shrink under them would end the
- * process. */
-static bool may_shrink(int fd)
+/* As a memory table of one region: it stays mapped as long as a ring uses it, and a file that shrinks
+ * later ends the session and not the process. */
+static int map_inflight(const struct vhk_user_inflight *in, int fd, struct vhk_mem **mem,
+			struct iovec *seg)
 {
-	int seals = fcntl(fd, F_GET_SEALS);
+	const struct vhk_region r = { .size = in->mmap_size, .offset = in->mmap_offset };
+	int ret = vhk_mem_new(mem);
 
-	return seals < 0 || !(seals & F_SEAL_SHRINK);
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	ret = vhk_mem_add_take_fd(*mem, &r, fd);
+	if (!ret)
+		ret = vhk_mem_find(*mem, (struct vhk_gpa){ 0 }, r.size, seg, 1) == 1 ? 0 : -EFAULT;
+	if (ret)
+		vhk_mem_free(*mem);
+	return ret;
 }
 
 int vhk_backend_set_inflight_fd(struct vhk_session *s)
 {
 	struct vhk_user_inflight in = requested_inflight(s);
-	struct vhk_map map;
-	int fd, ret = check_queue_size(s, &in);
+	struct vhk_mem *mem;
+	struct iovec seg;
+	int ret = check_queue_size(s, &in);
 
 	if (ret)
 		return ret;
 	if (in.mmap_size / in.num_queues < vhk_inflight_size(in.queue_size, vhk_session_packed(s)))
 		return vhk_session_refuse(s, -EINVAL, "the region is too small for its queues");
-	fd = vhk_msg_take_fd(&s->req, 0);
-	if (may_shrink(fd))
-		ret = vhk_session_refuse(s, -EINVAL,
-					 "the region's file is not sealed against shrinking");
-	else
-		ret = vhk_map_range(&map, fd, in.mmap_offset, in.mmap_size);
-	close(fd);
+	ret = map_inflight(&in, vhk_msg_take_fd(&s->req, 0), &mem, &seg);
 	if (ret)
-		return ret;
+		return vhk_session_refuse(s, ret, "the region cannot be mapped");
 	vhk_session_drop_inflight(s);
-	s->inflight =
-		(struct vhk_backend_inflight){ map, in.mmap_size, in.num_queues, in.queue_size };
+	s->inflight = (struct vhk_backend_inflight){ mem, seg.iov_base, in.mmap_size,
+						     in.num_queues, in.queue_size };
 	return 0;
 }

@@ -198,6 +198,7 @@ static int fill_setup(struct vhk_session *s, unsigned int idx, struct vhk_queue_
 	if (ret)
 		return ret;
 	q->table = vhk_mem_table(s->mem);
+	q->inflight_table = vhk_session_inflight_table(s);
 	return vhk_session_find_ring(s, q->table, idx, &q->desc, &q->driver, &q->device);
 }
 

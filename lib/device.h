@@ -28,7 +28,7 @@ int vhk_device_set_features(struct vhk_device *d, uint64_t features);
 int vhk_device_get_config(struct vhk_device *d, uint32_t off, void *buf, uint32_t len);
 int vhk_device_set_config(struct vhk_device *d, uint32_t off, const void *buf, uint32_t len);
 
-/* Everything a queue starts with. The device owns the fds and the table reference from the call on, even on failure. */
+/* Everything a queue starts with. The device owns the fds and the table references from the call on, even on failure. */
 struct vhk_queue_setup {
 	uint16_t size;
 	uint64_t features;
@@ -37,8 +37,9 @@ struct vhk_queue_setup {
 	struct vhk_table *table;
 	const struct vhk_dirty *dirty; /* or NULL; borrowed until replaced */
 	uint64_t used_gpa;	       /* UINT64_MAX: the used ring is not logged */
-	void *inflight;		       /* or NULL; borrowed until the queue is stopped */
+	void *inflight;		       /* or NULL; inside of @inflight_table */
 	size_t inflight_size;
+	struct vhk_table *inflight_table; /* what keeps it mapped */
 	int kick_fd, call_fd, err_fd; /* -1: none */
 	bool enabled;
 };

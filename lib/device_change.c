@@ -72,7 +72,8 @@ static void queue_release(struct vhk_queue *q)
 	vhk_ring_free(q->ring);
 	q->ring = NULL;
 	vhk_table_put(q->table);
-	q->table = NULL;
+	vhk_table_put(q->inflight_table);
+	q->table = q->inflight_table = NULL;
 	vhk_notify_fini(&q->call);
 	vhk_notify_fini(&q->err);
 	close_fd(q->source.kick_fd);
@@ -113,8 +114,9 @@ static void setup_fini(struct vhk_queue_setup *s)
 	close_fd(s->call_fd);
 	close_fd(s->err_fd);
 	vhk_table_put(s->table);
+	vhk_table_put(s->inflight_table);
 	s->kick_fd = s->call_fd = s->err_fd = -1;
-	s->table = NULL;
+	s->table = s->inflight_table = NULL;
 }
 
 static int make_ring(struct vhk_queue *q, const struct vhk_queue_setup *s)
@@ -133,14 +135,16 @@ static int make_ring(struct vhk_queue *q, const struct vhk_queue_setup *s)
 		.inflight = s->inflight,
 		.inflight_size = s->inflight_size,
 	};
-	struct vhk_fault_scope scope;
+	struct vhk_fault_scope scope, inflight_scope;
 	int ret;
 
 	/* reads positions out of the front end's memory, in this thread */
 	vhk_fault_enter(&scope, s->table);
+	vhk_fault_enter(&inflight_scope, s->inflight_table);
 	ret = vhk_ring_new_table(&q->ring, s->table, &o);
+	vhk_fault_leave(&inflight_scope);
 	vhk_fault_leave(&scope);
-	if (!ret && atomic_load(&scope.torn)) {
+	if (!ret && (atomic_load(&scope.torn) || atomic_load(&inflight_scope.torn))) {
 		vhk_ring_free(q->ring);
 		q->ring = NULL;
 		ret = -EFAULT;
@@ -183,8 +187,9 @@ static int queue_set_up(struct vhk_queue *q, struct vhk_queue_setup *s)
 	q->error = 0;
 	q->source.kick_fd = s->kick_fd;
 	q->table = s->table;
+	q->inflight_table = s->inflight_table;
 	s->kick_fd = -1;
-	s->table = NULL;
+	s->table = s->inflight_table = NULL;
 	return 0;
 }
 

@@ -37,7 +37,8 @@ static void queue_break(struct vhk_queue *q, int err)
 /* A region's file shrank under us: what was read since then are zeros. */
 static bool queue_torn(struct vhk_queue *q)
 {
-	if (vhk_likely(!atomic_load_explicit(&q->scope.torn, memory_order_relaxed)))
+	if (vhk_likely(!atomic_load_explicit(&q->scope.torn, memory_order_relaxed) &&
+		       !atomic_load_explicit(&q->inflight_scope.torn, memory_order_relaxed)))
 		return false;
 	queue_break(q, -EFAULT);
 	return true;
@@ -60,6 +61,18 @@ static void queue_answer(struct vhk_queue *q, int ret)
 	vhk_loop_post(q->dev->ctl, &q->msg.work);
 }
 
+static void queue_enter_scopes(struct vhk_queue *q)
+{
+	vhk_fault_enter(&q->scope, q->table);
+	vhk_fault_enter(&q->inflight_scope, q->inflight_table);
+}
+
+static void queue_leave_scopes(struct vhk_queue *q)
+{
+	vhk_fault_leave(&q->inflight_scope);
+	vhk_fault_leave(&q->scope);
+}
+
 static void queue_finish_stop(struct vhk_work *w)
 {
 	struct vhk_queue *q = vhk_container_of(w, struct vhk_queue, msg.work);
@@ -69,7 +82,7 @@ static void queue_finish_stop(struct vhk_work *w)
 	q->msg.base = vhk_ring_base(q->ring);
 	if (ops->queue_stop)
 		ops->queue_stop(q->dev->priv, q);
-	vhk_fault_leave(&q->scope);
+	queue_leave_scopes(q);
 	q->state = VHK_QUEUE_OUT;
 	queue_answer(q, 0);
 }
@@ -203,7 +216,7 @@ static int queue_start(struct vhk_queue *q)
 	const struct vhk_device_ops *ops = &q->dev->ops;
 	int ret = 0;
 
-	vhk_fault_enter(&q->scope, q->table);
+	queue_enter_scopes(q);
 	if (ops->queue_start)
 		ret = ops->queue_start(q->dev->priv, q);
 	if (ret)
@@ -219,7 +232,7 @@ err_device:
 	if (ops->queue_stop)
 		ops->queue_stop(q->dev->priv, q);
 err_scope:
-	vhk_fault_leave(&q->scope);
+	queue_leave_scopes(q);
 	q->state = VHK_QUEUE_OUT;
 	return ret;
 }

@@ -64,6 +64,8 @@ struct vhk_queue {
 	struct vhk_notify err;
 	struct vhk_table *table;
 	struct vhk_fault_scope scope;
+	struct vhk_table *inflight_table;
+	struct vhk_fault_scope inflight_scope;
 	int error;
 	struct vhk_work error_work; /* tells the control thread of @error; once per start */
 	struct vhk_queue_stats stats; /* one writer, read by anybody */

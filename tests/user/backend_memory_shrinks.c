@@ -6,6 +6,7 @@
  */
 #include <signal.h>
 
+#include "ring.h"
 #include "t_user.h"
 
 static void on_bus(int signo, siginfo_t *info, void *context)
@@ -111,9 +112,43 @@ static void cut_before_the_start(void)
 	t_user_fini(&u);
 }
 
+/* An inflight region of the front end's own making, which nothing keeps from shrinking. */
+static void cut_inflight_region(void)
+{
+	static const uint64_t features[] = { T_SPLIT, T_PACKED };
+	struct vhk_user_inflight in = { .num_queues = 1, .queue_size = 64 };
+	struct t_ring r;
+	struct t_user u;
+	unsigned int i;
+	int fd;
+
+	handle_bus();
+	for (i = 0; i < vhk_array_size(features); i++) {
+		t_user_init(&u, VHK_LOOP_AUTO);
+		t_user_open(&u);
+		t_negotiate(&u, features[i]);
+		t_ring_init(&u, &r, 0, features[i]);
+		T_EQ(t_ask_mem_table(&u), 0);
+		fd = memfd_create("loose", MFD_CLOEXEC);
+		in.mmap_size = vhk_inflight_size(64, features[i] & VHK_F_RING_PACKED);
+		T_MUST(fd >= 0 && !ftruncate(fd, (off_t)in.mmap_size));
+		T_EQ(t_ask_fds(&u, VHK_USER_SET_INFLIGHT_FD, &in, sizeof(in), &fd, 1), 0);
+		t_ring_start(&u, &r, r.kick);
+		t_ring_echo(&u, &r, 3);
+		T_MUST(!ftruncate(fd, 0));
+		t_ring_add(&u, &r);
+		T_UNTIL(&u, u.n_down == 1);
+		T_OK(t_closed(&u, u.fd));
+		close(fd);
+		t_ring_fini(&r);
+		t_user_fini(&u);
+	}
+}
+
 int main(void)
 {
 	T_RUN(cut_while_running);
+	T_RUN(cut_inflight_region);
 	T_RUN(cut_before_the_start);
 	return t_end();
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The front end's core: opening by URI, one fd for everything that can happen, requests that wait. Knows no
- * door; each is an ops table. Messages are in ctl_msg.c, jobs in ctl_job.c, queues in ctl_queue.c.
+ * The front end's core: opening by URI, one fd for everything that can happen, requests that wait.
+ * Knows no door; each is an ops table. Messages are in ctl_msg.c, jobs in ctl_job.c, queues in
+ * ctl_queue.c.
  */
 #include <poll.h>
 #include <sys/epoll.h>
@@ -240,12 +241,12 @@ int vhk_ctl_peer_pid(const struct vhk_ctl *c)
 
 uint64_t vhk_ctl_features(const struct vhk_ctl *c)
 {
-	return c->ops->offer(c)->features;
+	return c->was_setup ? c->want : c->ops->offer(c)->features;
 }
 
 uint64_t vhk_ctl_protocol_features(const struct vhk_ctl *c)
 {
-	return c->ops->offer(c)->protocol;
+	return c->was_setup ? c->protocol : c->ops->offer(c)->protocol;
 }
 
 unsigned int vhk_ctl_n_queues(const struct vhk_ctl *c)

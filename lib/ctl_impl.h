@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * What the front end's generic half (requests that wait, jobs, queues) asks of a door, and what it keeps.
+ * What the front end's generic half (requests that wait, jobs, queues) asks of a door, and what it
+ * keeps.
  */
 #ifndef VHK_LIB_CTL_IMPL_H
 #define VHK_LIB_CTL_IMPL_H
@@ -21,7 +22,10 @@ enum vhk_ctl_tag {
 
 struct vhk_ctl_ops {
 	void (*free)(struct vhk_ctl *c);
-	/* Begins a connection; the former one has ended. @again: the peer may need time to come back. */
+	/*
+	 * Begins a connection; the former one has ended. @again: the peer may need time to come
+	 * back.
+	 */
 	int (*connect)(struct vhk_ctl *c, bool again);
 	/* Ends the connection; everything under way is done with @why. */
 	void (*disconnect)(struct vhk_ctl *c, int why);
@@ -32,7 +36,10 @@ struct vhk_ctl_ops {
 	int (*submit)(struct vhk_ctl *c, struct vhk_ctl_req *r, uint64_t deadline);
 	/* A watched fd is ready: 0, or why the connection ended. */
 	int (*event)(struct vhk_ctl *c, uint32_t tag, uint32_t events);
-	/* Ends what has passed its deadline at @now (0: nothing has); the next deadline, or UINT64_MAX. */
+	/*
+	 * Ends what has passed its deadline at @now (0: nothing has); the next deadline, or
+	 * UINT64_MAX.
+	 */
 	uint64_t (*expire)(struct vhk_ctl *c, uint64_t now);
 	int (*peer_pid)(const struct vhk_ctl *c);
 	const struct vhk_ctl_offer *(*offer)(const struct vhk_ctl *c);
@@ -67,7 +74,7 @@ struct vhk_ctl {
 	/* What setup was asked for and did; replayed by a reconnect. */
 	uint64_t want, must;
 	bool was_setup;
-	uint64_t protocol; /* what the first connection settled on; so are want and must from then on */
+	uint64_t protocol; /* settled by the first connection; so are want and must from then on */
 	struct vhk_mem *mem;
 	struct vhk_region *shared; /* what the back end knows */
 	unsigned int n_shared;
@@ -78,10 +85,13 @@ struct vhk_ctl {
 	struct vhk_ctl_job *job;
 };
 
-/* A job: steps, each of which submits requests; the next step comes when all of them are answered. */
+/*
+ * A job: steps, each of which submits requests; the next step comes when all of them are answered.
+ */
 struct vhk_ctl_job {
 	struct vhk_ctl *c;
-	int (*step)(struct vhk_ctl_job *j); /* sets the next one, or NULL: the last; negative: the job fails */
+	/* Sets the next one, or leaves NULL: it was the last. Negative: the job fails. */
+	int (*step)(struct vhk_ctl_job *j);
 	void (*undo)(struct vhk_ctl_job *j);
 	vhk_ctl_done_fn *done;
 	void *arg;
@@ -115,7 +125,10 @@ int vhk_ctl_job_ask(struct vhk_ctl_job *j, const struct vhk_ctl_req *r,
 /* The same, for a request that is an op and a number. */
 int vhk_ctl_job_ask_u64(struct vhk_ctl_job *j, enum vhk_ctl_op op, uint64_t v,
 			int (*answer)(struct vhk_ctl_job *j, struct vhk_ctl_req *r));
-/* Where the peer does not acknowledge: one question more, so that the step ends when all before it was read. */
+/*
+ * Where the peer does not acknowledge: one question more, so that the step ends when all before it
+ * was read.
+ */
 int vhk_ctl_job_sync(struct vhk_ctl_job *j);
 
 /* Lends a job's end to a caller that waits. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Jobs: what takes several round trips. A job is a chain of steps; a step submits any number of requests at once, and
- * the next one runs when all of them are answered, so that a step costs one round trip however much it asks.
+ * Jobs: what takes several round trips. A job is a chain of steps; a step submits any number of
+ * requests at once, and the next one runs when all of them are answered, so that a step costs one
+ * round trip however much it asks.
  */
 #include "ctl_impl.h"
 

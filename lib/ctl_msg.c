@@ -133,7 +133,9 @@ int vhk_ctl_set_vring_base(struct vhk_ctl *c, unsigned int idx, uint32_t base)
 
 int vhk_ctl_get_vring_base(struct vhk_ctl *c, unsigned int idx, uint32_t *base)
 {
-	struct vhk_ctl_req r = { .op = VHK_CTL_GET_VRING_BASE, .fd = -1, .vring = { .index = idx } };
+	struct vhk_ctl_req r = { .op = VHK_CTL_GET_VRING_BASE,
+				 .fd = -1,
+				 .vring = { .index = idx } };
 	int ret = vhk_ctl_call(c, &r);
 
 	*base = ret ? 0 : r.vring.num;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Queues of a front end: start and stop them, any number in one round trip, and start them again after a reconnect.
- * Kicking and waiting is in ctl_wait.c.
+ * Queues of a front end: start and stop them, any number in one round trip, and start them again
+ * after a reconnect. Kicking and waiting is in ctl_wait.c.
  */
 #include <linux/virtio_config.h>
 #include <sys/epoll.h>
@@ -108,8 +108,9 @@ static bool is_packed(const struct vhk_ctl *c)
 }
 
 /*
- * Where the back end goes on. A split ring says itself what is published (virtio 1.3, 2.7.8), also after the back
- * end's death. For a packed ring it is the oldest request the driver waits for, unless an inflight region knows better.
+ * Where the back end goes on. A split ring says itself what is published (virtio 1.3, 2.7.8), also
+ * after the back end's death. For a packed ring it is the oldest request the driver waits for,
+ * unless an inflight region knows better.
  */
 static uint32_t queue_base(const struct vhk_ctl *c, const struct vhk_vq_addr *a)
 {
@@ -167,7 +168,10 @@ static int inflight_got(struct vhk_ctl_job *j, struct vhk_ctl_req *r)
 	return 0;
 }
 
-/* One region for all queues that there will be, asked for once and kept for the life of the front end. */
+/*
+ * One region for all queues that there will be, asked for once and kept for the life of the front
+ * end.
+ */
 static int inflight_ask(struct vhk_ctl_job *j, uint16_t size)
 {
 	struct vhk_ctl_req r = { .op = VHK_CTL_GET_INFLIGHT_FD, .fd = -1 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Setting up: negotiate, claim, share memory; and the same again, word for word, after a reconnect. Round trips:
- * GET_FEATURES; GET_PROTOCOL_FEATURES; everything that is set; memory.
+ * Setting up: negotiate, claim, share memory; and the same again, word for word, after a reconnect.
+ * Round trips: GET_FEATURES; GET_PROTOCOL_FEATURES; everything that is set; memory.
  */
 #include <linux/virtio_config.h>
 
@@ -230,7 +230,10 @@ static int setup_end(struct vhk_ctl_job *j)
 
 	if (j->replay)
 		return vhk_ctl_queue_replay(j);
-	/* What is settled is what the driver's rings are made for: a reconnect has to find the same. */
+	/*
+	 * What is settled is what the driver's rings are made for: a reconnect has to find the
+	 * same.
+	 */
 	c->want = c->must = c->ops->offer(c)->features;
 	c->protocol = c->ops->offer(c)->protocol;
 	c->was_setup = true;

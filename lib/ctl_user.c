@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The vhost-user door of the front end: its connection, made by connecting, by accepting or given as an fd, lost
- * and made again. What travels over it is in ctl_user_send.c.
+ * The vhost-user door of the front end: its connection, made by connecting, by accepting or given
+ * as an fd, lost and made again. What travels over it is in ctl_user_send.c.
  */
 #include <stdlib.h>
 #include <sys/epoll.h>

@@ -67,8 +67,11 @@ bool vhk_ctl_user_code_can(const struct vhk_ctl_user *u, enum vhk_ctl_op op);
 /* Judges a request by the message it becomes: -EINVAL, -EMSGSIZE, -EOPNOTSUPP. */
 int vhk_ctl_user_check(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r);
 /* @m borrows its fds: it is not to be given to vhk_msg_fini(). */
-int vhk_ctl_user_encode(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m);
-/* The answer to @op into @r (NULL: only judged). -EPROTO ends the connection, -EREMOTEIO does not. */
+int vhk_ctl_user_encode(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r,
+			struct vhk_msg *m);
+/*
+ * The answer to @op into @r (NULL: only judged). -EPROTO ends the connection, -EREMOTEIO does not.
+ */
 int vhk_ctl_user_decode(const struct vhk_ctl_user *u, enum vhk_ctl_op op, struct vhk_ctl_req *r,
 		    struct vhk_msg *m);
 

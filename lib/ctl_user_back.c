@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The back-end channel (vhost-user, "Back-end message types"): the back end asks, we answer, also while we
- * wait for an answer of its own. A channel that is misused is closed; the connection itself goes on.
+ * The back-end channel (vhost-user, "Back-end message types"): the back end asks, we answer, also
+ * while we wait for an answer of its own. A channel that is misused is closed; the connection
+ * itself goes on.
  */
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -110,7 +111,7 @@ void vhk_ctl_user_back_event(struct vhk_ctl_user *u, uint32_t events)
 	if (!u->back_up)
 		return;
 	if (ret && ret != -EAGAIN) {
-		back_lost(u, ret == -ENOTCONN ? "the back end hung up" : "the back end broke the protocol");
+		back_lost(u, ret == -ENOTCONN ? "it hung up" : "it broke the protocol");
 		return;
 	}
 	events = EPOLLIN | (u->back.n_tx ? EPOLLOUT : 0);

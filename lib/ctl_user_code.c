@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Requests to vhost-user messages, answers to requests. One row for each message that this front end sends; what a
- * message must look like is proto's to say.
+ * Requests to vhost-user messages, answers to requests. One row for each message that this front
+ * end sends; what a message must look like is proto's to say.
  */
 #include "ctl_user.h"
 
@@ -69,7 +69,8 @@ static int put_addr(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, s
 	return put(m, &a, sizeof(a));
 }
 
-static int put_vring_fd(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+static int put_vring_fd(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r,
+			struct vhk_msg *m)
 {
 	uint64_t v = r->vring.index | (r->fd < 0 ? VHK_USER_VRING_FD_NONE : 0);
 
@@ -137,7 +138,8 @@ static int put_config(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r,
 	return put(m, &c, offsetof(struct vhk_user_config, data) + r->config.len);
 }
 
-static int put_inflight(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+static int put_inflight(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r,
+			struct vhk_msg *m)
 {
 	struct vhk_user_inflight i = {
 		.num_queues = r->inflight.n_queues,
@@ -252,7 +254,8 @@ bool vhk_ctl_user_code_can(const struct vhk_ctl_user *u, enum vhk_ctl_op op)
 	return !(row->need_features & ~u->st.features) && !(row->need_protocol & ~u->st.protocol);
 }
 
-int vhk_ctl_user_encode(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+int vhk_ctl_user_encode(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r,
+			struct vhk_msg *m)
 {
 	vhk_msg_init(m, r->op, VHK_MSG_VERSION);
 	return codes[r->op].encode(u, r, m);

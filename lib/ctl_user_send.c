@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The vhost-user engine: requests leave in order, answers come back in the same order (vhost-user, "Communication"),
- * so the oldest request that expects one is whose answer it is. Each has its deadline; nothing here waits.
+ * The vhost-user engine: requests leave in order, answers come back in the same order (vhost-user,
+ * "Communication"), so the oldest request that expects one is whose answer it is. Each has its
+ * deadline; nothing here waits.
  */
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include "ctl_user.h"
 
-/* Unanswered at once: answers fit a socket buffer of default size, and fds in flight stay far from their limit. */
+/*
+ * Unanswered at once: answers fit a socket buffer of default size, and fds in flight stay far from
+ * their limit.
+ */
 #define WINDOW 256
 /* Answers taken in one go, so that a peer that talks without end cannot keep us. */
 #define BURST WINDOW
@@ -233,7 +237,8 @@ int vhk_ctl_user_receive(struct vhk_ctl_user *u)
 }
 
 /* The first one of @l whose time is up and that somebody waits for. */
-static struct vhk_ctl_user_slot **find_late(struct vhk_ctl_user_list *l, uint64_t now, uint64_t *next)
+static struct vhk_ctl_user_slot **find_late(struct vhk_ctl_user_list *l, uint64_t now,
+					   uint64_t *next)
 {
 	struct vhk_ctl_user_slot **at;
 

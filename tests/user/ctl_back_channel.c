@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The back-end channel: requests are answered while the front end waits for an answer of its own, refusals are
- * acknowledged, and a channel that is misused ends without the connection.
+ * The back-end channel: requests are answered while the front end waits for an answer of its own,
+ * refusals are acknowledged, and a channel that is misused ends without the connection.
  */
 #include <vhostkit/ctl.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * A back end that answers badly, late, half or not at all: each ends in one code, within the deadline, and no fd is
- * left behind.
+ * A back end that answers badly, late, half or not at all: each ends in one code, within the
+ * deadline, and no fd is left behind.
  */
 #include <vhostkit/ctl.h>
 

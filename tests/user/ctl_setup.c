@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Setting up, starting, stopping and reconnecting: what is sent, in which order, in how many round trips, with back
- * ends that offer everything, little, or nothing. Driven without blocking, by the front end's one fd.
+ * Setting up, starting, stopping and reconnecting: what is sent, in which order, in how many round
+ * trips, with back ends that offer everything, little, or nothing. Driven without blocking, by the
+ * front end's one fd.
  */
 #include <sys/un.h>
 
@@ -328,7 +329,10 @@ static void missing_feature(void)
 	vhk_mem_free(mem);
 }
 
-/* Each refusal ends the job with its own code; nothing hangs, and a ring that may run is taken back. */
+/*
+ * Each refusal ends the job with its own code; nothing hangs, and a ring that may run is taken
+ * back.
+ */
 static void refused_steps(void)
 {
 	static const unsigned char at[] = { 2, 3, 21, 37, 39, 32, 8, 10, 9, 13, 14, 12, 18 };
@@ -394,8 +398,8 @@ static bool same_eventfd(int ours, int theirs)
 
 static void reconnect_replays(void)
 {
-	static const unsigned char want[] = { 1,  15, 16, 17, 36, 21, 3, 39, 2,	 39, 40, 37, 37,
-					      32, 8,  10, 9,  13, 14, 12, 18, 39 };
+	static const unsigned char want[] = { 1, 15, 16, 17, 36, 21, 3, 39, 2, 39, 40, 37,
+					      37, 32, 8, 10, 9, 13, 14, 12, 18, 39 };
 	struct vhk_mem *mem = new_mem(1);
 	struct vhk_vq_addr a;
 	struct vhk_ctl *c;

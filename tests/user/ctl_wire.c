@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * What the front end puts on the wire for each message: number, flags, size, payload, fds; and what it makes of
- * the answer. Messages that it does not have are refused without a byte being sent.
+ * What the front end puts on the wire for each message: number, flags, size, payload, fds; and what
+ * it makes of the answer. Messages that it does not have are refused without a byte being sent.
  */
 #include <vhostkit/ctl.h>
 
@@ -373,7 +373,9 @@ static void gets_inflight(void)
 	}
 }
 
-/* All 45 have a name; what is not implemented, or not negotiated, is refused and nothing is sent. */
+/*
+ * All 45 have a name; what is not implemented, or not negotiated, is refused and nothing is sent.
+ */
 static void unimplemented_and_ungated(void)
 {
 	static const unsigned char absent[] = { 6,  7,	19, 20, 22, 23, 26, 27, 28, 29,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * A scripted vhost-user back end for tests of the front end: raw bytes out, raw messages in, no thread. What the back end
- * will answer is written before it is asked; a socket keeps it until then.
+ * A scripted vhost-user back end for tests of the front end: raw bytes out, raw messages in, no
+ * thread. What the back end will answer is written before it is asked; a socket keeps it until
+ * then.
  */
 #ifndef VHK_TESTS_T_PEER_H
 #define VHK_TESTS_T_PEER_H
@@ -131,7 +132,10 @@ static inline void t_peer_negotiate(struct vhk_ctl *c, int sock, uint64_t featur
 	t_peer_drain(sock);
 }
 
-/* Answers @m as a back end that offers @features and @protocol and accepts everything. @inflight: fd to hand out. */
+/*
+ * Answers @m as a back end that offers @features and @protocol and accepts everything. @inflight:
+ * fd to hand out.
+ */
 static inline void t_peer_answer(int sock, const struct t_peer_msg *m, uint64_t features,
 				 uint64_t protocol, int inflight)
 {

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * The front end: drives a data plane, whichever door it stands behind. Level 2 sets up and starts in a few calls;
- * level 1 has one function per message, so that a VMM can replay an order of its own. Both come in two forms: a call
- * that waits, never longer than its deadline, and a request or job whose end is told to a function, for callers
- * with an event loop of their own (vhk_ctl_fd(), vhk_ctl_process()).
+ * The front end: drives a data plane, whichever door it stands behind. Level 2 sets up and starts
+ * in a few calls; level 1 has one function per message, so that a VMM can replay an order of its
+ * own. Both come in two forms: a call that waits, never longer than its deadline, and a request or
+ * job whose end is told to a function, for callers with an event loop of their own (vhk_ctl_fd(),
+ * vhk_ctl_process()).
  *
  * Codes that any function which talks to the peer may return, beside those of its own:
- *   -EOPNOTSUPP  this front end or the connection does not have the message (not negotiated, not implemented)
+ *   -EOPNOTSUPP  this front end or the connection does not have the message (not negotiated, not
+ *                implemented)
  *   -EREMOTEIO   the peer answered that it refuses or that it failed; the connection lives
- *   -ETIMEDOUT   no answer within the deadline; the connection lives, and a late answer is thrown away
+ *   -ETIMEDOUT   no answer within the deadline; the connection lives, and a late answer is thrown
+ *                away
  *   -ENOTCONN    the peer is gone, or was given up after -EPROTO: vhk_ctl_reconnect() is the way on
  *   -EPROTO      the peer sent what it must not; the connection is closed
  *   -EINVAL      an argument is out of range; nothing was sent
@@ -32,7 +35,10 @@ struct vhk_ctl; /* one thread at a time */
 
 /** Open returns at once, with the connection still on its way; requests wait for it. */
 #define VHK_CTL_F_NONBLOCK 0x1
-/** "unix:": nobody there yet is no error; connecting is tried again until the first request's deadline. */
+/**
+ * "unix:": nobody there yet is no error; connecting is tried again until the first request's
+ * deadline.
+ */
 #define VHK_CTL_F_WAIT 0x2
 #define VHK_CTL_F_ALL 0x3
 
@@ -42,9 +48,11 @@ struct vhk_ctl; /* one thread at a time */
  * @timeout_ms: longest wait for the peer in one call, ms. 0: default (5,000)
  * @flags:      VHK_CTL_F_*
  * @log:        where lines go; copied
- * @on_config:  the device's configuration space changed; from within a call or vhk_ctl_process(). Optional
+ * @on_config:  the device's configuration space changed; from within a call or vhk_ctl_process().
+ *              Optional
  * @arg:        handed to @on_config
- * @without:    protocol features (VHK_PF_*) that vhk_ctl_setup() leaves out even where both ends know them
+ * @without:    protocol features (VHK_PF_*) that vhk_ctl_setup() leaves out even where both ends
+ *              know them
  * @n_queues:   queues that the inflight region is made for. 0: as many as the back end has
  * @queue_size: largest ring that the inflight region is made for. 0: the largest of the first start
  */
@@ -97,7 +105,8 @@ VHK_API const char *vhk_ctl_protocol_name(unsigned int bit);
 /**
  * enum vhk_ctl_op - everything that can be asked of a data plane
  *
- * 1 to 45 are the vhost-user front-end messages by their own numbers (vhost-user, "Front-end message types").
+ * 1 to 45 are the vhost-user front-end messages by their own numbers (vhost-user, "Front-end
+ * message types").
  */
 enum vhk_ctl_op {
 	VHK_CTL_GET_FEATURES = 1,
@@ -217,9 +226,11 @@ struct vhk_ctl_inflight {
 /**
  * struct vhk_ctl_req - one request; the caller's memory until @done was called
  * @op:         what
- * @flags:      VHK_CTL_REQ_F_*. Where the peer acknowledges (VHK_PF_REPLY_ACK) every request asks for it otherwise
+ * @flags:      VHK_CTL_REQ_F_*. Where the peer acknowledges (VHK_PF_REPLY_ACK) every request asks
+ *              for it otherwise
  * @timeout_ms: longest wait for the answer, ms. 0: that of the front end
- * @fd:         sent with it and borrowed until done, or -1. GET_INFLIGHT_FD: the answer's, owned by the caller
+ * @fd:         sent with it and borrowed until done, or -1. GET_INFLIGHT_FD: the answer's, owned by
+ *              the caller
  * @u64:        features, protocol features, status, number of queues or slots: argument or answer
  * @vring:      SET_VRING_*, GET_VRING_BASE (answer in num)
  * @addr:       SET_VRING_ADDR
@@ -227,8 +238,8 @@ struct vhk_ctl_inflight {
  * @mem:        SET_MEM_TABLE
  * @config:     GET_CONFIG (answer in *data), SET_CONFIG
  * @inflight:   GET_INFLIGHT_FD, SET_INFLIGHT_FD
- * @done:       called once, perhaps before vhk_ctl_submit() returns; may submit, free or reuse the request, may not
- *              call what waits, nor vhk_ctl_close(). Optional
+ * @done:       called once, perhaps before vhk_ctl_submit() returns; may submit, free or reuse the
+ *              request, may not call what waits, nor vhk_ctl_close(). Optional
  * @arg:        the caller's own
  * @ret:        0, or why not: set before @done
  */
@@ -251,18 +262,22 @@ struct vhk_ctl_req {
 	int ret;
 };
 
-/** End of a job: @ret is what the waiting form returns. May submit and begin the next job, may not wait or close. */
+/**
+ * End of a job: @ret is what the waiting form returns. May submit and begin the next job, may not
+ * wait or close.
+ */
 typedef void vhk_ctl_done_fn(void *arg, int ret);
 
 /**
  * vhk_ctl_open() - connect to a data plane
  * @out: the front end; NULL on failure
- * @uri: "unix:PATH" (connects), "listen:PATH" (the back end connects to us), "fd:N" (a connected or listening
- *       vhost-user socket; closed even on failure)
+ * @uri: "unix:PATH" (connects), "listen:PATH" (the back end connects to us), "fd:N" (a connected or
+ *       listening vhost-user socket; closed even on failure)
  * @o:   NULL: defaults
  *
- * Return: 0; -EINVAL unknown kind of URI, or not a socket; -EOPNOTSUPP unknown flag; -ENOENT or -ECONNREFUSED nobody serves
- * PATH; -EADDRINUSE somebody else listens at PATH; -ETIMEDOUT no back end came; or what the system call gave.
+ * Return: 0; -EINVAL unknown kind of URI, or not a socket; -EOPNOTSUPP unknown flag; -ENOENT or
+ * -ECONNREFUSED nobody serves PATH; -EADDRINUSE somebody else listens at PATH; -ETIMEDOUT no back
+ * end came; or what the system call gave.
  */
 VHK_API int vhk_ctl_open(struct vhk_ctl **out, const char *uri, const struct vhk_ctl_opts *o);
 /**
@@ -272,7 +287,8 @@ VHK_API int vhk_ctl_open(struct vhk_ctl **out, const char *uri, const struct vhk
 VHK_API void vhk_ctl_close(struct vhk_ctl *c);
 
 /**
- * vhk_ctl_fd() - readable (poll, epoll) when vhk_ctl_process() has something to do, a deadline that passed included
+ * vhk_ctl_fd() - readable (poll, epoll) when vhk_ctl_process() has something to do, a deadline that
+ * passed included
  *
  * Return: the fd, borrowed, the same for the whole life of @c.
  */
@@ -280,10 +296,14 @@ VHK_API int vhk_ctl_fd(const struct vhk_ctl *c);
 /**
  * vhk_ctl_process() - receive, send and finish whatever is ready; never waits
  *
- * Return: 0; -ENOTCONN there is no peer; -EPROTO it has just been given up; -EBUSY from within a completion function.
+ * Return: 0; -ENOTCONN there is no peer; -EPROTO it has just been given up; -EBUSY from within a
+ * completion function.
  */
 VHK_API int vhk_ctl_process(struct vhk_ctl *c);
-/** vhk_ctl_can() - would a request for @op be sent: known, implemented, and negotiated as far as it must be */
+/**
+ * vhk_ctl_can() - would a request for @op be sent: known, implemented, and negotiated as far as it
+ * must be
+ */
 VHK_API bool vhk_ctl_can(const struct vhk_ctl *c, enum vhk_ctl_op op);
 /** vhk_ctl_op_name() - the specification's name of @op, static; NULL: unknown */
 VHK_API const char *vhk_ctl_op_name(enum vhk_ctl_op op);
@@ -295,10 +315,16 @@ VHK_API const char *vhk_ctl_op_name(enum vhk_ctl_op op);
 VHK_API int vhk_ctl_submit(struct vhk_ctl *c, struct vhk_ctl_req *r);
 /** vhk_ctl_call() - submit and process until it is done. Return: r->ret. @r->done is replaced */
 VHK_API int vhk_ctl_call(struct vhk_ctl *c, struct vhk_ctl_req *r);
-/** vhk_ctl_peer_pid() - process id of the peer (SO_PEERCRED), -ENOTCONN, or -EOPNOTSUPP where there is none */
+/**
+ * vhk_ctl_peer_pid() - process id of the peer (SO_PEERCRED), -ENOTCONN, or -EOPNOTSUPP where there
+ * is none
+ */
 VHK_API int vhk_ctl_peer_pid(const struct vhk_ctl *c);
 
-/* Level 1: one function per message; each waits for its answer. vhost-user, "Front-end message types". */
+/*
+ * Level 1: one function per message; each waits for its answer. vhost-user, "Front-end message
+ * types".
+ */
 VHK_API int vhk_ctl_get_features(struct vhk_ctl *c, uint64_t *out);
 VHK_API int vhk_ctl_set_features(struct vhk_ctl *c, uint64_t features);
 VHK_API int vhk_ctl_get_protocol_features(struct vhk_ctl *c, uint64_t *out);
@@ -330,7 +356,10 @@ VHK_API int vhk_ctl_set_vring_enable(struct vhk_ctl *c, unsigned int idx, bool o
 VHK_API int vhk_ctl_get_config(struct vhk_ctl *c, uint32_t off, void *buf, uint32_t len);
 VHK_API int vhk_ctl_set_config(struct vhk_ctl *c, uint32_t off, const void *buf, uint32_t len,
 			       uint32_t flags);
-/* Makes the back-end channel, keeps one end; its requests are answered by vhk_ctl_process() and by whatever waits. */
+/*
+ * Makes the back-end channel, keeps one end; its requests are answered by vhk_ctl_process() and by
+ * whatever waits.
+ */
 VHK_API int vhk_ctl_set_backend_req_fd(struct vhk_ctl *c);
 /* *fd is the caller's. @i: n_queues and queue_size are arguments, size and offset answers. */
 VHK_API int vhk_ctl_get_inflight_fd(struct vhk_ctl *c, struct vhk_ctl_inflight *i, int *fd);
@@ -342,10 +371,12 @@ VHK_API int vhk_ctl_set_inflight_fd(struct vhk_ctl *c, const struct vhk_ctl_infl
  * @c:    freshly opened
  * @want: features to take where they are offered
  * @must: features that have to be offered
- * @m:    borrowed until vhk_ctl_close(); each vhk_ctl_start() shares what changed in it. Regions of queues that run stay
+ * @m:    borrowed until vhk_ctl_close(); each vhk_ctl_start() shares what changed in it. Regions of
+ *        queues that run stay
  *
  * Negotiates every protocol feature both ends know but opts.without.
- * Return: 0; -EOPNOTSUPP one of @must is missing; -EMSGSIZE more regions than the back end takes; -EINVAL a region without fd.
+ * Return: 0; -EOPNOTSUPP one of @must is missing; -EMSGSIZE more regions than the back end takes;
+ * -EINVAL a region without fd.
  */
 VHK_API int vhk_ctl_setup(struct vhk_ctl *c, uint64_t want, uint64_t must, struct vhk_mem *m);
 /* What setup settled on, vhost-user's own bit 30 included. */
@@ -358,15 +389,16 @@ VHK_API unsigned int vhk_ctl_n_queues(const struct vhk_ctl *c);
  * @idx: 0 to 255
  * @q:   borrowed until vhk_ctl_stop() or vhk_ctl_close()
  *
- * Return: 0; -EBUSY it runs; -EINVAL @idx or @q->size exceeds the inflight region (see opts); -EFAULT @q is not in the memory.
+ * Return: 0; -EBUSY it runs; -EINVAL @idx or @q->size exceeds the inflight region (see opts);
+ * -EFAULT @q is not in the memory.
  */
 VHK_API int vhk_ctl_start(struct vhk_ctl *c, unsigned int idx, struct vhk_vq *q);
 /** vhk_ctl_start_all() - queues 0 to @n - 1, all in one or two round trips; all or none */
 VHK_API int vhk_ctl_start_all(struct vhk_ctl *c, struct vhk_vq *const *q, unsigned int n);
 /**
  * vhk_ctl_stop() - stop a queue after what is in flight is answered
- * @base: the position, as in struct vhk_ring_opts; may be NULL. A queue may be started again once all its answers were
- *        taken (vhk_vq_get()); it goes on there
+ * @base: the position, as in struct vhk_ring_opts; may be NULL. A queue may be started again once
+ *        all its answers were taken (vhk_vq_get()); it goes on there
  *
  * Return: 0; -EBUSY it does not run. After another error the queue is stopped on our side.
  */
@@ -381,17 +413,23 @@ VHK_API int vhk_ctl_kick(struct vhk_ctl *c, unsigned int idx);
  * Return: 0; -ETIMEDOUT; -ENOTCONN the peer is gone; -EBADMSG it gave the ring up (error eventfd).
  */
 VHK_API int vhk_ctl_wait(struct vhk_ctl *c, unsigned int idx, int64_t timeout_ns);
-/** vhk_ctl_call_fd() - the eventfd that the back end calls with, borrowed; -EBUSY: does not run. The caller may read it */
+/**
+ * vhk_ctl_call_fd() - the eventfd that the back end calls with, borrowed; -EBUSY: does not run. The
+ * caller may read it
+ */
 VHK_API int vhk_ctl_call_fd(const struct vhk_ctl *c, unsigned int idx);
 VHK_API int vhk_ctl_kick_fd(const struct vhk_ctl *c, unsigned int idx);
 /**
- * vhk_ctl_reconnect() - connect anew after -ENOTCONN and replay features, memory, inflight region and started queues
+ * vhk_ctl_reconnect() - connect anew after -ENOTCONN and replay features, memory, inflight region
+ * and started queues
  *
- * Waits for the back end to come back. Call and kick eventfds stay the same, and each queue is kicked once.
- * With an inflight region (VHK_PF_INFLIGHT_SHMFD) the back end goes on with every request that was outstanding.
- * Without, the caller first resets its queues (vhk_vq_reset()), and adds the requests again afterwards.
- * Return: 0; -EBUSY setup never succeeded; -EOPNOTSUPP the back end came back with less than it had, or the socket was given
- * as a connected fd; -ETIMEDOUT it did not come back. May be called again.
+ * Waits for the back end to come back. Call and kick eventfds stay the same, and each queue is
+ * kicked once. With an inflight region (VHK_PF_INFLIGHT_SHMFD) the back end goes on with every
+ * request that was outstanding. Without, the caller first resets its queues (vhk_vq_reset()), and
+ * adds the requests again afterwards.
+ * Return: 0; -EBUSY setup never succeeded; -EOPNOTSUPP the back end came back with less than it
+ * had, or the socket was given as a connected fd; -ETIMEDOUT it did not come back. May be called
+ * again.
  */
 VHK_API int vhk_ctl_reconnect(struct vhk_ctl *c);
 

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * What the subcommands of vhk blk share: their options.
+ */
+#ifndef VHK_TOOL_BLK_H
+#define VHK_TOOL_BLK_H
+
+#include "disk.h"
+
+enum blk_load {
+	BLK_RANDREAD,
+	BLK_RANDWRITE,
+	BLK_READ,
+	BLK_WRITE,
+	BLK_VERIFY,
+};
+
+struct blk_args {
+	struct disk_opts disk;
+	uint64_t offset, length; /* length 0: to the end */
+	enum blk_load load;
+	uint64_t size, time_ns, count, seed;
+	int cpu; /* -1: any */
+	bool poll, reconnect, json, quiet;
+};
+
+/* 0 with the options taken and optind at the first argument, or an exit code after saying why. */
+int blk_parse(struct blk_args *a, int argc, char **argv, int n_min, int n_max);
+bool blk_is_uri(const char *text);
+
+/* bench.c */
+struct disk_verify;
+int verify_new(struct disk_verify **out, const struct disk *d, uint64_t size, uint32_t block,
+	       uint64_t seed);
+void verify_free(struct disk_verify *v);
+/* Makes @r a write, or a read of something written before. False: every block is busy. */
+bool verify_prepare(struct disk_verify *v, struct disk_req *r);
+/* Makes @r a read of the next written block. False: there is none left. */
+bool verify_prepare_final(struct disk_verify *v, struct disk_req *r);
+/* What an answered request says: 0, or an exit code after saying what is wrong. */
+int verify_check(struct disk_verify *v, struct disk_req *r);
+
+#endif

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Opening a disk and moving requests to and from it. Requests and their buffers are made once and
+ * reused.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "disk.h"
+#include "say.h"
+
+#define SEGS 3 /* header, data, status */
+#define MEM_AT 0x100000000ull
+#define VQ_AT 0x10000000ull
+#define VQ_STEP 0x1000000ull
+#define PAGE 4096u
+#define HDR_STEP 64u /* a header and its status share a cache line with nobody */
+
+static const uint64_t features_known =
+	VHK_F_VERSION_1 | VHK_F_EVENT_IDX | VHK_F_INDIRECT_DESC | VHK_F_RING_PACKED |
+	1ull << VIRTIO_BLK_F_RO | 1ull << VIRTIO_BLK_F_BLK_SIZE | 1ull << VIRTIO_BLK_F_MQ |
+	1ull << VIRTIO_BLK_F_FLUSH;
+
+static int disk_negotiate(struct disk *d, const struct disk_opts *o)
+{
+	uint64_t want = features_known, must = VHK_F_VERSION_1;
+
+	if (o->packed)
+		must |= VHK_F_RING_PACKED;
+	else
+		want &= ~VHK_F_RING_PACKED;
+	if (o->no_event_idx)
+		want &= ~VHK_F_EVENT_IDX;
+	if (!o->indirect)
+		want &= ~VHK_F_INDIRECT_DESC;
+	return vhk_ctl_setup(d->ctl, want, must, d->mem);
+}
+
+/* Positive: has been said. */
+static int disk_config(struct disk *d, const struct disk_opts *o)
+{
+	uint64_t features = vhk_ctl_features(d->ctl);
+	struct virtio_blk_config c = { 0 };
+	int ret;
+
+	ret = vhk_ctl_get_config(d->ctl, 0, &c, offsetof(struct virtio_blk_config, blk_size) + 4);
+	if (ret)
+		return ret;
+	d->size = le64toh(c.capacity) * DISK_SECTOR;
+	d->sector = DISK_SECTOR;
+	if (features & 1ull << VIRTIO_BLK_F_BLK_SIZE)
+		d->sector = le32toh(c.blk_size);
+	if (d->sector < DISK_SECTOR || d->sector > 1u << 20 || d->sector & (d->sector - 1))
+		return -EPROTO;
+	d->read_only = features & 1ull << VIRTIO_BLK_F_RO;
+	if (o->queues > 1 && o->queues > vhk_ctl_n_queues(d->ctl)) {
+		say("%s: has %u queues, %u wanted", d->uri, vhk_ctl_n_queues(d->ctl), o->queues);
+		return EXIT_FAILED;
+	}
+	return 0;
+}
+
+static uint16_t ring_size(const struct disk_opts *o)
+{
+	uint32_t need = o->depth * (o->indirect ? 1 : SEGS), size = 16;
+
+	while (size < need)
+		size *= 2;
+	return (uint16_t)size;
+}
+
+static int queue_init(struct disk *d, unsigned int i, const struct disk_opts *o, unsigned char *hdr,
+		      unsigned char *data)
+{
+	struct vhk_vq_opts vo = { .sz = sizeof(vo),
+				  .size = ring_size(o),
+				  .features = vhk_ctl_features(d->ctl),
+				  .gpa = { VQ_AT + i * VQ_STEP },
+				  .max_indirect = o->indirect ? 4 : 0 };
+	struct disk_queue *q = &d->queue[i];
+	struct disk_req *r;
+	unsigned int k;
+
+	q->req = calloc(d->depth, sizeof(*q->req));
+	if (!q->req)
+		return -ENOMEM;
+	for (k = 0; k < d->depth; k++) {
+		r = &q->req[k];
+		r->queue = i;
+		r->hdr = (void *)(hdr + k * HDR_STEP);
+		r->status = hdr + k * HDR_STEP + sizeof(*r->hdr);
+		r->data = data + (size_t)k * o->block;
+		r->next = q->free;
+		q->free = r;
+	}
+	return vhk_vq_new(&q->vq, d->mem, &vo);
+}
+
+static int queues_init(struct disk *d, const struct disk_opts *o)
+{
+	size_t hdrs = ((size_t)d->depth * HDR_STEP + PAGE - 1) & ~(size_t)(PAGE - 1);
+	size_t per = hdrs + (((size_t)d->depth * o->block + PAGE - 1) & ~(size_t)(PAGE - 1));
+	unsigned char *at;
+	unsigned int i;
+	void *va;
+	int ret;
+
+	d->queue = calloc(d->n_queues, sizeof(*d->queue));
+	if (!d->queue)
+		return -ENOMEM;
+	ret = vhk_mem_alloc(d->mem, (struct vhk_gpa){ MEM_AT }, per * d->n_queues, &va);
+	for (i = 0; i < d->n_queues && !ret; i++) {
+		at = (unsigned char *)va + i * per;
+		ret = queue_init(d, i, o, at, at + hdrs);
+	}
+	return ret;
+}
+
+/* Calls are edges: their eventfds are never read. */
+static int disk_watch(struct disk *d)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	unsigned int i;
+
+	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (d->epoll_fd < 0)
+		return -errno;
+	if (epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, vhk_ctl_fd(d->ctl), &ev))
+		return -errno;
+	ev.events = EPOLLIN | EPOLLET;
+	ev.data.u32 = 1;
+	for (i = 0; i < d->n_queues; i++)
+		if (epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, vhk_ctl_call_fd(d->ctl, i), &ev))
+			return -errno;
+	return 0;
+}
+
+static int disk_start(struct disk *d)
+{
+	struct vhk_vq **vq = calloc(d->n_queues, sizeof(*vq));
+	unsigned int i;
+	int ret;
+
+	if (!vq)
+		return -ENOMEM;
+	for (i = 0; i < d->n_queues; i++)
+		vq[i] = d->queue[i].vq;
+	ret = vhk_ctl_start_all(d->ctl, vq, d->n_queues);
+	free(vq);
+	return ret;
+}
+
+static int disk_connect(struct disk *d, const struct disk_opts *o)
+{
+	struct vhk_ctl_opts co = { .sz = sizeof(co),
+				   .timeout_ms = o->timeout_ms,
+				   .n_queues = (uint16_t)o->queues };
+	int ret = vhk_mem_new(&d->mem);
+
+	if (!ret)
+		ret = vhk_ctl_open(&d->ctl, o->uri, &co);
+	if (!ret)
+		ret = disk_negotiate(d, o);
+	if (!ret)
+		ret = disk_config(d, o);
+	if (!ret)
+		ret = queues_init(d, o);
+	if (!ret)
+		ret = disk_start(d);
+	return ret ? ret : disk_watch(d);
+}
+
+int disk_open(struct disk **out, const struct disk_opts *o)
+{
+	struct disk *d = calloc(1, sizeof(*d));
+	int ret;
+
+	if (!d)
+		return say_error(-ENOMEM, "%s", o->uri);
+	d->uri = o->uri;
+	d->n_queues = o->queues;
+	d->depth = o->depth;
+	d->epoll_fd = -1;
+	ret = disk_connect(d, o);
+	if (ret) {
+		disk_close(d);
+		return ret > 0 ? ret : say_error(ret, "%s", o->uri);
+	}
+	*out = d;
+	return 0;
+}
+
+void disk_close(struct disk *d)
+{
+	unsigned int i;
+
+	if (!d)
+		return;
+	vhk_ctl_close(d->ctl);
+	for (i = 0; d->queue && i < d->n_queues; i++) {
+		vhk_vq_free(d->queue[i].vq);
+		free(d->queue[i].req);
+	}
+	free(d->queue);
+	vhk_mem_free(d->mem);
+	if (d->epoll_fd >= 0)
+		close(d->epoll_fd);
+	free(d);
+}
+
+struct disk_req *disk_get(struct disk *d, unsigned int queue)
+{
+	struct disk_queue *q = &d->queue[queue];
+	struct disk_req *r = q->free;
+
+	if (r)
+		q->free = r->next;
+	return r;
+}
+
+void disk_put(struct disk *d, struct disk_req *r)
+{
+	r->next = d->queue[r->queue].free;
+	d->queue[r->queue].free = r;
+}
+
+int disk_submit(struct disk *d, struct disk_req *r)
+{
+	struct disk_queue *q = &d->queue[r->queue];
+	bool write = r->type == VIRTIO_BLK_T_OUT;
+	struct iovec seg[SEGS] = { { r->hdr, sizeof(*r->hdr) },
+				   { r->data, r->len },
+				   { r->status, 1 } };
+	int ret;
+
+	r->hdr->type = htole32(r->type);
+	r->hdr->ioprio = 0;
+	r->hdr->sector = htole64(r->at / DISK_SECTOR);
+	*r->status = 0xff;
+	r->done = false;
+	if (!r->len)
+		seg[1] = seg[2];
+	ret = vhk_vq_add(q->vq, seg, r->len && write ? 2 : 1, r->len && !write ? 2 : 1, r);
+	if (ret)
+		return ret;
+	r->out = true;
+	q->n_out++;
+	q->staged = true;
+	return 0;
+}
+
+int disk_publish(struct disk *d, unsigned int queue)
+{
+	struct disk_queue *q = &d->queue[queue];
+	int ret;
+
+	if (!q->staged)
+		return 0;
+	q->staged = false;
+	ret = vhk_vq_publish(q->vq);
+	return ret == 1 ? vhk_ctl_kick(d->ctl, queue) : ret;
+}
+
+int disk_reap(struct disk *d, unsigned int queue, struct disk_req **out, int max)
+{
+	struct disk_queue *q = &d->queue[queue];
+	struct vhk_done done[64];
+	int i, n;
+
+	n = vhk_vq_get(q->vq, done, max < 64 ? (unsigned int)max : 64);
+	for (i = 0; i < n; i++) {
+		out[i] = done[i].token;
+		out[i]->out = false;
+		out[i]->done = true;
+	}
+	if (n > 0)
+		q->n_out -= (unsigned int)n;
+	return n;
+}
+
+int disk_result(const struct disk_req *r)
+{
+	switch (__atomic_load_n(r->status, __ATOMIC_RELAXED)) {
+	case VIRTIO_BLK_S_OK:
+		return 0;
+	case VIRTIO_BLK_S_UNSUPP:
+		return -EOPNOTSUPP;
+	default:
+		return -EIO;
+	}
+}
+
+bool disk_ready(const struct disk *d)
+{
+	unsigned int i;
+
+	for (i = 0; i < d->n_queues; i++)
+		if (vhk_vq_ready(d->queue[i].vq))
+			return true;
+	return false;
+}
+
+unsigned int disk_outstanding(const struct disk *d)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < d->n_queues; i++)
+		n += d->queue[i].n_out;
+	return n;
+}
+
+static bool disk_arm(struct disk *d)
+{
+	bool some = false;
+	unsigned int i;
+
+	for (i = 0; i < d->n_queues; i++)
+		if (d->queue[i].n_out && vhk_vq_arm(d->queue[i].vq))
+			some = true;
+	return some;
+}
+
+static int disk_sleep(struct disk *d, int timeout_ms)
+{
+	struct epoll_event ev[2];
+	int i, n, ret;
+
+	n = epoll_wait(d->epoll_fd, ev, 2, timeout_ms);
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	for (i = 0; i < n; i++) {
+		ret = ev[i].data.u32 ? 0 : vhk_ctl_process(d->ctl);
+		if (ret)
+			return -ENOTCONN;
+	}
+	return n ? 0 : -ETIMEDOUT;
+}
+
+int disk_wait(struct disk *d, int timeout_ms)
+{
+	uint64_t end = now_ns() + (uint64_t)timeout_ms * 1000000u, now;
+	unsigned int i;
+	int ret = 0;
+
+	while (!disk_arm(d) && !ret) {
+		now = now_ns();
+		ret = now >= end ? -ETIMEDOUT :
+				   disk_sleep(d, (int)((end - now) / 1000000u) + 1);
+	}
+	for (i = 0; i < d->n_queues; i++)
+		vhk_vq_disarm(d->queue[i].vq);
+	return disk_ready(d) ? 0 : ret;
+}
+
+static void forget(void *arg, void *token)
+{
+	(void)arg;
+	(void)token;
+}
+
+/* Without an inflight region nobody knows what was done: all of it is asked for again. */
+static int disk_ask_again(struct disk *d)
+{
+	unsigned int i, k;
+	int ret = 0;
+
+	for (i = 0; i < d->n_queues; i++) {
+		for (k = 0; k < d->depth && !ret; k++)
+			if (d->queue[i].req[k].out) {
+				d->queue[i].n_out--;
+				ret = disk_submit(d, &d->queue[i].req[k]);
+			}
+		if (!ret)
+			ret = disk_publish(d, i);
+		vhk_ctl_kick(d->ctl, i);
+	}
+	return ret;
+}
+
+int disk_reconnect(struct disk *d)
+{
+	bool kept = vhk_ctl_protocol_features(d->ctl) & VHK_PF_INFLIGHT_SHMFD;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; !kept && i < d->n_queues; i++)
+		vhk_vq_reset(d->queue[i].vq, forget, NULL);
+	/* It may die again while it is told. */
+	do
+		ret = vhk_ctl_reconnect(d->ctl);
+	while (ret == -ENOTCONN);
+	return ret || kept ? ret : disk_ask_again(d);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * A virtio disk behind a front end: the driver of virtio 1.3, section 5.2, as little of it as the
+ * tool needs.
+ */
+#ifndef VHK_TOOL_DISK_H
+#define VHK_TOOL_DISK_H
+
+#include <linux/virtio_blk.h>
+
+#include <vhostkit/ctl.h>
+
+#define DISK_SECTOR 512u
+
+struct disk_opts {
+	const char *uri;
+	uint32_t timeout_ms;
+	unsigned int queues, depth;
+	uint32_t block; /* largest request, bytes */
+	bool packed, no_event_idx, indirect;
+};
+
+/*
+ * One request; its memory is shared with the back end and is the caller's between disk_get() and
+ * disk_submit().
+ */
+struct disk_req {
+	struct disk_req *next; /* while free */
+	struct virtio_blk_outhdr *hdr;
+	unsigned char *status;
+	unsigned char *data;
+	uint32_t type, len;
+	uint64_t at; /* bytes */
+	unsigned int queue;
+	bool out; /* outstanding */
+	bool done;
+	uint64_t begun, tag; /* the caller's */
+};
+
+struct disk_queue {
+	struct vhk_vq *vq;
+	struct disk_req *req, *free;
+	unsigned int n_out;
+	bool staged;
+};
+
+struct disk {
+	const char *uri;
+	struct vhk_ctl *ctl;
+	struct vhk_mem *mem;
+	struct disk_queue *queue;
+	unsigned int n_queues, depth;
+	uint64_t size; /* bytes */
+	uint32_t sector; /* logical block, bytes */
+	bool read_only;
+	int epoll_fd;
+};
+
+/* 0, or what was said as an error (an exit code). */
+int disk_open(struct disk **out, const struct disk_opts *o);
+void disk_close(struct disk *d);
+
+/* A free request of @queue, or NULL. */
+struct disk_req *disk_get(struct disk *d, unsigned int queue);
+/* Stages @r: type, at and len are set, data is filled. 0 or -errno. */
+int disk_submit(struct disk *d, struct disk_req *r);
+/* Publishes what is staged and kicks where the device wants it. */
+int disk_publish(struct disk *d, unsigned int queue);
+/*
+ * Answered requests, up to @max; each is to be given back with disk_put(). Negative: the ring is
+ * broken.
+ */
+int disk_reap(struct disk *d, unsigned int queue, struct disk_req **out, int max);
+void disk_put(struct disk *d, struct disk_req *r);
+/* 0 or -EIO, -EOPNOTSUPP: what the device said about an answered request. */
+int disk_result(const struct disk_req *r);
+/* True: some queue has answers. */
+bool disk_ready(const struct disk *d);
+/* Sleeps until some queue has answers: 0, -ETIMEDOUT, -ENOTCONN, -EBADMSG. */
+int disk_wait(struct disk *d, int timeout_ms);
+unsigned int disk_outstanding(const struct disk *d);
+/* After -ENOTCONN, until the back end is back. Requests stay outstanding and will be answered. */
+int disk_reconnect(struct disk *d);
+
+#endif

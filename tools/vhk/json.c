@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * JSON, written as it comes. A NULL key is an element of an array.
+ */
+#include "say.h"
+
+static void put_text(FILE *f, const char *s)
+{
+	fputc('"', f);
+	for (; *s; s++) {
+		if (*s == '"' || *s == '\\')
+			fprintf(f, "\\%c", *s);
+		else if ((unsigned char)*s < 0x20 || (unsigned char)*s >= 0x7f)
+			fprintf(f, "\\u%04x", (unsigned char)*s);
+		else
+			fputc(*s, f);
+	}
+	fputc('"', f);
+}
+
+static void put_key(struct json *j, const char *key)
+{
+	fprintf(j->f, "%s\n%*s", j->some ? "," : "", (int)j->depth * 2, "");
+	j->some = true;
+	if (key) {
+		put_text(j->f, key);
+		fputs(": ", j->f);
+	}
+}
+
+void json_begin(struct json *j, FILE *f)
+{
+	*j = (struct json){ .f = f, .depth = 1 };
+	fputc('{', f);
+}
+
+void json_end(struct json *j)
+{
+	fputs("\n}\n", j->f);
+}
+
+void json_open(struct json *j, const char *key, char bracket)
+{
+	put_key(j, key);
+	fputc(bracket, j->f);
+	j->depth++;
+	j->some = false;
+}
+
+void json_close(struct json *j, char bracket)
+{
+	j->depth--;
+	if (j->some)
+		fprintf(j->f, "\n%*s", (int)j->depth * 2, "");
+	fputc(bracket, j->f);
+	j->some = true;
+}
+
+void json_u64(struct json *j, const char *key, uint64_t v)
+{
+	put_key(j, key);
+	fprintf(j->f, "%llu", (unsigned long long)v);
+}
+
+void json_real(struct json *j, const char *key, double v)
+{
+	put_key(j, key);
+	fprintf(j->f, "%.3f", v);
+}
+
+void json_bool(struct json *j, const char *key, bool v)
+{
+	put_key(j, key);
+	fputs(v ? "true" : "false", j->f);
+}
+
+void json_text(struct json *j, const char *key, const char *v)
+{
+	put_key(j, key);
+	put_text(j->f, v);
+}

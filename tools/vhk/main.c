@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * vhk: look at virtio data planes and use them. Finds the subcommand; each lives in a file of its
+ * own.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <vhostkit/vhk.h>
+
+#include "commands.h"
+#include "say.h"
+
+static const struct command {
+	const char *group, *name, *args, *help;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{ "ctl", "show", "URI [-j]", "everything a back end offers", ctl_show },
+	{ "blk", "read", "URI [FILE]", "read a disk, to a file or stdout", blk_read },
+	{ "blk", "write", "URI [FILE]", "write a disk, from a file or stdin", blk_write },
+	{ "blk", "copy", "FROM TO", "copy between disks and files", blk_copy },
+	{ "blk", "bench", "URI", "load a disk and measure it, or verify it", blk_bench },
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static int help(void)
+{
+	size_t i;
+
+	puts("usage: vhk COMMAND ...\n");
+	for (i = 0; i < N_COMMANDS; i++)
+		printf("  vhk %s %-5s %-14s %s\n", commands[i].group, commands[i].name,
+		       commands[i].args, commands[i].help);
+	puts("\n"
+	     "URI is unix:PATH (connect), listen:PATH (the back end connects to us) or fd:N.\n"
+	     "  -j, --json           JSON (ctl show, blk bench)\n"
+	     "  -t, --timeout SEC    longest wait for the back end (5)\n"
+	     "  -q, --quiet          no progress bar\n"
+	     "blk read, write, copy:\n"
+	     "  --offset N           first byte on the disk (copy: on both)\n"
+	     "  --length N           bytes (to the end)\n"
+	     "  --block-size N       bytes per request (256k)\n"
+	     "blk read, write, copy, bench:\n"
+	     "  --packed             packed rings          --no-event-idx   without EVENT_IDX\n"
+	     "  --indirect           indirect descriptors  --depth N        requests per queue\n"
+	     "blk bench:\n"
+	     "  --rw KIND            randread (default), randwrite, read, write or verify\n"
+	     "  --bs N               bytes per request (4k)   --size N      part of the disk used\n"
+	     "  --queues N           queues (1)               --time SEC    how long (5)\n"
+	     "  --poll               spin instead of sleeping --cpu N       run on that processor\n"
+	     "  --seed N             of all that is random    --count N     end after so many\n"
+	     "  --reconnect          survive restarts of the back end\n"
+	     "\n"
+	     "Numbers take k, M, G, T. Exit code: 0, 1 failed, 2 usage. See vhk(1).");
+	return 0;
+}
+
+static const struct command *find(const char *group, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < N_COMMANDS; i++)
+		if (!strcmp(commands[i].group, group) && name && !strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *c;
+	int i;
+
+	if (argc < 2)
+		return say_usage("which command?");
+	for (i = 1; i < argc && i < 4; i++)
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return help();
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		printf("vhk %s\n", vhk_version());
+		return 0;
+	}
+	c = find(argv[1], argc > 2 ? argv[2] : NULL);
+	if (!c)
+		return say_usage("no such command: %s%s%s", argv[1], argc > 2 ? " " : "",
+				 argc > 2 ? argv[2] : "");
+	i = c->run(argc - 2, argv + 2);
+	if (fflush(stdout) || ferror(stdout))
+		return i ? i : say_error(-EIO, "stdout");
+	return i;
+}

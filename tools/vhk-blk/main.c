@@ -95,6 +95,8 @@ static void hold_signals(void)
 	sigaddset(&set, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* A file larger than allowed is an error of one request. */
+	signal(SIGXFSZ, SIG_IGN);
 	catch_sigbus();
 }
 

@@ -62,7 +62,7 @@ static int opts_check(struct vhk_ring_opts *o)
 	if (!o->max_segs)
 		o->max_segs = RING_SEGS_DEFAULT;
 	if (!o->max_indirect)
-		o->max_indirect = o->size;
+		o->max_indirect = vhk_max(o->size, o->max_segs);
 	if (!o->size || o->size > VHK_QUEUE_SIZE_MAX || o->max_segs > RING_SEGS_MAX ||
 	    o->ctx_size > RING_CTX_MAX || !parts_ok(o))
 		return -EINVAL;

@@ -69,7 +69,8 @@ struct vhk_chain {
  *                 Packed: bits 0-14 available index, 15 its wrap counter, 16-30 used index, 31 its wrap counter
  * @ctx_size:      bytes of context a chain carries for the device
  * @max_segs:      segments a chain may have at most, 1 to 1024; a chain with more breaks the ring. 0: 128
- * @max_indirect:  entries an indirect table may have at most. 0: @size
+ * @max_indirect:  entries an indirect table may have at most. 0: @size or @max_segs, whichever is
+ *                 more (Linux drivers look at the device's segment limit only)
  * @inflight:      this queue's part of a vhost-user inflight region, or NULL (vhost-user, "Inflight I/O tracking")
  * @inflight_size: bytes of it
  */

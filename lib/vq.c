@@ -76,6 +76,14 @@ static int shadow_alloc(struct vhk_vq *q)
 	return q->slot && q->piece && q->next ? 0 : -ENOMEM;
 }
 
+static void hits_forget(struct vhk_vq *q)
+{
+	unsigned int i;
+
+	for (i = 0; i < VHK_VQ_HITS; i++)
+		q->hit[i] = &q->table->by_va[0];
+}
+
 static int block_alloc(struct vhk_vq *q, const struct vhk_vq_opts *o)
 {
 	struct layout l;
@@ -98,6 +106,7 @@ static int block_alloc(struct vhk_vq *q, const struct vhk_vq_opts *o)
 	q->indirect = (struct vq_desc *)(void *)(q->block + l.indirect);
 	q->indirect_gpa = o->gpa.v + l.indirect;
 	q->table = vhk_mem_table(q->mem);
+	hits_forget(q);
 	return 0;
 }
 
@@ -162,100 +171,137 @@ static int table_renew(struct vhk_vq *q)
 	}
 	vhk_table_put(q->table);
 	q->table = t;
-	memset(q->hint, 0, sizeof(q->hint));
+	hits_forget(q);
 	return 0;
 }
 
-/* A segment that is not whole in the region last hit: one piece for each region it touches. */
-static int pieces_slow(struct vhk_vq *q, unsigned int n, uint64_t va, uint64_t len,
-		       unsigned int *hint)
+/* One segment: a piece for each region it touches, from piece @n on. Returns their end. */
+static int pieces_of(struct vhk_vq *q, unsigned int n, const struct iovec *seg,
+		     const struct vhk_span **hit)
 {
+	uint64_t va = (uintptr_t)seg->iov_base, len = seg->iov_len;
+	const struct vhk_span *spans = q->table->by_va;
+
 	if (!len || !vhk_range_ok(va, len))
 		return -EINVAL;
 	if (len > UINT32_MAX)
 		return -EMSGSIZE;
 	while (len) {
-		const struct vhk_span *s = vhk_span_find(q->table->by_va, q->table->n, va, 1, hint);
+		unsigned int hint = (unsigned int)(*hit - spans);
+		const struct vhk_span *s = vhk_span_find(spans, q->table->n, va, 1, &hint);
 		uint64_t off, part;
 
 		if (!s)
 			return -EFAULT;
 		if (n == q->max_pieces)
 			return -EMSGSIZE;
+		*hit = s;
 		off = va - s->start;
 		part = vhk_min(len, s->size - off);
 		q->piece[n].gpa = (uintptr_t)s->va + off;
-		q->piece[n].len = part;
-		n++;
+		q->piece[n++].len = (uint32_t)part;
 		va += part;
 		len -= part;
 	}
-	return n;
+	return (int)n;
 }
 
-/* Appends one segment to the @n pieces there are: their number, or an error. */
-static inline int pieces_add(struct vhk_vq *q, unsigned int n, const struct iovec *seg,
-			     unsigned int *hint)
+/* Translates all segments, whatever they cross; *out becomes the number of readable pieces. Returns that of all. */
+static __attribute__((noinline)) int pieces_slow(struct vhk_vq *q, const struct iovec *seg,
+						 unsigned int *out, unsigned int n_seg)
 {
-	const struct vhk_span *s = &q->table->by_va[*hint];
-	uint64_t va = (uintptr_t)seg->iov_base, len = seg->iov_len, off = va - s->start;
-
-	if (vhk_unlikely(off >= s->size || len > s->size - off || len - 1 >= UINT32_MAX ||
-			 n == q->max_pieces))
-		return pieces_slow(q, n, va, len, hint);
-	q->piece[n].gpa = (uintptr_t)s->va + off;
-	q->piece[n].len = len;
-	return n + 1;
-}
-
-/* Translates all segments; *out is the number of readable pieces. A chain carries less than 4 GiB. */
-static int pieces_make(struct vhk_vq *q, const struct iovec *seg, unsigned int n_out,
-		       unsigned int n_seg, unsigned int *out)
-{
+	unsigned int i, n_out = *out;
 	uint64_t sum[2] = { 0, 0 };
-	unsigned int i;
 	int n = 0;
 
-	*out = 0;
 	for (i = 0; i < n_seg; i++) {
-		n = pieces_add(q, n, &seg[i], &q->hint[i % VHK_VQ_HINTS]);
+		n = pieces_of(q, (unsigned int)n, &seg[i], &q->hit[i % VHK_VQ_HITS]);
 		if (n < 0)
 			return n;
 		sum[i >= n_out] += seg[i].iov_len;
 		if (i + 1 == n_out)
-			*out = n;
+			*out = (unsigned int)n;
 	}
 	if (sum[0] + sum[1] > UINT32_MAX)
 		return -EMSGSIZE;
-	q->in_len = sum[1];
+	q->in_len = (uint32_t)sum[1];
 	return n;
+}
+
+/* Segments [i, n), each whole in the region where its like was found last. Their length, 0: not so. */
+static inline uint64_t pieces_hit(struct vhk_vq *q, const struct iovec *seg, unsigned int i,
+				  unsigned int n)
+{
+	uint64_t sum = 0;
+
+	for (; i < n; i++) {
+		const struct vhk_span *s = q->hit[i % VHK_VQ_HITS];
+		uint64_t va = (uintptr_t)seg[i].iov_base, len = seg[i].iov_len;
+
+		if (vhk_unlikely(!vhk_span_has(s, va, len) || len > UINT32_MAX))
+			return 0;
+		q->piece[i].gpa = (uintptr_t)s->va + (va - s->start);
+		q->piece[i].len = (uint32_t)len;
+		sum += len;
+	}
+	return sum;
+}
+
+/* As pieces_slow(), which does all that is out of the ordinary. A chain carries less than 4 GiB. */
+static inline int pieces_make(struct vhk_vq *q, const struct iovec *seg, unsigned int *out,
+			      unsigned int n)
+{
+	uint64_t out_len = pieces_hit(q, seg, 0, *out), in_len = pieces_hit(q, seg, *out, n);
+
+	if (vhk_unlikely((*out && !out_len) || (*out < n && !in_len) ||
+			 out_len + in_len > UINT32_MAX))
+		return pieces_slow(q, seg, out, n);
+	q->in_len = (uint32_t)in_len;
+	return (int)n;
+}
+
+/* Whether the pieces of one chain go into a table of their own. -EMSGSIZE: they fit neither there nor into the ring. */
+static inline int goes_indirect(const struct vhk_vq *q, unsigned int n)
+{
+	if (n <= q->max_indirect && (n >= q->indirect_min || n > q->size))
+		return 1;
+	return n > q->size ? -EMSGSIZE : 0;
+}
+
+/* What is to be seen to before a chain of @n_seg segments can be translated. */
+static inline int add_begin(struct vhk_vq *q, unsigned int n_seg)
+{
+	if (vhk_unlikely(q->error))
+		return q->error;
+	if (vhk_unlikely(!n_seg))
+		return -EINVAL;
+	if (vhk_unlikely(n_seg > q->max_pieces))
+		return -EMSGSIZE;
+	return vhk_likely(q->mem->table == q->table) ? 0 : table_renew(q);
 }
 
 int vhk_vq_add(struct vhk_vq *q, const struct iovec *seg, unsigned int n_out, unsigned int n_in,
 	       void *token)
 {
-	unsigned int out;
-	bool indirect;
-	int n;
+	unsigned int out = n_out;
+	int n, indirect;
 
-	if (q->error)
-		return q->error;
-	if (n_out > UINT16_MAX || n_in > UINT16_MAX || !(n_out + n_in))
+	if (vhk_unlikely((n_out | n_in) > UINT16_MAX))
 		return -EINVAL;
-	n = vhk_likely(q->mem->table == q->table) ? 0 : table_renew(q);
+	n = add_begin(q, n_out + n_in);
 	if (!n)
-		n = pieces_make(q, seg, n_out, n_out + n_in, &out);
-	if (n < 0)
+		n = pieces_make(q, seg, &out, n_out + n_in);
+	if (vhk_unlikely(n < 0))
 		return n;
-	indirect = n <= q->max_indirect && (n >= q->indirect_min || n > q->size);
-	if (!indirect && n > q->size)
-		return -EMSGSIZE;
-	if ((indirect ? 1 : n) > q->n_free)
+	indirect = goes_indirect(q, (unsigned int)n);
+	if (vhk_unlikely(indirect < 0))
+		return indirect;
+	if (vhk_unlikely((indirect ? 1 : n) > q->n_free))
 		return -ENOBUFS;
 	if (q->packed)
-		vhk_vq_packed_add(q, out, n, indirect, token);
+		vhk_vq_packed_add(q, out, (unsigned int)n, indirect, token);
 	else
-		vhk_vq_split_add(q, out, n, indirect, token);
+		vhk_vq_split_add(q, out, (unsigned int)n, indirect, token);
 	return 0;
 }
 
@@ -312,7 +358,7 @@ unsigned int vhk_vq_in_flight(const struct vhk_vq *q)
 
 int vhk_vq_addr(const struct vhk_vq *q, struct vhk_vq_addr *out)
 {
-	uint32_t at = q->used | (uint32_t)q->used_wrap << 15;
+	uint32_t at = q->used | (q->used_flags & VQ_DESC_F_USED);
 
 	out->size = q->size;
 	out->base = q->packed ? at | at << 16 : q->used;
@@ -331,7 +377,7 @@ uint32_t vhk_vq_notification_data(const struct vhk_vq *q, uint16_t idx)
 	else if (q->n_added)
 		at = q->gate | (q->gate_flags & VQ_DESC_F_AVAIL ? 0x8000u : 0);
 	else
-		at = q->avail | (q->avail_wrap ? 0x8000u : 0);
+		at = q->avail | (q->avail_flags & VQ_DESC_F_AVAIL ? 0x8000u : 0);
 	return at << 16 | idx;
 }
 

@@ -12,7 +12,7 @@
 #include "base.h"
 #include "mem.h"
 
-#define VHK_VQ_HINTS 4 /* header, data, status and the rest lie in different regions often enough */
+#define VHK_VQ_HITS 4 /* header, data, status and the rest lie in different regions often enough */
 
 struct vq_desc { /* virtio 1.3, 2.7.5: addr, len, flags, next; 2.8.13: addr, len, id, flags */
 	uint64_t addr;
@@ -25,6 +25,7 @@ enum {
 	VQ_DESC_F_INDIRECT = 4,
 	VQ_DESC_F_AVAIL = 1 << 7,
 	VQ_DESC_F_USED = 1 << 15,
+	VQ_DESC_F_LAP = VQ_DESC_F_AVAIL | VQ_DESC_F_USED, /* both change with every lap */
 };
 
 struct vq_piece { /* one descriptor to be */
@@ -63,7 +64,7 @@ struct vhk_vq {
 	bool in_order;
 
 	/* Adding. */
-	unsigned int hint[VHK_VQ_HINTS];
+	const struct vhk_span *hit[VHK_VQ_HITS]; /* where the segment in that place was found last */
 	uint32_t in_len;   /* of the chain being added */
 	uint16_t n_free;   /* descriptors */
 	uint16_t free;     /* split: descriptor to take next; packed: id to take next */
@@ -72,10 +73,10 @@ struct vhk_vq {
 	uint16_t n_staged; /* chains staged */
 	uint16_t gate;     /* packed: slot of the first staged descriptor ... */
 	uint16_t gate_flags; /* ... and its flags, stored by publish */
-	bool avail_wrap;
+	uint16_t avail_flags; /* packed: AVAIL and USED of what is made available in this lap */
 
 	/* Getting. */
-	bool used_wrap;
+	uint16_t used_flags; /* packed: AVAIL and USED of what is used in this lap */
 	bool armed;
 	int error;
 	uint16_t used;      /* split: index, free-running; packed: slot */

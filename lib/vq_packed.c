@@ -16,11 +16,6 @@ static uint16_t *flags_of(const struct vhk_vq *q, uint16_t slot)
 	return (uint16_t *)(void *)((unsigned char *)&q->desc[slot] + 14);
 }
 
-static uint16_t avail_flags(const struct vhk_vq *q)
-{
-	return q->avail_wrap ? VQ_DESC_F_AVAIL : VQ_DESC_F_USED;
-}
-
 static void desc_write(struct vq_desc *d, const struct vq_piece *p, uint16_t id, uint16_t flags)
 {
 	vhk_store64(&d->addr, p->gpa);
@@ -28,32 +23,42 @@ static void desc_write(struct vq_desc *d, const struct vq_piece *p, uint16_t id,
 }
 
 /*
- * A descriptor at the ring's head. The flags of the first staged one are the gate for all that follow it: the device
- * looks no further until publish stores them.
+ * Descriptors at the ring's head, one for each piece. The flags of the first staged one are the gate for all that follow
+ * it: the device looks no further until publish stores them.
  */
-static void slot_write(struct vhk_vq *q, const struct vq_piece *p, uint16_t id, uint16_t flags)
+static inline void slots_write(struct vhk_vq *q, const struct vq_piece *p, uint16_t id,
+			       unsigned int n_out, unsigned int n, uint16_t extra)
 {
-	struct vq_desc *d = &q->desc[q->avail];
+	uint16_t at = q->avail, lap = q->avail_flags;
+	unsigned int i;
 
-	flags |= avail_flags(q);
-	if (q->n_added) {
-		desc_write(d, p, id, flags);
-	} else {
-		vhk_store64(&d->addr, p->gpa);
-		vhk_store32((uint32_t *)(void *)&d->rest, p->len);
-		vhk_store16(flags_of(q, q->avail) - 1, id);
-		q->gate = q->avail;
-		q->gate_flags = flags;
+	for (i = 0; i < n; i++) {
+		struct vq_desc *d = &q->desc[at];
+		uint16_t flags = lap | extra | (i < n_out ? 0 : VQ_DESC_F_WRITE) |
+				 (i + 1 < n ? VQ_DESC_F_NEXT : 0);
+
+		if (i || q->n_added) {
+			desc_write(d, &p[i], id, flags);
+		} else {
+			vhk_store64(&d->addr, p->gpa);
+			vhk_store32((uint32_t *)(void *)&d->rest, p->len);
+			vhk_store16(flags_of(q, at) - 1, id);
+			q->gate = at;
+			q->gate_flags = flags;
+		}
+		if (++at == q->size) {
+			at = 0;
+			lap ^= VQ_DESC_F_LAP;
+		}
 	}
-	q->n_added++;
-	if (++q->avail == q->size) {
-		q->avail = 0;
-		q->avail_wrap = !q->avail_wrap;
-	}
+	q->avail = at;
+	q->avail_flags = lap;
+	q->n_added += n;
 }
 
 /* Order in the table is order in the chain: no NEXT (virtio 1.3, 2.8.7). */
-static void indirect_write(struct vhk_vq *q, uint16_t id, unsigned int n_out, unsigned int n)
+static __attribute__((noinline)) void indirect_write(struct vhk_vq *q, uint16_t id,
+						     unsigned int n_out, unsigned int n)
 {
 	struct vq_desc *t = q->indirect + (size_t)id * q->max_indirect;
 	struct vq_piece whole = { q->indirect_gpa + ((unsigned char *)t - (unsigned char *)q->indirect),
@@ -62,7 +67,7 @@ static void indirect_write(struct vhk_vq *q, uint16_t id, unsigned int n_out, un
 
 	for (i = 0; i < n; i++)
 		desc_write(&t[i], &q->piece[i], 0, i < n_out ? 0 : VQ_DESC_F_WRITE);
-	slot_write(q, &whole, id, VQ_DESC_F_INDIRECT);
+	slots_write(q, &whole, id, 1, 1, VQ_DESC_F_INDIRECT);
 }
 
 static uint16_t id_after(const struct vhk_vq *q, uint16_t id)
@@ -75,7 +80,6 @@ void vhk_vq_packed_add(struct vhk_vq *q, unsigned int n_out, unsigned int n, boo
 {
 	uint16_t n_desc = indirect ? 1 : n, id = q->free;
 	struct vq_slot *s = &q->slot[id];
-	unsigned int i;
 
 	if (q->in_order) {
 		q->free = id_after(q, id);
@@ -84,17 +88,14 @@ void vhk_vq_packed_add(struct vhk_vq *q, unsigned int n_out, unsigned int n, boo
 		q->free = s->next;
 	}
 	q->n_free -= n_desc;
+	q->n_staged++;
 	s->token = token;
 	s->in_len = q->in_len;
 	s->n_desc = n_desc;
-	q->n_staged++;
-	if (indirect) {
+	if (vhk_unlikely(indirect))
 		indirect_write(q, id, n_out, n);
-		return;
-	}
-	for (i = 0; i < n; i++)
-		slot_write(q, &q->piece[i], id,
-			   (i < n_out ? 0 : VQ_DESC_F_WRITE) | (i + 1 < n ? VQ_DESC_F_NEXT : 0));
+	else
+		slots_write(q, q->piece, id, n_out, n, 0);
 }
 
 /* Slots count from the start of the lap that q->avail is in; the event may lie in the one before. */
@@ -105,7 +106,7 @@ static bool kick_wanted(const struct vhk_vq *q, uint16_t n_added)
 
 	if (flags != EVENT_DESC || !q->event_idx)
 		return flags != EVENT_DISABLE;
-	if (!(v & 0x8000) == q->avail_wrap)
+	if (!(v & 0x8000) == !!(q->avail_flags & VQ_DESC_F_AVAIL))
 		event -= q->size;
 	return vq_event_crossed(event, q->avail, q->avail - n_added);
 }
@@ -126,21 +127,17 @@ int vhk_vq_packed_publish(struct vhk_vq *q)
 
 bool vhk_vq_packed_ready(const struct vhk_vq *q)
 {
-	uint16_t flags = vhk_load16(flags_of(q, q->used));
-
-	return !!(flags & VQ_DESC_F_AVAIL) == q->used_wrap && !!(flags & VQ_DESC_F_USED) == q->used_wrap;
+	return !((vhk_load16(flags_of(q, q->used)) ^ q->used_flags) & VQ_DESC_F_LAP);
 }
 
-static bool is_used(const struct vhk_vq *q)
+static inline bool is_used(const struct vhk_vq *q)
 {
 	/* Pairs with the device's release store of the flags: id, length and data come after it. */
-	uint16_t flags = vhk_load16_acquire(flags_of(q, q->used));
-
-	return !!(flags & VQ_DESC_F_AVAIL) == q->used_wrap && !!(flags & VQ_DESC_F_USED) == q->used_wrap;
+	return !((vhk_load16_acquire(flags_of(q, q->used)) ^ q->used_flags) & VQ_DESC_F_LAP);
 }
 
 /* The used descriptor at q->used: its id and length. */
-static int used_read(const struct vhk_vq *q, uint16_t *id, uint32_t *len)
+static inline int used_read(const struct vhk_vq *q, uint16_t *id, uint32_t *len)
 {
 	uint64_t rest = vhk_load64(&q->desc[q->used].rest);
 
@@ -150,7 +147,7 @@ static int used_read(const struct vhk_vq *q, uint16_t *id, uint32_t *len)
 }
 
 /* One used descriptor may tell of several chains, and names the last: virtio 1.3, 2.8.9. */
-static int in_order_next(struct vhk_vq *q, uint16_t *id, uint32_t *len)
+static __attribute__((noinline)) int in_order_next(struct vhk_vq *q, uint16_t *id, uint32_t *len)
 {
 	if (!q->batch_left) {
 		uint16_t n;
@@ -168,7 +165,7 @@ static int in_order_next(struct vhk_vq *q, uint16_t *id, uint32_t *len)
 	return 0;
 }
 
-static void chain_free(struct vhk_vq *q, uint16_t id)
+static inline void chain_free(struct vhk_vq *q, uint16_t id)
 {
 	struct vq_slot *s = &q->slot[id];
 
@@ -176,7 +173,7 @@ static void chain_free(struct vhk_vq *q, uint16_t id)
 	q->used += s->n_desc;
 	if (q->used >= q->size) {
 		q->used -= q->size;
-		q->used_wrap = !q->used_wrap;
+		q->used_flags ^= VQ_DESC_F_LAP;
 	}
 	s->n_desc = 0;
 	if (q->in_order) {
@@ -209,7 +206,7 @@ int vhk_vq_packed_get(struct vhk_vq *q, struct vhk_done *out, unsigned int max)
 
 void vhk_vq_packed_arm(struct vhk_vq *q)
 {
-	uint32_t at = q->used | (uint32_t)q->used_wrap << 15;
+	uint32_t at = q->used | (q->used_flags & VQ_DESC_F_USED);
 
 	if (q->event_idx)
 		vhk_store32((uint32_t *)(void *)q->driver, at | (uint32_t)EVENT_DESC << 16);
@@ -228,7 +225,7 @@ void vhk_vq_packed_init(struct vhk_vq *q)
 
 	for (i = 0; i < q->size; i++)
 		q->slot[i].next = id_after(q, i);
-	q->avail_wrap = true;
-	q->used_wrap = true;
+	q->avail_flags = VQ_DESC_F_AVAIL;
+	q->used_flags = VQ_DESC_F_LAP;
 	vhk_vq_packed_disarm(q);
 }

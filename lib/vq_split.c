@@ -46,7 +46,8 @@ static void desc_write(struct vq_desc *d, const struct vq_piece *p, uint16_t fla
 	vhk_store64(&d->rest, vq_desc_rest(p->len, flags, next));
 }
 
-static void indirect_write(struct vhk_vq *q, uint16_t head, unsigned int n_out, unsigned int n)
+static __attribute__((noinline)) void indirect_write(struct vhk_vq *q, uint16_t head,
+						     unsigned int n_out, unsigned int n)
 {
 	struct vq_desc *t = q->indirect + (size_t)head * q->max_indirect;
 	struct vq_piece whole = { q->indirect_gpa + ((unsigned char *)t - (unsigned char *)q->indirect),
@@ -61,7 +62,7 @@ static void indirect_write(struct vhk_vq *q, uint16_t head, unsigned int n_out, 
 }
 
 /* Returns the last descriptor. In order, next is slot + 1 as virtio 1.3, 2.7.5.2 asks: the list is never permuted. */
-static uint16_t chain_write(struct vhk_vq *q, uint16_t head, unsigned int n_out, unsigned int n)
+static inline uint16_t chain_write(struct vhk_vq *q, uint16_t head, unsigned int n_out, unsigned int n)
 {
 	uint16_t d = head;
 	unsigned int i;
@@ -84,7 +85,7 @@ void vhk_vq_split_add(struct vhk_vq *q, unsigned int n_out, unsigned int n, bool
 	uint16_t n_desc = indirect ? 1 : n, head = q->free, last = head;
 	struct vq_slot *s = &q->slot[head];
 
-	if (indirect)
+	if (vhk_unlikely(indirect))
 		indirect_write(q, head, n_out, n);
 	else
 		last = chain_write(q, head, n_out, n);
@@ -117,7 +118,7 @@ int vhk_vq_split_publish(struct vhk_vq *q)
 	return !(vhk_load16((uint16_t *)(void *)q->device) & USED_F_NO_NOTIFY);
 }
 
-static void chain_free(struct vhk_vq *q, uint16_t head)
+static inline void chain_free(struct vhk_vq *q, uint16_t head)
 {
 	struct vq_slot *s = &q->slot[head];
 
@@ -132,7 +133,7 @@ static void chain_free(struct vhk_vq *q, uint16_t head)
 }
 
 /* Used entries that may be read: the device's index is believed only as far as there is something outstanding. */
-static int used_look(struct vhk_vq *q)
+static inline int used_look(struct vhk_vq *q)
 {
 	uint16_t idx;
 
@@ -147,7 +148,7 @@ static int used_look(struct vhk_vq *q)
 }
 
 /* The entry at q->used, or the rest of one that told of several chains: virtio 1.3, 2.7.9. */
-static int in_order_next(struct vhk_vq *q, uint16_t *head, uint32_t *len)
+static __attribute__((noinline)) int in_order_next(struct vhk_vq *q, uint16_t *head, uint32_t *len)
 {
 	if (!q->batch_left) {
 		const uint32_t *elem = used_elem(q, q->used);
@@ -167,7 +168,7 @@ static int in_order_next(struct vhk_vq *q, uint16_t *head, uint32_t *len)
 	return 0;
 }
 
-static int any_order_next(struct vhk_vq *q, uint16_t *head, uint32_t *len)
+static inline int any_order_next(struct vhk_vq *q, uint16_t *head, uint32_t *len)
 {
 	const uint32_t *elem = used_elem(q, q->used);
 	uint32_t id = vhk_load32(&elem[0]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * Floor 0: how memory shared with the other side is read and written: once, with a stated order, little endian
- * (virtio 1.3, 2.7 and 2.8). Relaxed atomics, so that neither the compiler nor a race detector sees a plain access.
+ * Floor 0: how memory shared with the other side is read and written: once, with a stated order,
+ * little endian (virtio 1.3, 2.7 and 2.8). Relaxed atomics, so that neither the compiler nor a race
+ * detector sees a plain access.
  */
 #ifndef VHK_LIB_BARRIER_H
 #define VHK_LIB_BARRIER_H
@@ -52,8 +53,9 @@ static inline void vhk_store64(uint64_t *p, uint64_t v)
 }
 
 /*
- * Store, then load of something else: the one order that acquire and release do not give. Not the C11 fence: race
- * detectors do not follow it, and a locked instruction on our own stack is the cheapest there is on x86.
+ * Store, then load of something else: the one order that acquire and release do not give. Not the
+ * C11 fence: race detectors do not follow it, and a locked instruction on our own stack is the
+ * cheapest there is on x86.
  */
 static inline void vhk_full_fence(void)
 {
@@ -71,8 +73,9 @@ static inline void vhk_compiler_fence(void)
 }
 
 /*
- * Memory shared with the other side, in bulk. The driver hands a page from one queue to another in an order that only
- * its own process has made, which no race detector of ours can see: so these are out of its sight.
+ * Memory shared with the other side, in bulk. The driver hands a page from one queue to another in
+ * an order that only its own process has made, which no race detector of ours can see: so these are
+ * out of its sight.
  */
 #if defined(__SANITIZE_THREAD__)
 #define VHK_TSAN 1
@@ -93,7 +96,8 @@ vhk_shared_copy(void *to, const void *from, size_t n)
 		*t++ = *f++;
 }
 
-__attribute__((noinline, unused, no_sanitize("thread"))) static void vhk_shared_zero(void *p, size_t n)
+__attribute__((noinline, unused, no_sanitize("thread"))) static void
+vhk_shared_zero(void *p, size_t n)
 {
 	volatile unsigned char *t = p;
 
@@ -123,8 +127,9 @@ static inline void vhk_pause(void)
 }
 
 /*
- * Between two looks at a line that the other side is about to write. A look takes the line away from it; if that happens
- * between its reading and its writing, the line crosses twice more. Some 60 ns apart that is rare, and little is slept.
+ * Between two looks at a line that the other side is about to write. A look takes the line away
+ * from it; if that happens between its reading and its writing, the line crosses twice more. Some
+ * 60 ns apart that is rare, and little is slept.
  */
 static inline void vhk_pause_look(void)
 {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * A driver's queue: its memory, the way from host pointers to guest addresses, and what both layouts share. What the
- * parts look like in memory is in vq_split.c and vq_packed.c.
+ * A driver's queue: its memory, the way from host pointers to guest addresses, and what both
+ * layouts share. What the parts look like in memory is in vq_split.c and vq_packed.c.
  */
 #include "vq_impl.h"
 
 #define PAGE 4096u
-#define PART 128u /* parts written by different sides stay out of each other's pairs of cache lines */
+#define PART 128u /* parts that different sides write share no pair of cache lines */
 #define INDIRECT_MIN 3
 
 struct layout { /* offsets in the queue's block */
@@ -157,7 +157,10 @@ void vhk_vq_free(struct vhk_vq *q)
 	free(q);
 }
 
-/* Takes over the current table, unless the queue's own block has gone from it: that would pull away the ground. */
+/*
+ * Takes over the current table, unless the queue's own block has gone from it: that would pull away
+ * the ground.
+ */
 static int table_renew(struct vhk_vq *q)
 {
 	struct vhk_table *t = vhk_mem_table(q->mem);
@@ -206,7 +209,10 @@ static int pieces_of(struct vhk_vq *q, unsigned int n, const struct iovec *seg,
 	return (int)n;
 }
 
-/* Translates all segments, whatever they cross; *out becomes the number of readable pieces. Returns that of all. */
+/*
+ * Translates all segments, whatever they cross; *out becomes the number of readable pieces. Returns
+ * that of all.
+ */
 static __attribute__((noinline)) int pieces_slow(struct vhk_vq *q, const struct iovec *seg,
 						 unsigned int *out, unsigned int n_seg)
 {
@@ -228,7 +234,9 @@ static __attribute__((noinline)) int pieces_slow(struct vhk_vq *q, const struct 
 	return n;
 }
 
-/* Segments [i, n), each whole in the region where its like was found last. Their length, 0: not so. */
+/*
+ * Segments [i, n), each whole in the region where its like was found last. Their length, 0: not so.
+ */
 static inline uint64_t pieces_hit(struct vhk_vq *q, const struct iovec *seg, unsigned int i,
 				  unsigned int n)
 {
@@ -260,7 +268,10 @@ static inline int pieces_make(struct vhk_vq *q, const struct iovec *seg, unsigne
 	return (int)n;
 }
 
-/* Whether the pieces of one chain go into a table of their own. -EMSGSIZE: they fit neither there nor into the ring. */
+/*
+ * Whether the pieces of one chain go into a table of their own. -EMSGSIZE: they fit neither there
+ * nor into the ring.
+ */
 static inline int goes_indirect(const struct vhk_vq *q, unsigned int n)
 {
 	if (n <= q->max_indirect && (n >= q->indirect_min || n > q->size))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * The driver's side of a queue: its private state, and what the two layouts implement. Nothing that the driver wrote
- * into shared memory is ever read back; this shadow is the only truth.
+ * The driver's side of a queue: its private state, and what the two layouts implement. Nothing that
+ * the driver wrote into shared memory is ever read back; this shadow is the only truth.
  */
 #ifndef VHK_LIB_VQ_IMPL_H
 #define VHK_LIB_VQ_IMPL_H
@@ -64,7 +64,7 @@ struct vhk_vq {
 	bool in_order;
 
 	/* Adding. */
-	const struct vhk_span *hit[VHK_VQ_HITS]; /* where the segment in that place was found last */
+	const struct vhk_span *hit[VHK_VQ_HITS]; /* where the segment in its place was last */
 	uint32_t in_len;   /* of the chain being added */
 	uint16_t n_free;   /* descriptors */
 	uint16_t free;     /* split: descriptor to take next; packed: id to take next */
@@ -92,7 +92,10 @@ struct vhk_vq {
 	unsigned char *block;
 };
 
-/* Stages the @n pieces in q->piece, the first @n_out of them readable. The caller has seen that there is room. */
+/*
+ * Stages the @n pieces in q->piece, the first @n_out of them readable. The caller has seen that
+ * there is room.
+ */
 void vhk_vq_split_add(struct vhk_vq *q, unsigned int n_out, unsigned int n, bool indirect,
 		      void *token);
 void vhk_vq_packed_add(struct vhk_vq *q, unsigned int n_out, unsigned int n, bool indirect,
@@ -115,6 +118,17 @@ void vhk_vq_packed_init(struct vhk_vq *q);
 static inline uint64_t vq_desc_rest(uint32_t len, uint16_t third, uint16_t fourth)
 {
 	return len | (uint64_t)third << 32 | (uint64_t)fourth << 48;
+}
+
+/* The table of descriptor or id @i; *whole is the piece that tells of it with @n entries. */
+static inline struct vq_desc *vq_table(const struct vhk_vq *q, uint16_t i, unsigned int n,
+				       struct vq_piece *whole)
+{
+	size_t first = (size_t)i * q->max_indirect;
+
+	whole->gpa = q->indirect_gpa + first * sizeof(struct vq_desc);
+	whole->len = n * (uint32_t)sizeof(struct vq_desc);
+	return q->indirect + first;
 }
 
 /* An entry of the device's for index @new was asked for or told: virtio 1.3, 2.7.10 and 2.8.10. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The packed layout, driver side (virtio 1.3, section 2.8): one ring of descriptors that both sides write, and two
- * event suppression words.
+ * The packed layout, driver side (virtio 1.3, section 2.8): one ring of descriptors that both sides
+ * write, and two event suppression words.
  */
 #include "vq_impl.h"
 
@@ -23,8 +23,8 @@ static void desc_write(struct vq_desc *d, const struct vq_piece *p, uint16_t id,
 }
 
 /*
- * Descriptors at the ring's head, one for each piece. The flags of the first staged one are the gate for all that follow
- * it: the device looks no further until publish stores them.
+ * Descriptors at the ring's head, one for each piece. The flags of the first staged one are the
+ * gate for all that follow it: the device looks no further until publish stores them.
  */
 static inline void slots_write(struct vhk_vq *q, const struct vq_piece *p, uint16_t id,
 			       unsigned int n_out, unsigned int n, uint16_t extra)
@@ -60,9 +60,8 @@ static inline void slots_write(struct vhk_vq *q, const struct vq_piece *p, uint1
 static __attribute__((noinline)) void indirect_write(struct vhk_vq *q, uint16_t id,
 						     unsigned int n_out, unsigned int n)
 {
-	struct vq_desc *t = q->indirect + (size_t)id * q->max_indirect;
-	struct vq_piece whole = { q->indirect_gpa + ((unsigned char *)t - (unsigned char *)q->indirect),
-				  n * (uint32_t)sizeof(*t) };
+	struct vq_piece whole;
+	struct vq_desc *t = vq_table(q, id, n, &whole);
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
@@ -98,7 +97,9 @@ void vhk_vq_packed_add(struct vhk_vq *q, unsigned int n_out, unsigned int n, boo
 		slots_write(q, q->piece, id, n_out, n, 0);
 }
 
-/* Slots count from the start of the lap that q->avail is in; the event may lie in the one before. */
+/*
+ * Slots count from the start of the lap that q->avail is in; the event may lie in the one before.
+ */
 static bool kick_wanted(const struct vhk_vq *q, uint16_t n_added)
 {
 	uint32_t v = vhk_load32((uint32_t *)(void *)q->device);
@@ -118,7 +119,10 @@ int vhk_vq_packed_publish(struct vhk_vq *q)
 	q->n_out += q->n_staged;
 	q->n_staged = 0;
 	q->n_added = 0;
-	/* Pairs with the device's acquire load of the head's flags: all other descriptors come first. */
+	/*
+	 * Pairs with the device's acquire load of the head's flags: all other descriptors come
+	 * first.
+	 */
 	vhk_store16_release(flags_of(q, q->gate), q->gate_flags);
 	/* Pairs with the fence of a device that stores its event and then looks at the flags. */
 	vhk_full_fence();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The split layout, driver side (virtio 1.3, section 2.7): descriptor table, available ring, used ring.
+ * The split layout, driver side (virtio 1.3, section 2.7): descriptor table, available ring, used
+ * ring.
  */
 #include "vq_impl.h"
 
@@ -49,9 +50,8 @@ static void desc_write(struct vq_desc *d, const struct vq_piece *p, uint16_t fla
 static __attribute__((noinline)) void indirect_write(struct vhk_vq *q, uint16_t head,
 						     unsigned int n_out, unsigned int n)
 {
-	struct vq_desc *t = q->indirect + (size_t)head * q->max_indirect;
-	struct vq_piece whole = { q->indirect_gpa + ((unsigned char *)t - (unsigned char *)q->indirect),
-				  n * (uint32_t)sizeof(*t) };
+	struct vq_piece whole;
+	struct vq_desc *t = vq_table(q, head, n, &whole);
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
@@ -61,8 +61,12 @@ static __attribute__((noinline)) void indirect_write(struct vhk_vq *q, uint16_t 
 	desc_write(&q->desc[head], &whole, VQ_DESC_F_INDIRECT, 0);
 }
 
-/* Returns the last descriptor. In order, next is slot + 1 as virtio 1.3, 2.7.5.2 asks: the list is never permuted. */
-static inline uint16_t chain_write(struct vhk_vq *q, uint16_t head, unsigned int n_out, unsigned int n)
+/*
+ * Returns the last descriptor. In order, next is slot + 1 as virtio 1.3, 2.7.5.2 asks: the list is
+ * never permuted.
+ */
+static inline uint16_t chain_write(struct vhk_vq *q, uint16_t head, unsigned int n_out,
+				   unsigned int n)
 {
 	uint16_t d = head;
 	unsigned int i;
@@ -109,7 +113,9 @@ int vhk_vq_split_publish(struct vhk_vq *q)
 
 	q->n_out += q->n_staged;
 	q->n_staged = 0;
-	/* Pairs with the device's acquire load of the index: the heads and descriptors come first. */
+	/*
+	 * Pairs with the device's acquire load of the index: the heads and descriptors come first.
+	 */
 	vhk_store16_release(&avail_of(q)->idx, q->avail);
 	/* Pairs with the fence of a device that stores its event and then looks at the index. */
 	vhk_full_fence();
@@ -132,7 +138,10 @@ static inline void chain_free(struct vhk_vq *q, uint16_t head)
 	s->n_desc = 0;
 }
 
-/* Used entries that may be read: the device's index is believed only as far as there is something outstanding. */
+/*
+ * Used entries that may be read: the device's index is believed only as far as there is something
+ * outstanding.
+ */
 static inline int used_look(struct vhk_vq *q)
 {
 	uint16_t idx;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * What a driver's queue takes and what it refuses: options, segments, regions that come and go, a full ring. A refusal
- * leaves nothing for the device to see.
+ * What a driver's queue takes and what it refuses: options, segments, regions that come and go, a
+ * full ring. A refusal leaves nothing for the device to see.
  */
 #include <sys/mman.h>
 
@@ -97,7 +97,10 @@ static void segments(void)
 		{ { { HUGE_A, HUGE_SIZE }, { HUGE_A, 1u << 30 } }, 1, 1, -EMSGSIZE },
 		{ { { HUGE_A, HUGE_SIZE }, { HUGE_A, HUGE_SIZE } }, 0, 2, -EMSGSIZE },
 		{ { { DATA, 1 }, { DATA, 1 }, { DATA, 1 }, { DATA, 1 } }, 2, 2, 0 },
-		{ { { DATA, 1 }, { DATA, 1 }, { DATA, 1 }, { DATA, 1 }, { DATA, 1 } }, 2, 3, -EMSGSIZE },
+		{ { { DATA, 1 }, { DATA, 1 }, { DATA, 1 }, { DATA, 1 }, { DATA, 1 } },
+		  2,
+		  3,
+		  -EMSGSIZE },
 	};
 	/* The page behind it belongs to nobody. */
 	unsigned char *huge = reserve(HUGE_SIZE + 4096);
@@ -261,7 +264,8 @@ static void a_segment_over_two_regions(void)
 static void regions_come_and_go(void)
 {
 	unsigned char *va = reserve(4096);
-	struct vhk_region here = region_at(0x5000000, va, 4096), there = region_at(0x6000000, va, 4096);
+	struct vhk_region here = region_at(0x5000000, va, 4096);
+	struct vhk_region there = region_at(0x6000000, va, 4096);
 	struct iovec seg = { va, 16 };
 	struct vhk_region own;
 	struct t_chain c;

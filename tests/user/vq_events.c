@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Kicks and calls are asked for and given exactly: with an event index, with flags only, in both layouts, over the
- * wrap of every index.
+ * Kicks and calls are asked for and given exactly: with an event index, with flags only, in both
+ * layouts, over the wrap of every index.
  */
 #include "vq_t.h"
 
@@ -9,7 +9,10 @@
 
 enum { NONE = 0, ALWAYS = 1, AT = 2 };
 
-/* The device's wish: @at counts descriptors (packed) or chains (split) since the start, both one each here. */
+/*
+ * The device's wish: @at counts descriptors (packed) or chains (split) since the start, both one
+ * each here.
+ */
 static void device_wants(struct t_vq *t, bool event_idx, int wish, unsigned int at)
 {
 	if (!t->packed) {
@@ -39,7 +42,10 @@ static void add(struct t_vq *t, unsigned int n)
 		T_MUST(!t_vq_add(t, 1, 0, 0));
 }
 
-/* For each place an event can have in a burst of each length: wanted exactly if the burst makes that place available. */
+/*
+ * For each place an event can have in a burst of each length: wanted exactly if the burst makes
+ * that place available.
+ */
 static void kicks_by_index(uint64_t layout)
 {
 	unsigned int at = 0, step, burst;
@@ -47,7 +53,8 @@ static void kicks_by_index(uint64_t layout)
 
 	t_vq_open(&t, SIZE, layout | VHK_F_EVENT_IDX);
 	for (step = 0; step < 70000; step++) {
-		int ahead = (int)(step / 4 % (SIZE + 2)) - 2; /* from before the burst to behind it */
+		/* From before the burst to behind it. */
+		int ahead = (int)(step / 4 % (SIZE + 2)) - 2;
 
 		burst = 1 + step % 4;
 		if (at == 0 && ahead < 0)
@@ -86,7 +93,7 @@ static void kicks_by_flags(void)
 		{ VHK_F_EVENT_IDX, 1, 1 }, /* the flag has no meaning beside an event index */
 		{ VHK_F_RING_PACKED, 0, 1 },
 		{ VHK_F_RING_PACKED, 1, 0 },
-		{ VHK_F_RING_PACKED, 2, 1 }, /* reserved: without the feature, rather once too often */
+		{ VHK_F_RING_PACKED, 2, 1 }, /* reserved: rather once too often */
 		{ VHK_F_RING_PACKED, 3, 1 },
 		{ VHK_F_RING_PACKED | VHK_F_EVENT_IDX, 0, 1 },
 		{ VHK_F_RING_PACKED | VHK_F_EVENT_IDX, 1, 0 },
@@ -123,7 +130,10 @@ static bool call_due(const struct t_vq *t, bool event_idx, unsigned int at)
 	return off == (at % SIZE | (at / SIZE % 2 ? 0 : 0x8000));
 }
 
-/* Armed, exactly the next answer calls; disarmed none does, but for the one that an index left behind allows. */
+/*
+ * Armed, exactly the next answer calls; disarmed none does, but for the one that an index left
+ * behind allows.
+ */
 static void calls(void)
 {
 	static const uint64_t features[] = { 0, VHK_F_EVENT_IDX, VHK_F_RING_PACKED,

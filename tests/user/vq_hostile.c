@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * A device that lies to the driver's queue: what was never added is never returned, and the queue stays broken.
+ * A device that lies to the driver's queue: what was never added is never returned, and the queue
+ * stays broken.
  */
 #include "vq_t.h"
 
@@ -20,7 +21,10 @@ static void expect_broken(struct t_vq *t)
 	T_OK(vhk_vq_ready(t->vq));
 }
 
-/* Two requests are outstanding, with ids 0 and what split (1 descriptor each) or packed gave the second. */
+/*
+ * Two requests are outstanding, with ids 0 and what split (1 descriptor each) or packed gave the
+ * second.
+ */
 static void open_with_two(struct t_vq *t, uint64_t features)
 {
 	t_vq_open(t, SIZE, features);
@@ -223,7 +227,10 @@ static void own_writes_are_never_read_back(void)
 	}
 }
 
-/* One entry for several requests: what lies behind the published ones, or before the oldest, is refused. */
+/*
+ * One entry for several requests: what lies behind the published ones, or before the oldest, is
+ * refused.
+ */
 static void in_order_batches(void)
 {
 	static const struct {
@@ -256,7 +263,10 @@ static void in_order_batches(void)
 			if (cases[i].got < 0) {
 				expect_broken(&t);
 			} else {
-				/* In two pieces, so that the rest of a batch waits for the next call. */
+				/*
+				 * In two pieces, so that the rest of a batch waits for the next
+				 * call.
+				 */
 				T_EQ(vhk_vq_get(t.vq, done, 1), 1);
 				T_EQ(vhk_vq_ready(t.vq), cases[i].got > 1);
 				T_EQ(vhk_vq_get(t.vq, done + 1, SIZE - 1), cases[i].got - 1);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * A device that changes what it told while the driver reads it: ids, lengths, indices and flags flip all the time, in
- * every part of the queue. No token comes back that is not outstanding, no length exceeds the offer, nothing else is
- * touched, and a reset mends the queue.
+ * A device that changes what it told while the driver reads it: ids, lengths, indices and flags
+ * flip all the time, in every part of the queue. No token comes back that is not outstanding, no
+ * length exceeds the offer, nothing else is touched, and a reset mends the queue.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -19,7 +19,10 @@ struct flipper {
 	atomic_bool stop;
 };
 
-/* Mostly what could be true: small ids and lengths, indices close to the driver's, flags of both laps. */
+/*
+ * Mostly what could be true: small ids and lengths, indices close to the driver's, flags of both
+ * laps.
+ */
 static void flip(struct flipper *f, uint64_t x)
 {
 	unsigned int slot = x >> 8 & (SIZE - 1), id = x >> 16 & (x & 0x80 ? 0xffff : SIZE - 1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Driver side and device side of the library on one queue, in one thread: every combination of features and a choice of
- * sizes, random chains answered in random order, and every byte compared.
+ * Driver side and device side of the library on one queue, in one thread: every combination of
+ * features and a choice of sizes, random chains answered in random order, and every byte compared.
  */
 #include "vq_ring_t.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * Both sides of the library on one queue: requests with patterns in their readable parts, which the device checks and
- * answers with patterns in the writable ones.
+ * Both sides of the library on one queue: requests with patterns in their readable parts, which the
+ * device checks and answers with patterns in the writable ones.
  */
 #ifndef VHK_TESTS_VQ_RING_T_H
 #define VHK_TESTS_VQ_RING_T_H
@@ -135,7 +135,10 @@ static inline unsigned int t_pair_get(struct t_pair *p, unsigned int max)
 	return (unsigned int)n;
 }
 
-/* The device's work on a chain that was popped as number @number: all readable bytes are right, all others filled. */
+/*
+ * The device's work on a chain that was popped as number @number: all readable bytes are right, all
+ * others filled.
+ */
 static inline void t_chain_serve(struct vhk_chain *c, unsigned int number)
 {
 	unsigned int i;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Driver and device in two threads that sleep: each arms, looks once more and then waits for its eventfd. A kick or call
- * that is lost, or memory that is seen too early, shows as a deadline passed, a wrong byte, or a race.
+ * Driver and device in two threads that sleep: each arms, looks once more and then waits for its
+ * eventfd. A kick or call that is lost, or memory that is seen too early, shows as a deadline
+ * passed, a wrong byte, or a race.
  */
 #include <pthread.h>
 #include <sys/eventfd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * A driver's queue over one region of data, and the plainest possible device for it, written against the
- * specification and not against the library: it can be told to lie.
+ * A driver's queue over one region of data, and the plainest possible device for it, written
+ * against the specification and not against the library: it can be told to lie.
  */
 #ifndef VHK_TESTS_VQ_T_H
 #define VHK_TESTS_VQ_T_H
@@ -206,7 +206,10 @@ static inline bool t_dev_pop(struct t_vq *t, struct t_chain *c)
 	return t->packed ? t_packed_pop(t, c) : t_split_pop(t, c);
 }
 
-/* @id is used and with it @n chains of @n_desc descriptors together; in order, n may be more than one. */
+/*
+ * @id is used and with it @n chains of @n_desc descriptors together; in order, n may be more than
+ * one.
+ */
 static inline void t_dev_use(struct t_vq *t, uint16_t id, uint32_t len, uint16_t n, uint16_t n_desc)
 {
 	if (!t->packed) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Requests until every index has wrapped: random chains, random bursts, answered in random order or told of in batches
- * by a plain device. Each segment arrives as it was added, each token comes back once.
+ * Requests until every index has wrapped: random chains, random bursts, answered in random order or
+ * told of in batches by a plain device. Each segment arrives as it was added, each token comes back
+ * once.
  */
 #include "vq_t.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * The driver side of a virtqueue (virtio 1.3, sections 2.7 and 2.8), split and packed. The device is hostile, too:
- * what it says it used must be outstanding, and lengths are held against what was offered.
+ * The driver side of a virtqueue (virtio 1.3, sections 2.7 and 2.8), split and packed. The device
+ * is hostile, too: what it says it used must be outstanding, and lengths are held against what was
+ * offered.
  */
 #ifndef VHOSTKIT_VQ_H
 #define VHOSTKIT_VQ_H
@@ -21,11 +22,13 @@ struct vhk_vq;
  * struct vhk_vq_opts - what a driver's queue is made of
  * @sz:           sizeof(struct vhk_vq_opts)
  * @size:         descriptors, 1 to 32768; a power of two where the ring is split
- * @features:     what was negotiated; INDIRECT_DESC, EVENT_IDX, RING_PACKED and IN_ORDER are looked at
- * @gpa:          where in the guest's memory the queue's own block goes, page-aligned; it is added to the table as a
- *                region
- * @max_indirect: entries of an indirect table; each descriptor has one of its own in the block. 0: none are made even
- *                if negotiated. Devices refuse tables longer than @size (virtio 1.3, 2.7.5.3.1)
+ * @features:     what was negotiated; INDIRECT_DESC, EVENT_IDX, RING_PACKED and IN_ORDER are looked
+ *                at
+ * @gpa:          where in the guest's memory the queue's own block goes, page-aligned; it is added
+ *                to the table as a region
+ * @max_indirect: entries of an indirect table; each descriptor has one of its own in the block. 0:
+ *                none are made even if negotiated. Devices refuse tables longer than @size (virtio
+ *                1.3, 2.7.5.3.1)
  * @indirect_min: chains of at least that many segments go indirect (with VHK_F_INDIRECT_DESC). 0: 3
  */
 struct vhk_vq_opts {
@@ -40,8 +43,9 @@ struct vhk_vq_opts {
 /**
  * struct vhk_done - one request that the device has answered
  * @token:   what vhk_vq_add() was given
- * @written: bytes that the device says it wrote, never more than the writable part. With VHK_F_IN_ORDER a request that
- *           the device told of only by a later one counts as written whole (virtio 1.3, 2.7.9)
+ * @written: bytes that the device says it wrote, never more than the writable part. With
+ *           VHK_F_IN_ORDER a request that the device told of only by a later one counts as written
+ *           whole (virtio 1.3, 2.7.9)
  */
 struct vhk_done {
 	void *token;
@@ -51,10 +55,12 @@ struct vhk_done {
 /**
  * struct vhk_vq_addr - where a queue lies, for SET_VRING_ADDR
  * @size:   descriptors
- * @base:   position to start from, as in struct vhk_ring_opts: the oldest request that vhk_vq_get() has not returned
+ * @base:   position to start from, as in struct vhk_ring_opts: the oldest request that vhk_vq_get()
+ *          has not returned
  * @desc:   our address of the descriptor table, or of the packed ring
  * @driver: our address of the available ring, or of the driver's event suppression
- * @device: our address of the used ring, or of the device's event suppression; all three lie in one region
+ * @device: our address of the used ring, or of the device's event suppression; all three lie in one
+ *          region
  */
 struct vhk_vq_addr {
 	uint16_t size;
@@ -67,19 +73,21 @@ struct vhk_vq_addr {
 /**
  * vhk_vq_new() - make a queue and its place in the guest's memory
  * @out: the queue; the caller's to free
- * @m:   the driver's memory; one region is added to it. Outlives the queue, and belongs to the same thread
+ * @m:   the driver's memory; one region is added to it. Outlives the queue, and belongs to the same
+ *       thread
  * @o:   what it is made of
  *
  * Until vhk_vq_arm() the device is told that no calls are wanted.
  *
- * Return: 0; -EINVAL: size, or address; -EOPNOTSUPP: option from a later version; -EEXIST: @o->gpa is taken;
- * -EMSGSIZE: no slot left; -ENOMEM.
+ * Return: 0; -EINVAL: size, or address; -EOPNOTSUPP: option from a later version; -EEXIST: @o->gpa
+ * is taken; -EMSGSIZE: no slot left; -ENOMEM.
  */
 VHK_API int vhk_vq_new(struct vhk_vq **out, struct vhk_mem *m, const struct vhk_vq_opts *o);
 
 /**
  * vhk_vq_free() - remove the queue's region and forget the queue
- * @q: NULL is fine; tokens outstanding are forgotten (vhk_vq_reset() hands them out). The device has stopped
+ * @q: NULL is fine; tokens outstanding are forgotten (vhk_vq_reset() hands them out). The device
+ *     has stopped
  */
 VHK_API void vhk_vq_free(struct vhk_vq *q);
 
@@ -94,17 +102,19 @@ VHK_API size_t vhk_vq_bytes(const struct vhk_vq_opts *o);
 /**
  * vhk_vq_add() - stage one request
  * @q:     the queue
- * @seg:   n_out readable, then n_in writable segments inside the memory given to vhk_vq_new(); borrowed for the call,
- *         what they point to belongs to the device until vhk_vq_get() returns @token. A segment that crosses regions
- *         becomes several descriptors; none may be empty
+ * @seg:   n_out readable, then n_in writable segments inside the memory given to vhk_vq_new();
+ *         borrowed for the call, what they point to belongs to the device until vhk_vq_get()
+ *         returns @token. A segment that crosses regions becomes several descriptors; none may be
+ *         empty
  * @n_out: 0 to 65535
  * @n_in:  0 to 65535, not 0 both
  * @token: returned by vhk_vq_get(); may be NULL
  *
  * The device sees nothing before vhk_vq_publish(). An error leaves the queue as it was.
  *
- * Return: 0; -ENOBUFS: full, get some first; -EMSGSIZE: would never fit, or 4 GiB and more; -EINVAL: no segment, or an
- * empty one; -EFAULT: outside the memory, or the queue's own region was removed; -EBADMSG: broken.
+ * Return: 0; -ENOBUFS: full, get some first; -EMSGSIZE: would never fit, or 4 GiB and more;
+ * -EINVAL: no segment, or an empty one; -EFAULT: outside the memory, or the queue's own region was
+ * removed; -EBADMSG: broken.
  */
 VHK_API int vhk_vq_add(struct vhk_vq *q, const struct iovec *seg, unsigned int n_out,
 		       unsigned int n_in, void *token);
@@ -123,14 +133,18 @@ VHK_API int vhk_vq_publish(struct vhk_vq *q);
  * @out: room for @max
  * @max: at most that many
  *
- * Return: how many; 0: none; -EBADMSG: the device told of something that is not outstanding, or of more than is. What
- * came before it is returned first; from then on the queue is broken until vhk_vq_reset().
+ * Return: how many; 0: none; -EBADMSG: the device told of something that is not outstanding, or of
+ * more than is. What came before it is returned first; from then on the queue is broken until
+ * vhk_vq_reset().
  */
 VHK_API int vhk_vq_get(struct vhk_vq *q, struct vhk_done *out, unsigned int max);
 
 /**
  * vhk_vq_ready() - is there something to get? One load, for spinning
  * @q: the queue
+ *
+ * Who looks all the time takes the line away from the device just as it is about to write: leave
+ * some 50 ns between two looks.
  *
  * Return: true also where the queue is broken.
  */
@@ -181,7 +195,8 @@ VHK_API uint32_t vhk_vq_notification_data(const struct vhk_vq *q, uint16_t idx);
 /**
  * vhk_vq_reset() - begin anew, after VHK_F_RING_RESET or a reset of the device
  * @q:   the queue; the device has stopped looking at it
- * @fn:  called with each token outstanding, in no order; does not call into @q. NULL: they are forgotten
+ * @fn:  called with each token outstanding, in no order; does not call into @q. NULL: they are
+ *       forgotten
  * @arg: handed to @fn
  */
 VHK_API void vhk_vq_reset(struct vhk_vq *q, void (*fn)(void *arg, void *token), void *arg);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * A device that writes anything anywhere into a queue's block, and a driver that goes on. The first byte of the input
- * picks features and size, the rest is steps. What must hold: a token comes back once and only if it is outstanding,
- * no length exceeds the offer, and the counts agree.
+ * A device that writes anything anywhere into a queue's block, and a driver that goes on. The first
+ * byte of the input picks features and size, the rest is steps. What must hold: a token comes back
+ * once and only if it is outstanding, no length exceeds the offer, and the counts agree.
  */
 #ifndef VHK_TESTS_VQ_FUZZ_H
 #define VHK_TESTS_VQ_FUZZ_H
@@ -202,7 +202,10 @@ static inline void fuzz_open(struct fuzz *f, unsigned int pick, bool packed)
 		     (pick & 4 ? VHK_F_EVENT_IDX : 0) | (pick & 8 ? VHK_F_INDIRECT_DESC : 0) |
 		     (pick & 16 ? VHK_F_IN_ORDER : 0);
 	fuzz_must(!vhk_mem_new(&mem));
-	/* A segment may reach past the first region: guest addresses leave a gap there, so that it is split or refused. */
+	/*
+	 * A segment may reach past the first region: guest addresses leave a gap there, so that it
+	 * is split or refused.
+	 */
 	fuzz_must(!vhk_mem_alloc(mem, (struct vhk_gpa){ 0 }, DATA_SIZE, &data));
 	fuzz_must(!vhk_vq_new(&f->vq, mem, &o));
 	f->data = data;

@@ -89,6 +89,8 @@ static void backend_watch_again(void *arg)
 
 	b->timer = 0;
 	backend_watch(b);
+	if (!b->listening)
+		backend_set_timer(b, backend_watch_again);
 }
 
 static bool session_leaves(const struct vhk_session *s)
@@ -157,15 +159,28 @@ static void backend_redial(void *arg)
 	backend_redial_later(b);
 }
 
+/* Undoes backend_new(). */
+static void backend_drop(struct vhk_backend *b)
+{
+	vhk_device_drop(b->dev);
+	free(b->path);
+	free(b);
+}
+
 void vhk_backend_session_gone(struct vhk_backend *b, bool served)
 {
+	if (b->left_behind) {
+		backend_drop(b);
+		return;
+	}
 	if (b->o.on_session)
 		b->o.on_session(b->o.arg, false);
 	if (b->closing)
 		return;
 	switch (b->kind) {
 	case VHK_BACKEND_LISTEN:
-		backend_watch(b);
+		if (!b->timer)
+			backend_watch_again(b);
 		break;
 	case VHK_BACKEND_CONNECT:
 		if (served)
@@ -176,12 +191,6 @@ void vhk_backend_session_gone(struct vhk_backend *b, bool served)
 		vhk_log(&b->o.log, VHK_LOG_INFO, "%s: the only connection has ended", b->name);
 		break;
 	}
-}
-
-static void backend_free(struct vhk_backend *b)
-{
-	free(b->path);
-	free(b);
 }
 
 static int backend_new(struct vhk_backend **out, struct vhk_loop *ctl, struct vhk_device *d,
@@ -214,13 +223,6 @@ static int backend_set_path(struct vhk_backend *b, const char *path)
 	snprintf(b->name, sizeof(b->name), "%s", path);
 	b->path = strdup(path);
 	return b->path ? 0 : -ENOMEM;
-}
-
-/* Undoes backend_new(). */
-static void backend_drop(struct vhk_backend *b)
-{
-	vhk_device_drop(b->dev);
-	backend_free(b);
 }
 
 static void note_inode(struct vhk_backend *b)
@@ -379,6 +381,8 @@ void vhk_backend_close(struct vhk_backend *b)
 		 * region. */
 		vhk_log(&b->o.log, VHK_LOG_ERROR,
 			"%s: the device does not come to rest; left behind", b->name);
+		b->o = (struct vhk_backend_opts){ .sz = sizeof(b->o) };
+		b->left_behind = true;
 		return;
 	}
 	backend_drop(b);

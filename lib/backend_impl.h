@@ -103,6 +103,7 @@ struct vhk_backend {
 	bool listening; /* the loop watches listen_fd */
 	int timer;	/* 0: none */
 	bool closing;
+	bool left_behind; /* closed, but the device still works with the session's memory */
 	uint64_t pause_ns;
 	struct vhk_session s;
 };

@@ -46,6 +46,8 @@ void vhk_session_reset_inflight(struct vhk_session *s)
 		if (!vhk_session_find_inflight(s, i, &va, &size) && va)
 			vhk_inflight_init(va, s->inflight.queue_size, vhk_session_packed(s));
 	vhk_fault_leave(&scope);
+	if (atomic_load(&scope.torn))
+		s->torn = true;
 	vhk_table_put(t);
 }
 
@@ -98,8 +100,8 @@ int vhk_backend_get_inflight_fd(struct vhk_session *s)
 	return 0;
 }
 
-/* As a memory table of one region: it stays mapped as long as a ring uses it, and a file that shrinks
- * later ends the session and not the process. */
+/* As a memory table of one region: it stays mapped as long as a ring uses it, and a file that
+ * shrinks later ends the session and not the process. */
 static int map_inflight(const struct vhk_user_inflight *in, int fd, struct vhk_mem **mem,
 			struct iovec *seg)
 {
@@ -133,7 +135,7 @@ int vhk_backend_set_inflight_fd(struct vhk_session *s)
 	if (ret)
 		return vhk_session_refuse(s, ret, "the region cannot be mapped");
 	vhk_session_drop_inflight(s);
-	s->inflight = (struct vhk_backend_inflight){ mem, seg.iov_base, in.mmap_size,
-						     in.num_queues, in.queue_size };
+	s->inflight = (struct vhk_backend_inflight){ mem, seg.iov_base, in.mmap_size, in.num_queues,
+						     in.queue_size };
 	return 0;
 }

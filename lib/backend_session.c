@@ -247,7 +247,13 @@ static void session_impatient(void *arg)
 
 	s->patience = 0;
 	vhk_session_log(s, VHK_LOG_WARN, "%s waits for requests that the device has not completed",
-			s->row->name);
+			s->state == VHK_SESSION_ENDING ? "the next session" : s->row->name);
+}
+
+static void session_wait(struct vhk_session *s, enum vhk_session_state state)
+{
+	s->patience = vhk_loop_add_timer(s->backend->ctl, PATIENCE_NS, session_impatient, s);
+	s->state = state;
 }
 
 static void session_calm(struct vhk_session *s)
@@ -263,9 +269,7 @@ int vhk_session_wait(struct vhk_session *s, int ret, vhk_session_finish_fn *fini
 		return ret;
 	s->finish = finish;
 	if (s->state != VHK_SESSION_WAITING)
-		s->patience =
-			vhk_loop_add_timer(s->backend->ctl, PATIENCE_NS, session_impatient, s);
-	s->state = VHK_SESSION_WAITING;
+		session_wait(s, VHK_SESSION_WAITING);
 	return VHK_SESSION_LATER;
 }
 
@@ -295,6 +299,7 @@ static void session_stopped(void *arg, int ret, uint32_t base)
 
 	(void)ret;
 	(void)base;
+	session_calm(s);
 	session_fini(s);
 	vhk_backend_session_gone(b, served);
 }
@@ -303,7 +308,7 @@ static void session_stop(struct vhk_session *s)
 {
 	int ret;
 
-	s->state = VHK_SESSION_ENDING;
+	session_wait(s, VHK_SESSION_ENDING);
 	ret = vhk_device_stop_all(s->backend->dev, session_stopped, s);
 	if (ret)
 		vhk_session_log(s, VHK_LOG_ERROR, "queues cannot be stopped: %s",

@@ -4,6 +4,7 @@
  * change while it runs.
  */
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "backend_impl.h"
 
@@ -84,16 +85,24 @@ static int same_place(const struct vhk_user_vring_addr *a, const struct vhk_user
 	return a->desc == b->desc && a->avail == b->avail && a->used == b->used;
 }
 
+static int find_addr(struct vhk_session *s, const struct vhk_table *t, unsigned int idx,
+		     void **desc, void **driver, void **device)
+{
+	int ret = vhk_session_find_ring(s, t, idx, desc, driver, device);
+
+	if (ret)
+		s->why = ret == -EFAULT ? "the ring is not inside the memory table"
+					: "the ring is not aligned";
+	return ret;
+}
+
 static int check_addr(struct vhk_session *s, unsigned int idx)
 {
 	struct vhk_table *t = vhk_mem_table(s->mem);
 	void *desc, *driver, *device;
-	int ret = vhk_session_find_ring(s, t, idx, &desc, &driver, &device);
+	int ret = find_addr(s, t, idx, &desc, &driver, &device);
 
 	vhk_table_put(t);
-	if (ret)
-		s->why = ret == -EFAULT ? "the ring is not inside the memory table"
-					: "the ring is not aligned";
 	return ret;
 }
 
@@ -171,12 +180,31 @@ static int take_notify(struct vhk_session *s, struct vhk_notify *n)
 	return 0;
 }
 
-static int duplicate(int fd)
+static void close_fd(int fd)
 {
-	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (fd >= 0)
+		close(fd);
 }
 
-static int fill_setup(struct vhk_session *s, unsigned int idx, struct vhk_queue_setup *q)
+static int duplicate(int *out, int fd)
+{
+	*out = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return fd >= 0 && *out < 0 ? -errno : 0;
+}
+
+/* Where the ring is and where its chains are noted. */
+static int find_places(struct vhk_session *s, unsigned int idx, struct vhk_queue_setup *q)
+{
+	int ret = vhk_session_find_inflight(s, idx, &q->inflight, &q->inflight_size);
+
+	if (ret)
+		return vhk_session_refuse(s, ret, "the inflight region has no room for the queue");
+	return find_addr(s, q->table, idx, &q->desc, &q->driver, &q->device);
+}
+
+/* Owns @kick_fd, as does @q with success. */
+static int fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
+		      struct vhk_queue_setup *q)
 {
 	const struct vhk_backend_ring *r = &s->ring[idx];
 	int ret;
@@ -185,21 +213,26 @@ static int fill_setup(struct vhk_session *s, unsigned int idx, struct vhk_queue_
 		.size = r->size,
 		.features = s->st.features,
 		.base = r->base,
+		.table = vhk_mem_table(s->mem),
+		.inflight_table = vhk_session_inflight_table(s),
 		.used_gpa = UINT64_MAX,
-		.kick_fd = -1,
+		.kick_fd = kick_fd,
 		.call_fd = -1,
 		.err_fd = -1,
 		.enabled = r->enabled,
 	};
-	ret = vhk_session_find_inflight(s, idx, &q->inflight, &q->inflight_size);
-	if (ret)
-		return vhk_session_refuse(s, ret, "the inflight region has no room for the queue");
-	ret = check_addr(s, idx);
-	if (ret)
-		return ret;
-	q->table = vhk_mem_table(s->mem);
-	q->inflight_table = vhk_session_inflight_table(s);
-	return vhk_session_find_ring(s, q->table, idx, &q->desc, &q->driver, &q->device);
+	ret = find_places(s, idx, q);
+	if (!ret)
+		ret = duplicate(&q->call_fd, r->call.fd);
+	if (!ret)
+		ret = duplicate(&q->err_fd, r->err.fd);
+	if (!ret)
+		return 0;
+	vhk_table_put(q->table);
+	vhk_table_put(q->inflight_table);
+	close_fd(q->call_fd);
+	close_fd(kick_fd);
+	return ret;
 }
 
 static int finish_start(struct vhk_session *s, int ret, uint32_t base)
@@ -234,21 +267,16 @@ static const char *why_not_started(int err)
 static int start_ring(struct vhk_session *s, unsigned int idx, int kick_fd)
 {
 	struct vhk_backend_ring *r = &s->ring[idx];
-	struct vhk_notify kick = { .fd = kick_fd };
 	struct vhk_queue_setup q;
 	int ret;
 
-	if (!r->size || !r->has_addr)
-		ret = vhk_session_refuse(s, -EINVAL, "the ring's size or addresses are not known");
-	else
-		ret = fill_setup(s, idx, &q);
-	if (ret) {
-		vhk_notify_fini(&kick);
-		return ret;
+	if (!r->size || !r->has_addr) {
+		close_fd(kick_fd);
+		return vhk_session_refuse(s, -EINVAL, "its size or its addresses are not known");
 	}
-	q.kick_fd = kick_fd;
-	q.call_fd = duplicate(r->call.fd);
-	q.err_fd = duplicate(r->err.fd);
+	ret = fill_setup(s, idx, kick_fd, &q);
+	if (ret)
+		return ret;
 	r->lost = false;
 	ret = vhk_device_start_queue(s->backend->dev, idx, &q, vhk_session_changed, s);
 	if (ret == -EFAULT)
@@ -287,7 +315,7 @@ static int keep_notify(struct vhk_session *s, struct vhk_notify *kept, set_fd_fn
 {
 	unsigned int idx = requested_fd_index(s);
 	struct vhk_notify n;
-	int ret = take_notify(s, &n);
+	int fd, ret = take_notify(s, &n);
 
 	if (ret)
 		return ret;
@@ -295,7 +323,9 @@ static int keep_notify(struct vhk_session *s, struct vhk_notify *kept, set_fd_fn
 	*kept = n;
 	if (!vhk_session_runs(s, idx))
 		return 0;
-	ret = set(s->backend->dev, idx, duplicate(n.fd), vhk_session_changed, s);
+	ret = duplicate(&fd, n.fd);
+	if (!ret)
+		ret = set(s->backend->dev, idx, fd, vhk_session_changed, s);
 	return vhk_session_wait(s, ret, finish_swap);
 }
 

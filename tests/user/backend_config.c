@@ -176,9 +176,9 @@ static void a_channel_that_misbehaves(void)
 
 int main(void)
 {
-	T_RUN(reads);
-	T_RUN(writes);
-	T_RUN(changes_are_told);
-	T_RUN(a_channel_that_misbehaves);
+	T_RUN_ON_BOTH(reads);
+	T_RUN_ON_BOTH(writes);
+	T_RUN_ON_BOTH(changes_are_told);
+	T_RUN_ON_BOTH(a_channel_that_misbehaves);
 	return t_end();
 }

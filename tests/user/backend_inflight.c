@@ -187,9 +187,9 @@ static void requests_under_way_are_handed_out_again(void)
 
 int main(void)
 {
-	T_RUN(makes_regions);
-	T_RUN(refuses_regions);
-	T_RUN(a_ring_must_fit_its_region);
-	T_RUN(requests_under_way_are_handed_out_again);
+	T_RUN_ON_BOTH(makes_regions);
+	T_RUN_ON_BOTH(refuses_regions);
+	T_RUN_ON_BOTH(a_ring_must_fit_its_region);
+	T_RUN_ON_BOTH(requests_under_way_are_handed_out_again);
 	return t_end();
 }

@@ -147,8 +147,8 @@ static void cut_inflight_region(void)
 
 int main(void)
 {
-	T_RUN(cut_while_running);
-	T_RUN(cut_inflight_region);
-	T_RUN(cut_before_the_start);
+	T_RUN_ON_BOTH(cut_while_running);
+	T_RUN_ON_BOTH(cut_inflight_region);
+	T_RUN_ON_BOTH(cut_before_the_start);
 	return t_end();
 }

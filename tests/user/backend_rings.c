@@ -345,17 +345,17 @@ static void positions_wrap(void)
 
 int main(void)
 {
-	T_RUN(a_ring_without_a_kick_is_polled);
-	T_RUN(the_first_look_needs_no_kick);
-	T_RUN(stopping_drains);
-	T_RUN(stopping_what_does_not_run_tells_the_base);
-	T_RUN(hanging_up_while_stopping);
-	T_RUN(calls_go_where_they_were_last_sent);
-	T_RUN(calls_never_wait);
-	T_RUN(disabled_rings_keep_their_requests);
-	T_RUN(memory_is_swapped_under_a_running_ring);
-	T_RUN(a_ring_that_falls_out_of_the_table);
-	T_RUN(a_broken_ring_is_told);
-	T_RUN(positions_wrap);
+	T_RUN_ON_BOTH(a_ring_without_a_kick_is_polled);
+	T_RUN_ON_BOTH(the_first_look_needs_no_kick);
+	T_RUN_ON_BOTH(stopping_drains);
+	T_RUN_ON_BOTH(stopping_what_does_not_run_tells_the_base);
+	T_RUN_ON_BOTH(hanging_up_while_stopping);
+	T_RUN_ON_BOTH(calls_go_where_they_were_last_sent);
+	T_RUN_ON_BOTH(calls_never_wait);
+	T_RUN_ON_BOTH(disabled_rings_keep_their_requests);
+	T_RUN_ON_BOTH(memory_is_swapped_under_a_running_ring);
+	T_RUN_ON_BOTH(a_ring_that_falls_out_of_the_table);
+	T_RUN_ON_BOTH(a_broken_ring_is_told);
+	T_RUN_ON_BOTH(positions_wrap);
 	return t_end();
 }

@@ -392,9 +392,21 @@ static inline uint64_t t_ask_mem_table(struct t_user *u)
 #define T_GPA 0x100000
 #define T_BUF_SIZE 0x10000
 
+/* What VHK_LOOP_AUTO is, for a test that runs on both. */
+static enum vhk_loop_engine t_engine = VHK_LOOP_AUTO;
+
+#define T_RUN_ON_BOTH(fn)                                                                          \
+	do {                                                                                       \
+		t_engine = VHK_LOOP_IO_URING;                                                      \
+		t_run(#fn "(io_uring)", fn);                                                       \
+		t_engine = VHK_LOOP_EPOLL;                                                         \
+		t_run(#fn "(epoll)", fn);                                                          \
+		t_engine = VHK_LOOP_AUTO;                                                          \
+	} while (0)
+
 static inline void t_user_init(struct t_user *u, enum vhk_loop_engine engine)
 {
-	struct vhk_loop_opts lo = { .sz = sizeof(lo), .engine = engine };
+	struct vhk_loop_opts lo = { .sz = sizeof(lo), .engine = engine ? engine : t_engine };
 
 	memset(u, 0, sizeof(*u));
 	u->fd = -1;

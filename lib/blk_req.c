@@ -120,17 +120,27 @@ void vhk_blk_finish(struct vhk_blk_req *req, uint8_t status)
 	vhk_queue_done(req->bq->q, c, c->in_len);
 }
 
-void vhk_blk_fail(struct vhk_blk_req *req, int err)
+/* A medium that fails goes on failing: each line stands for twice as many errors as the one
+ * before. */
+static void tell(const struct vhk_blk_req *req, int err)
 {
 	static const char *const names[] = { "read", "write", "flush", "discard", "write zeroes" };
-	struct vhk_blk *blk = req->bq->blk;
+	const struct vhk_blk_queue *bq = req->bq;
+	uint64_t n = atomic_load_explicit(&bq->counters.errors, memory_order_relaxed) + 1;
 
+	if (vhk_is_power_of_2(n))
+		vhk_log(&bq->blk->log, VHK_LOG_WARN, "%s: %s at byte %llu: %s (error %llu)",
+			bq->blk->path, names[req->kind], (unsigned long long)req->io.off,
+			strerror(-err), (unsigned long long)n);
+}
+
+void vhk_blk_fail(struct vhk_blk_req *req, int err)
+{
 	if (err == -EOPNOTSUPP) {
 		vhk_blk_finish(req, VIRTIO_BLK_S_UNSUPP);
 		return;
 	}
-	vhk_log(&blk->log, VHK_LOG_WARN, "%s: %s at byte %llu: %s", blk->path, names[req->kind],
-		(unsigned long long)req->io.off, strerror(-err));
+	tell(req, err);
 	vhk_blk_finish(req, VIRTIO_BLK_S_IOERR);
 }
 

@@ -52,7 +52,7 @@ static inline void t_front_config(void *arg)
 	((struct t_front *)arg)->n_config++;
 }
 
-/* 0, or what connecting or setting up failed with. */
+/* @path: of a socket, or another URI. 0, or what connecting or setting up failed with. */
 static inline int t_front_open(struct t_front *f, const char *path, uint64_t want,
 			       unsigned int n_queues, uint16_t queue_size)
 {
@@ -71,7 +71,7 @@ static inline int t_front_open(struct t_front *f, const char *path, uint64_t wan
 
 	memset(f, 0, sizeof(*f));
 	f->n_queues = n_queues;
-	snprintf(uri, sizeof(uri), strncmp(path, "fd:", 3) ? "unix:%s" : "%s", path);
+	snprintf(uri, sizeof(uri), *path == '/' ? "unix:%s" : "%s", path);
 	T_MUST(!vhk_mem_new(&f->mem));
 	T_MUST(!vhk_mem_alloc(f->mem, (struct vhk_gpa){ T_DATA_GPA }, T_REQUESTS * sizeof(*s),
 			      (void **)&s));

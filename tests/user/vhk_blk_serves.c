@@ -79,7 +79,7 @@ static void every_kind(struct t_front *f, unsigned int queue)
 	T_EQ(t_front_do(f, queue, VIRTIO_BLK_T_IN, SECTORS - 1, back, 512), 0);
 }
 
-#define FOREACH(...)                                                                               \
+#define ARGS(...)                                                                                  \
 	(const char *const[])                                                                      \
 	{                                                                                          \
 		__VA_ARGS__, NULL                                                                  \
@@ -167,7 +167,7 @@ static void a_read_only_disk_stays_as_it_is(void)
 	struct t_prog p;
 
 	make_image("/var/tmp");
-	start(&p, FOREACH("--read-only"));
+	start(&p, ARGS("--read-only"));
 	T_EQ(t_front_open(&f, sock, WANT | 1ULL << VIRTIO_BLK_F_RO, 1, 16), 0);
 	T_OK(vhk_ctl_features(f.ctl) & 1ULL << VIRTIO_BLK_F_RO);
 	T_EQ(t_front_do(&f, 0, VIRTIO_BLK_T_OUT, 0, data, 512), VIRTIO_BLK_S_IOERR);
@@ -305,6 +305,52 @@ static void a_killed_servers_socket_is_replaced(void)
 	unlink(image);
 }
 
+static void a_front_end_may_listen(void)
+{
+	struct t_prog p;
+	char uri[128];
+
+	make_image("/var/tmp");
+	start(&p, ARGS("--client"));
+	/* nobody was there at first, and nobody is between the two */
+	snprintf(uri, sizeof(uri), "listen:%s", sock);
+	one_session(uri);
+	one_session(uri);
+	unlink(sock);
+	stop(&p);
+	unlink(image);
+}
+
+static void an_end_under_load_is_quick_and_clean(void)
+{
+	static const char *const ways[][2] = { { NULL }, { "--threads=2" }, { "--no-io-uring" } };
+	struct t_front f;
+	struct t_prog p;
+	struct t_req *r;
+	unsigned int w, i;
+
+	for (w = 0; w < sizeof(ways) / sizeof(ways[0]); w++) {
+		make_image("/var/tmp");
+		start(&p, ways[w]);
+		T_EQ(t_front_open(&f, sock, WANT, 2, 64), 0);
+		for (i = 0; i < 32; i++) {
+			r = t_front_idle(&f);
+			r->queue = i % 2;
+			r->type = VIRTIO_BLK_T_OUT;
+			r->sector = i;
+			r->len = 512;
+			T_EQ(t_front_add(&f, r), 0);
+		}
+		T_EQ(t_front_publish(&f), 0);
+		stop(&p);
+		for (i = 0; i < 2; i++)
+			while ((r = t_front_get(&f, i)))
+				T_EQ(r->s->status, 0);
+		t_front_close(&f);
+		unlink(image);
+	}
+}
+
 int main(void)
 {
 	T_RUN(every_kind_of_request_in_every_way);
@@ -313,6 +359,8 @@ int main(void)
 	T_RUN(the_socket_may_come_from_elsewhere);
 	T_RUN(statistics_come_on_request);
 	T_RUN(idle_is_idle);
+	T_RUN(a_front_end_may_listen);
+	T_RUN(an_end_under_load_is_quick_and_clean);
 	T_RUN(a_killed_servers_socket_is_replaced);
 	return t_end();
 }

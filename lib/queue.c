@@ -46,8 +46,12 @@ static bool queue_torn(struct vhk_queue *q)
 
 static void queue_publish(struct vhk_queue *q)
 {
-	int ret = vhk_ring_publish(q->ring);
+	int ret;
 
+	/* what was made of zeros is no answer: those requests stay in flight, for the next session */
+	if (queue_torn(q))
+		return;
+	ret = vhk_ring_publish(q->ring);
 	if (ret > 0)
 		queue_send_call(q);
 	else if (vhk_unlikely(ret < 0))
@@ -180,8 +184,7 @@ static void source_flush(struct vhk_source *s)
 {
 	struct vhk_queue *q = queue_of(s);
 
-	if (!queue_torn(q))
-		queue_publish(q);
+	queue_publish(q);
 	__atomic_store_n(&q->stats.in_flight, vhk_ring_in_flight(q->ring), __ATOMIC_RELAXED);
 	if (source_ready(s))
 		vhk_loop_activate(q->loop, s);

@@ -202,7 +202,7 @@ for check in "${checks[@]}"; do
 		echo "ok    $check"
 	else
 		echo "FAIL  $check"
-		echo "$out" | head -${LINES_MAX:-40}
+		echo "$out" | head -"${LINES_MAX:-40}"
 		failed=1
 	fi
 done

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * How long a loop spins before it sleeps: learnt from how long it had nothing to do. Pure: no clock, no system call.
+ * How long a loop spins before it sleeps: learnt from how long it had nothing to do. Pure: no
+ * clock, no system call.
  */
 #ifndef VHK_LIB_LEARN_H
 #define VHK_LIB_LEARN_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The loop's life and its rounds: work, hand over, reap, publish; then spin for as long as it pays, ask for kicks, look
- * once more and sleep.
+ * The loop's life and its rounds: work, hand over, reap, publish; then spin for as long as it pays,
+ * ask for kicks, look once more and sleep.
  */
 #include <limits.h>
 #include <sys/epoll.h>
@@ -302,7 +302,10 @@ static int enter(struct vhk_loop *l)
 	return 0;
 }
 
-/* What a foreign loop must wake us for is put where its poll of our fd sees it. Returns how much was done. */
+/*
+ * What a foreign loop must wake us for is put where its poll of our fd sees it. Returns how much
+ * was done.
+ */
 static unsigned int hand_out(struct vhk_loop *l)
 {
 	unsigned int i, n = 0;

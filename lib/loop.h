@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * Sources: how a loop sees a ring. The device implements the five functions; the loop decides when to call which.
- * All calls come from the loop's thread.
+ * Sources: how a loop sees a ring. The device implements the five functions; the loop decides when
+ * to call which. All calls come from the loop's thread.
  */
 #ifndef VHK_LIB_LOOP_H
 #define VHK_LIB_LOOP_H
@@ -22,7 +22,10 @@ struct vhk_source_ops {
 	void (*flush)(struct vhk_source *s);
 	/* A kick arrived (for counters). */
 	void (*kicked)(struct vhk_source *s);
-	/* The source is out of the loop: no function of it is called any more. From vhk_loop_del_source(). */
+	/*
+	 * The source is out of the loop: no function of it is called any more. From
+	 * vhk_loop_del_source().
+	 */
 	void (*gone)(struct vhk_source *s);
 };
 
@@ -41,18 +44,30 @@ struct vhk_source {
 	bool staged;   /* set by vhk_loop_staged(): flush is due at the end of the round */
 };
 
-/* Loop's thread. The source joins the active list at once, and is looked at without waiting for a kick. */
+/*
+ * Loop's thread. The source joins the active list at once, and is looked at without waiting for a
+ * kick.
+ */
 int vhk_loop_add_source(struct vhk_loop *l, struct vhk_source *s);
-/* Loop's thread. ->gone() is called once the poll's last completion is in, perhaps before this returns. */
+/*
+ * Loop's thread. ->gone() is called once the poll's last completion is in, perhaps before this
+ * returns.
+ */
 void vhk_loop_del_source(struct vhk_loop *l, struct vhk_source *s);
-/* Another kick fd (-1: none). When it returns the loop no longer looks at the old one, which may be closed. */
+/*
+ * Another kick fd (-1: none). When it returns the loop no longer looks at the old one, which may be
+ * closed.
+ */
 int vhk_loop_set_kick(struct vhk_loop *l, struct vhk_source *s, int kick_fd);
 /* Loop's thread. There may be work in @s of which no kick tells: look at it in the next round. */
 void vhk_loop_activate(struct vhk_loop *l, struct vhk_source *s);
 /* Something was staged in @s outside of ->work(): flush it at the end of this round. */
 void vhk_loop_staged(struct vhk_loop *l, struct vhk_source *s);
 
-/* How many chains may be staged before they are published (clamp(in flight of this loop / 4, 4, 32)). */
+/*
+ * How many chains may be staged before they are published (clamp(in flight of this loop / 4, 4,
+ * 32)).
+ */
 unsigned int vhk_loop_quantum(const struct vhk_loop *l);
 
 /* True in the loop's own thread, or where the loop is not running. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Linux AIO: pread, pwrite, their vector forms and fdsync. O_DIRECT is asynchronous; what needs the page cache is done
- * within io_submit(); fdsync is a kernel worker's.
+ * Linux AIO: pread, pwrite, their vector forms and fdsync. O_DIRECT is asynchronous; what needs the
+ * page cache is done within io_submit(); fdsync is a kernel worker's.
  */
 #include <sys/eventfd.h>
 #include <sys/syscall.h>

@@ -22,7 +22,10 @@ struct vhk_aio {
 
 void vhk_aio_preinit(struct vhk_aio *a);
 int vhk_aio_init(struct vhk_aio *a, unsigned int room);
-/* @n_left: operations that did not end; then the context is left to the end of the process, which waits for them. */
+/*
+ * @n_left: operations that did not end; then the context is left to the end of the process, which
+ * waits for them.
+ */
 void vhk_aio_fini(struct vhk_aio *a, unsigned int n_left);
 bool vhk_aio_begin(struct vhk_aio *a, int fd, struct vhk_io *io);
 /* How many ended at once. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The epoll engine, for where io_uring is refused. Files go through Linux AIO by raw system calls (loop_aio.c), whose
- * eventfd epoll watches too.
+ * The epoll engine, for where io_uring is refused. Files go through Linux AIO by raw system calls
+ * (loop_aio.c), whose eventfd epoll watches too.
  */
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -55,7 +55,8 @@ static int ep_open(struct vhk_loop *l, const struct vhk_loop_opts *o)
 	if (ret)
 		ep_close(l);
 	else if (e->aio.event_fd < 0)
-		vhk_log(&l->log, VHK_LOG_WARN, "loop: no Linux AIO: file operations block the loop");
+		vhk_log(&l->log, VHK_LOG_WARN,
+			"loop: no Linux AIO: file operations block the loop");
 	return ret;
 }
 
@@ -107,7 +108,10 @@ static bool ep_begin(struct vhk_loop *l, struct vhk_io *io)
 	struct vhk_aio *a = &l->epoll->aio;
 	int fd = l->files[io->file].fd;
 
-	/* Linux AIO has no operation for holes. They are made here and now: extents change, no data moves. */
+	/*
+	 * Linux AIO has no operation for holes. They are made here and now: extents change, no data
+	 * moves.
+	 */
 	if (a->event_fd < 0 || io->op == VHK_IO_PUNCH || io->op == VHK_IO_ZERO) {
 		vhk_io_end(l, io, vhk_io_now(fd, io));
 		return true;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The table of watched fds, for the caller's own (level-triggered), for kicks and for the loop's wake-ups; signals,
- * which are fds too.
+ * The table of watched fds, for the caller's own (level-triggered), for kicks and for the loop's
+ * wake-ups; signals, which are fds too.
  */
 #include <signal.h>
 #include <sys/epoll.h>
@@ -111,7 +111,9 @@ static uint32_t find_fd(const struct vhk_loop *l, int fd)
 
 int vhk_loop_add_fd(struct vhk_loop *l, int fd, uint32_t events, vhk_fd_fn *fn, void *arg)
 {
-	struct vhk_poll p = { .kind = VHK_POLL_FD, .fd = fd, .events = events, .fn = fn, .arg = arg };
+	struct vhk_poll p = {
+		.kind = VHK_POLL_FD, .fd = fd, .events = events, .fn = fn, .arg = arg
+	};
 	uint32_t i;
 	int ret;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * Inside the loop: its state, the table of polls, and what an engine (io_uring; epoll with Linux AIO) has to do. Only
- * lib/loop*.c include it.
+ * Inside the loop: its state, the table of polls, and what an engine (io_uring; epoll with Linux
+ * AIO) has to do. Only lib/loop*.c include it.
  */
 #ifndef VHK_LIB_LOOP_IMPL_H
 #define VHK_LIB_LOOP_IMPL_H
@@ -28,7 +28,7 @@ enum vhk_poll_kind {
 struct vhk_poll {
 	int fd;
 	uint32_t events;
-	uint32_t gen; /* counts uses of this place, so that late news of a former use is told apart */
+	uint32_t gen; /* counts uses of this place: late news of a former use is told apart */
 	enum vhk_poll_kind kind;
 	bool gone;     /* given up, the kernel may not know it yet */
 	bool armed;    /* io_uring: the kernel watches it */
@@ -140,7 +140,10 @@ struct vhk_loop {
 };
 
 uint64_t vhk_now_ns(void);
-/* Makes a sleeping loop, or one in a foreign loop's hands, go round once more. Any thread, signal handlers. */
+/*
+ * Makes a sleeping loop, or one in a foreign loop's hands, go round once more. Any thread, signal
+ * handlers.
+ */
 void vhk_loop_wake(struct vhk_loop *l);
 /* Something was added: an embedded loop outside of its step asks to be stepped. */
 void vhk_loop_touch(struct vhk_loop *l);

@@ -21,8 +21,9 @@ static unsigned int bucket_of(uint64_t gap)
 }
 
 /*
- * A gap within the window costs itself (counted by its bucket's lower edge, so that a tie goes to spinning: time to
- * answer weighs more than processor time), a longer one the whole window and then a sleep.
+ * A gap within the window costs itself (counted by its bucket's lower edge, so that a tie goes to
+ * spinning: time to answer weighs more than processor time), a longer one the whole window and then
+ * a sleep.
  */
 static uint64_t cost_of(const struct vhk_learn *w, uint64_t window, unsigned int inside)
 {

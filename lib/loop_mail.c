@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Messages to a loop: many senders push, its thread takes the whole list at once. The list is last in first out, so
- * the reader turns it round.
+ * Messages to a loop: many senders push, its thread takes the whole list at once. The list is last
+ * in first out, so the reader turns it round.
  */
 #include "loop_impl.h"
 
 /*
- * Sequentially consistent both times: the push, then the look at sleeping, pair with the loop's store to sleeping, then
- * its look at the list: one of the two sees the other's.
+ * Sequentially consistent both times: the push, then the look at sleeping, pair with the loop's
+ * store to sleeping, then its look at the list: one of the two sees the other's.
  */
 void vhk_loop_post(struct vhk_loop *l, struct vhk_work *w)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Sources: which of them are looked at every round, and which wait for a kick. An active source has its kicks
- * suppressed; a parked one has asked for them and costs nothing.
+ * Sources: which of them are looked at every round, and which wait for a kick. An active source has
+ * its kicks suppressed; a parked one has asked for them and costs nothing.
  */
 #include <poll.h>
 #include <sys/epoll.h>
@@ -226,7 +226,10 @@ static bool park(struct vhk_loop *l, struct vhk_source *s)
 
 	if (l->current != s)
 		return true;
-	/* A source that has work and does not take it, again and again, holds back: it is parked until it stages. */
+	/*
+	 * A source that has work and does not take it, again and again, holds back: it is parked
+	 * until it stages.
+	 */
 	if (more && s->vain++ < EMPTY_ROUNDS) {
 		s->ops->disarm(s);
 		s->empty = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * One-shot timers: a heap by time. In an embedded loop a timerfd carries the earliest one to the foreign loop.
+ * One-shot timers: a heap by time. In an embedded loop a timerfd carries the earliest one to the
+ * foreign loop.
  */
 #include <limits.h>
 #include <sys/epoll.h>

@@ -1,179 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The io_uring engine. A ring of the loop's thread alone, whose completions wait until the loop asks (DEFER_TASKRUN);
- * embedded, one whose completions make its fd readable (COOP_TASKRUN). Kicks are multishot polls; other fds are in an
- * epoll that the ring watches. Nobody else includes liburing.h.
+ * The io_uring engine at work: kicks are multishot polls, other fds are in an epoll that the ring
+ * watches, operations on files go straight in.
  */
-#include <liburing.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "barrier.h"
-#include "loop_impl.h"
+#include "loop_uring.h"
 
-#define ENTRIES 256
-#define ENTRIES_MAX 4096
-#define N_FILES 64 /* registered; files beyond are used by their fds */
 #define REAP_MAX 256
 #define EVENTS_MAX 32
 
-/* user_data: 0 for what nobody waits for, this for the epoll, a tag for a kick, else a struct vhk_io. */
+/* user_data: 0 for what nobody waits for, this for the epoll, a tag for a kick, else a vhk_io. */
 #define FDS_DATA 3
-
-struct vhk_uring {
-	struct io_uring ring;
-	bool single;	  /* one thread only may enter */
-	bool bound;	  /* there is such a thread */
-	bool numbered;	  /* the ring was registered in it, or that was refused */
-	bool files;	  /* the table of registered files is there */
-	pthread_t thread;
-	pid_t tid; /* unlike a pthread_t not soon used again */
-	/*
-	 * The ring's polls hold their files until the kernel has taken it down, some time after the process is gone. A
-	 * socket must not outlive it: whoever comes next would find its address in use. An epoll holds none.
-	 */
-	int fds;
-	bool fds_armed;
-	uint32_t due, last_due;	   /* kicks to arm or to remove */
-	unsigned int n_in, max_in; /* I/O in the ring; few enough that completions do not overflow */
-};
-
-/* Another thread's enter would fail, or go to a ring of its own with the same registered number. */
-static bool is_mine(const struct vhk_uring *u)
-{
-	return !u->single || (u->bound && pthread_equal(u->thread, pthread_self()));
-}
-
-static int setup(struct vhk_uring *u, const struct vhk_loop_opts *o)
-{
-	static const unsigned int ways[] = {
-		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-			IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED |
-			IORING_SETUP_SUBMIT_ALL,
-		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
-		0,
-	};
-	unsigned int i, entries = o->entries ? vhk_min(o->entries, (uint32_t)ENTRIES_MAX) : ENTRIES;
-	struct io_uring_params p;
-	int ret = -EINVAL;
-
-	for (i = o->flags & VHK_LOOP_F_EMBED ? 1 : 0; i < vhk_array_size(ways); i++) {
-		memset(&p, 0, sizeof(p));
-		p.flags = ways[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
-		p.cq_entries = entries * 8;
-		ret = io_uring_queue_init_params(entries, &u->ring, &p);
-		if (ret != -EINVAL)
-			break;
-	}
-	if (ret)
-		return ret;
-	u->single = p.flags & IORING_SETUP_SINGLE_ISSUER;
-	u->max_in = p.cq_entries - p.cq_entries / 4;
-	return 0;
-}
-
-static int probe(struct vhk_uring *u)
-{
-	static const int ops[] = {
-		IORING_OP_POLL_ADD, IORING_OP_POLL_REMOVE, IORING_OP_READ,	IORING_OP_WRITE,
-		IORING_OP_READV,    IORING_OP_WRITEV,	   IORING_OP_FSYNC,	IORING_OP_FALLOCATE,
-		IORING_OP_ASYNC_CANCEL,
-	};
-	/* RSRC_TAGS came with multishot poll, which has no bit of its own. */
-	const unsigned int features =
-		IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_RSRC_TAGS;
-	struct io_uring_probe *p;
-	unsigned int i;
-	int ret = 0;
-
-	if ((u->ring.features & features) != features)
-		return -EOPNOTSUPP;
-	/* Refused calls are told before anything depends on them. A ring not yet enabled says EBADFD. */
-	ret = (int)syscall(SYS_io_uring_enter, u->ring.ring_fd, 0, 0, 0, NULL, 0);
-	if (ret < 0 && errno != EBADFD)
-		return -errno;
-	p = io_uring_get_probe_ring(&u->ring);
-	if (!p)
-		return -EOPNOTSUPP;
-	ret = 0;
-	for (i = 0; i < vhk_array_size(ops); i++)
-		if (!io_uring_opcode_supported(p, ops[i]))
-			ret = -EOPNOTSUPP;
-	io_uring_free_probe(p);
-	return ret;
-}
-
-static int uring_open(struct vhk_loop *l, const struct vhk_loop_opts *o)
-{
-	struct vhk_uring *u = calloc(1, sizeof(*u));
-	int ret;
-
-	if (!u)
-		return -ENOMEM;
-	u->due = VHK_NO_POLL;
-	u->fds = epoll_create1(EPOLL_CLOEXEC);
-	ret = u->fds < 0 ? -errno : setup(u, o);
-	if (ret)
-		goto err_free;
-	ret = probe(u);
-	if (ret)
-		goto err_exit;
-	u->files = !io_uring_register_files_sparse(&u->ring, N_FILES);
-	l->uring = u;
-	return 0;
-
-err_exit:
-	io_uring_queue_exit(&u->ring);
-err_free:
-	if (u->fds >= 0)
-		close(u->fds);
-	free(u);
-	return ret;
-}
-
-/* A registered number is one of its own thread's, and in another thread perhaps another ring's. */
-static void uring_close(struct vhk_loop *l)
-{
-	struct vhk_uring *u = l->uring;
-
-	if (u->bound && u->tid != gettid())
-		u->ring.int_flags = 0;
-	io_uring_queue_exit(&u->ring);
-	close(u->fds);
-	free(u);
-	l->uring = NULL;
-}
-
-static int uring_bind(struct vhk_loop *l)
-{
-	struct vhk_uring *u = l->uring;
-
-	if (!u->single)
-		return 0;
-	if (u->bound && u->tid != gettid())
-		return -EBUSY;
-	/* liburing 2.3 declares io_uring_enable_rings() and does not export it. */
-	if (!u->bound && syscall(SYS_io_uring_register, u->ring.ring_fd,
-				 IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
-		return -errno;
-	u->tid = gettid();
-	u->thread = pthread_self();
-	u->bound = true;
-	if (!u->numbered)
-		io_uring_register_ring_fd(&u->ring);
-	u->numbered = true;
-	return 0;
-}
-
-static void uring_unbind(struct vhk_loop *l)
-{
-	struct vhk_uring *u = l->uring;
-
-	if (u->ring.int_flags)
-		io_uring_unregister_ring_fd(&u->ring);
-	u->numbered = false;
-}
 
 /* What the next call may mend is no error. */
 static int mild(int ret)
@@ -199,7 +38,7 @@ static struct io_uring_sqe *get_sqe(struct vhk_uring *u)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
-	if (sqe || !is_mine(u))
+	if (sqe || !vhk_uring_is_mine(u))
 		return sqe;
 	io_uring_submit(&u->ring);
 	return io_uring_get_sqe(&u->ring);
@@ -240,8 +79,8 @@ static bool tell_kernel(struct vhk_loop *l, uint32_t i)
 }
 
 /*
- * How many completions fit. A multishot poll whose completion does not fit ends, and an eventfd that is never read
- * completes as it is armed: arming more than fit would go on for ever.
+ * How many completions fit. A multishot poll whose completion does not fit ends, and an eventfd
+ * that is never read completes as it is armed: arming more than fit would go on for ever.
  */
 static unsigned int cq_room(const struct vhk_uring *u)
 {
@@ -316,7 +155,7 @@ static void uring_unwatch(struct vhk_loop *l, uint32_t i)
 	if (!l->polls[i].due)
 		add_due(l, i);
 	/* At once, so that the caller may close the fd. */
-	if (!is_mine(u) || l->closing)
+	if (!vhk_uring_is_mine(u) || l->closing)
 		return;
 	tell_due(l);
 	io_uring_submit(&u->ring);
@@ -327,9 +166,11 @@ static void uring_add_file(struct vhk_loop *l, int file)
 {
 	struct vhk_uring *u = l->uring;
 
-	if (u->files && file < N_FILES)
-		l->files[file].fixed = io_uring_register_files_update(
-					       &u->ring, (unsigned int)file, &l->files[file].fd, 1) == 1;
+	struct vhk_file *f = &l->files[file];
+
+	if (u->files && file < VHK_URING_FILES)
+		f->fixed = io_uring_register_files_update(&u->ring, (unsigned int)file, &f->fd,
+							  1) == 1;
 }
 
 static void uring_del_file(struct vhk_loop *l, int file)
@@ -368,7 +209,7 @@ static bool uring_begin(struct vhk_loop *l, struct vhk_io *io)
 	int fd = f->fixed ? io->file : f->fd;
 	struct io_uring_sqe *sqe;
 
-	if (u->n_in >= u->max_in || !is_mine(u))
+	if (u->n_in >= u->max_in || !vhk_uring_is_mine(u))
 		return false;
 	sqe = get_sqe(u);
 	if (!sqe)
@@ -391,7 +232,7 @@ static int uring_submit(struct vhk_loop *l)
 {
 	struct vhk_uring *u = l->uring;
 
-	if (!is_mine(u))
+	if (!vhk_uring_is_mine(u))
 		return 0;
 	tell_due(l);
 	if (!io_uring_sq_ready(&u->ring) && !has_work(u))
@@ -410,7 +251,7 @@ static int uring_wait(struct vhk_loop *l, int64_t ns)
 	struct vhk_uring *u = l->uring;
 	struct io_uring_cqe *cqe;
 
-	if (!is_mine(u))
+	if (!vhk_uring_is_mine(u))
 		return -EBUSY;
 	tell_due(l);
 	if (u->due != VHK_NO_POLL)
@@ -498,7 +339,7 @@ static unsigned int uring_reap(struct vhk_loop *l, bool idle)
 
 static void uring_cancel(struct vhk_loop *l)
 {
-	struct io_uring_sqe *sqe = is_mine(l->uring) ? get_sqe(l->uring) : NULL;
+	struct io_uring_sqe *sqe = vhk_uring_is_mine(l->uring) ? get_sqe(l->uring) : NULL;
 
 	if (!sqe)
 		return;
@@ -513,10 +354,10 @@ static int uring_fd(const struct vhk_loop *l)
 
 const struct vhk_engine vhk_engine_uring = {
 	.name = "io_uring",
-	.open = uring_open,
-	.close = uring_close,
-	.bind = uring_bind,
-	.unbind = uring_unbind,
+	.open = vhk_uring_open,
+	.close = vhk_uring_close,
+	.bind = vhk_uring_bind,
+	.unbind = vhk_uring_unbind,
 	.watch = uring_watch,
 	.unwatch = uring_unwatch,
 	.add_file = uring_add_file,

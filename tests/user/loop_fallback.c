@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Where io_uring is refused the loop runs on epoll and Linux AIO, and says so once; asked for by name it fails. (Class:
- * a seccomp filter that answers EPERM or ENOSYS.)
+ * Where io_uring is refused the loop runs on epoll and Linux AIO, and says so once; asked for by
+ * name it fails. (Class: a seccomp filter that answers EPERM or ENOSYS.)
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>

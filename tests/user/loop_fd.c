@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Watched fds: level-triggered, changed and removed inside callbacks, hung up, closed and used again.
+ * Watched fds: level-triggered, changed and removed inside callbacks, hung up, closed and used
+ * again.
  */
 #include <signal.h>
 #include <sys/socket.h>
@@ -158,7 +159,9 @@ static void removed_inside_a_callback(void)
 	}
 }
 
-/* The same number is another file soon after: news of the former one does not reach its callback. */
+/*
+ * The same number is another file soon after: news of the former one does not reach its callback.
+ */
 static void number_used_again(void)
 {
 	const struct t_mode *m;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Kick fds that are no eventfds: what cannot be watched is refused, the rest neither spins nor stalls the loop, nor the
- * peer that writes to it. (Class: not an eventfd as kick.)
+ * Kick fds that are no eventfds: what cannot be watched is refused, the rest neither spins nor
+ * stalls the loop, nor the peer that writes to it. (Class: not an eventfd as kick.)
  */
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -72,13 +72,12 @@ static void unwatchable_is_refused(void)
 
 static void make_pair(int fd[2], bool stream_socket, bool blocking)
 {
-	int flags = blocking ? 0 : O_NONBLOCK;
+	int type = SOCK_STREAM | SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK);
 
 	if (stream_socket)
-		T_MUST(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK),
-				   0, fd));
+		T_MUST(!socketpair(AF_UNIX, type, 0, fd));
 	else
-		T_MUST(!pipe2(fd, O_CLOEXEC | flags));
+		T_MUST(!pipe2(fd, O_CLOEXEC | (blocking ? 0 : O_NONBLOCK)));
 }
 
 /* Far more kicks than fit, and each is heard; the writer never finds it full. */
@@ -187,7 +186,10 @@ static void full_eventfd(void)
 	}
 }
 
-/* Work that is there and not taken (a queue that is disabled): no spinning; taken once the device says so. */
+/*
+ * Work that is there and not taken (a queue that is disabled): no spinning; taken once the device
+ * says so.
+ */
 static unsigned int hold_back(struct vhk_source *s, unsigned int quantum)
 {
 	return t_ring_of(s)->stop_at ? 0 : t_ring_work(s, quantum);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * File operations on a memory file system and a disk file system, at once and by the engine: data, lengths, errors, more
- * of them than fit, and what happens to them when the loop ends.
+ * File operations on a memory file system and a disk file system, at once and by the engine: data,
+ * lengths, errors, more of them than fit, and what happens to them when the loop ends.
  */
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -73,8 +73,8 @@ static struct op make_op(enum vhk_io_op what, int file, uint64_t off)
 	return (struct op){ .io = { .op = what, .file = file, .off = off } };
 }
 
-static int rw(struct vhk_loop *l, enum vhk_io_op what, int file, uint64_t off, void *buf, size_t len,
-	      unsigned int n_iov, uint32_t flags)
+static int rw(struct vhk_loop *l, enum vhk_io_op what, int file, uint64_t off, void *buf,
+	      size_t len, unsigned int n_iov, uint32_t flags)
 {
 	struct op op = make_op(what, file, off);
 	size_t part = len / n_iov;
@@ -315,7 +315,8 @@ static void freed_while_under_way(void)
 		vhk_loop_step(l, 0);
 		vhk_loop_free(l);
 		for (i = 0, sum = 0; i < 64; i++)
-			sum += ops[i].n_done == 1 && (ops[i].res == 4096 || ops[i].res == -ECANCELED);
+			sum += ops[i].n_done == 1 &&
+			       (ops[i].res == 4096 || ops[i].res == -ECANCELED);
 		T_EQ(sum, 64);
 		free(buf);
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The polling window that gaps teach: none where sleeping is cheaper, just enough where the driver returns soon.
+ * The polling window that gaps teach: none where sleeping is cheaper, just enough where the driver
+ * returns soon.
  */
 #include "base.h"
 #include "learn.h"
@@ -30,9 +31,9 @@ static void window_by_gaps(void)
 		{ "with one long gap in eight", 64 * US, 25 * US, 26 * US, 56, 900 * US, 8, 32768 },
 		{ "with one long gap in two", 64 * US, 25 * US, 26 * US, 32, 900 * US, 32, 0 },
 		{ "a disk that answers in 60 us", 64 * US, 25 * US, 60 * US, 64, 0, 0, 0 },
-		{ "the same where a sleep costs 80 us", 64 * US, 80 * US, 60 * US, 64, 0, 0, 64 * US },
+		{ "where a sleep costs 80 us", 64 * US, 80 * US, 60 * US, 64, 0, 0, 64 * US },
 		{ "longer than allowed", 16 * US, 25 * US, 18 * US, 64, 0, 0, 0 },
-		{ "the longest allowed, no power of two", 10 * US, 25 * US, 9 * US, 64, 0, 0, 10 * US },
+		{ "allowed by a hair", 10 * US, 25 * US, 9 * US, 64, 0, 0, 10 * US },
 		{ "never", 0, 25 * US, 1 * US, 64, 0, 0, 0 },
 		{ "no gap at all", 64 * US, 25 * US, 0, 64, 0, 0, 1024 },
 		{ "hours", 64 * US, 25 * US, UINT64_MAX, 64, 0, 0, 0 },
@@ -66,7 +67,10 @@ static void unlearns(void)
 	T_EQ(w.window, 8192);
 }
 
-/* Whatever the gaps, the window is within its bounds and costs no more than never spinning or always. */
+/*
+ * Whatever the gaps, the window is within its bounds and costs no more than never spinning or
+ * always.
+ */
 static void best_of_all(void)
 {
 	unsigned int i, k, seed = 1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Messages: from several threads, in order per sender, none lost, whether the loop works, sleeps, or has not begun.
+ * Messages: from several threads, in order per sender, none lost, whether the loop works, sleeps,
+ * or has not begun.
  */
 #include <pthread.h>
 

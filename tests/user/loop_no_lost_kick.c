@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * A driver in a thread of its own, kicks suppressed and asked for again: every request is seen, whatever the instant.
+ * A driver in a thread of its own, kicks suppressed and asked for again: every request is seen,
+ * whatever the instant.
  */
 #include <pthread.h>
 

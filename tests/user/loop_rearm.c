@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * More kicks than completion queue: polls that the kernel gave up are armed again, and nothing is lost in between.
- * (Class: a completion queue overflow ends a multishot poll.)
+ * More kicks than completion queue: polls that the kernel gave up are armed again, and nothing is
+ * lost in between. (Class: a completion queue overflow ends a multishot poll.)
  */
 #include "loop_t.h"
 

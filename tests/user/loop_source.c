@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Sources come and go while kicks arrive: nothing is called after gone, nothing is missed before; a busy source does
- * not starve others; what is staged is flushed in the same round.
+ * Sources come and go while kicks arrive: nothing is called after gone, nothing is missed before; a
+ * busy source does not starve others; what is staged is flushed in the same round.
  */
 #include <pthread.h>
 

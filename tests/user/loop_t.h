@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * What the loop's tests share: loops of every engine and mode, and a ring that is a counter, with kicks suppressed the
- * way EVENT_IDX does it.
+ * What the loop's tests share: loops of every engine and mode, and a ring that is a counter, with
+ * kicks suppressed the way EVENT_IDX does it.
  */
 #ifndef VHK_TESTS_LOOP_T_H
 #define VHK_TESTS_LOOP_T_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Whose loop it is: made in one thread and run in another, stopped from anywhere, by signals too; and what it leaves
- * behind.
+ * Whose loop it is: made in one thread and run in another, stopped from anywhere, by signals too;
+ * and what it leaves behind.
  */
 #include <pthread.h>
 #include <signal.h>

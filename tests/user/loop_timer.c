@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Timers: once, in the order of their times, not early, deleted ones never; also through a foreign loop.
+ * Timers: once, in the order of their times, not early, deleted ones never; also through a foreign
+ * loop.
  */
 #include "loop_t.h"
 

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The io_uring engine's state, shared by its two files and by nobody else.
+ */
+#ifndef VHK_LIB_LOOP_URING_H
+#define VHK_LIB_LOOP_URING_H
+
+#include <liburing.h>
+
+#include "loop_impl.h"
+
+#define VHK_URING_FILES 64 /* registered; files beyond are used by their fds */
+
+struct vhk_uring {
+	struct io_uring ring;
+	bool single;	  /* one thread only may enter */
+	bool bound;	  /* there is such a thread */
+	bool numbered;	  /* the ring was registered in it, or that was refused */
+	bool files;	  /* the table of registered files is there */
+	pthread_t thread;
+	pid_t tid; /* unlike a pthread_t not soon used again */
+	/*
+	 * The ring's polls hold their files until the kernel has taken it down, some time after the
+	 * process is gone. A socket must not outlive it: whoever comes next would find its address
+	 * in use. An epoll holds none.
+	 */
+	int fds;
+	bool fds_armed;
+	uint32_t due, last_due;	   /* kicks to arm or to remove */
+	unsigned int n_in, max_in; /* I/O in the ring; so few that the CQ holds it */
+};
+
+/* Another thread's enter would fail, or go to a ring of its own with the same registered number. */
+static inline bool vhk_uring_is_mine(const struct vhk_uring *u)
+{
+	return !u->single || (u->bound && pthread_equal(u->thread, pthread_self()));
+}
+
+int vhk_uring_open(struct vhk_loop *l, const struct vhk_loop_opts *o);
+void vhk_uring_close(struct vhk_loop *l);
+int vhk_uring_bind(struct vhk_loop *l);
+void vhk_uring_unbind(struct vhk_loop *l);
+
+#endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * Sources: how a loop sees a ring. The device implements the five functions; the loop decides when
- * to call which. All calls come from the loop's thread.
+ * Sources: how a loop sees a ring. The device implements the functions; the loop decides when to
+ * call which. All calls come from the loop's thread.
  */
 #ifndef VHK_LIB_LOOP_H
 #define VHK_LIB_LOOP_H
@@ -11,7 +11,11 @@
 struct vhk_source;
 
 struct vhk_source_ops {
-	/* Pop and begin up to @quantum requests; how many. */
+	/*
+	 * Pop and begin up to @quantum requests; how many. A source that says it has work (ready, arm)
+	 * and takes none of it, several times over, holds back (disabled, no room): it is left alone
+	 * until a kick comes or vhk_loop_staged() is called.
+	 */
 	unsigned int (*work)(struct vhk_source *s, unsigned int quantum);
 	/* One load: may there be work? */
 	bool (*ready)(const struct vhk_source *s);
@@ -46,27 +50,25 @@ struct vhk_source {
 
 /*
  * Loop's thread. The source joins the active list at once, and is looked at without waiting for a
- * kick.
+ * kick. A kick fd is an eventfd, never read; a pipe or a socket is emptied. -EINVAL: one that cannot
+ * be polled; -EBADF; -EBUSY: another source has the same one; -ENOMEM, -EMFILE.
  */
 int vhk_loop_add_source(struct vhk_loop *l, struct vhk_source *s);
-/*
- * Loop's thread. ->gone() is called once the poll's last completion is in, perhaps before this
- * returns.
- */
+/* Loop's thread, also from a function of the source itself. ->gone() is called from within. */
 void vhk_loop_del_source(struct vhk_loop *l, struct vhk_source *s);
 /*
  * Another kick fd (-1: none). When it returns the loop no longer looks at the old one, which may be
- * closed.
+ * closed. On an error, as above, the old one stays.
  */
 int vhk_loop_set_kick(struct vhk_loop *l, struct vhk_source *s, int kick_fd);
 /* Loop's thread. There may be work in @s of which no kick tells: look at it in the next round. */
 void vhk_loop_activate(struct vhk_loop *l, struct vhk_source *s);
-/* Something was staged in @s outside of ->work(): flush it at the end of this round. */
+/* Something was staged in @s: flush it at the end of this round. No news of a deleted source. */
 void vhk_loop_staged(struct vhk_loop *l, struct vhk_source *s);
 
 /*
- * How many chains may be staged before they are published (clamp(in flight of this loop / 4, 4,
- * 32)).
+ * How many chains may be staged before they are published: a quarter of what is in flight in this
+ * loop, or was found in a round lately; at least 4, at most 32.
  */
 unsigned int vhk_loop_quantum(const struct vhk_loop *l);
 

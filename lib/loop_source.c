@@ -182,6 +182,8 @@ void vhk_loop_activate(struct vhk_loop *l, struct vhk_source *s)
 
 void vhk_loop_staged(struct vhk_loop *l, struct vhk_source *s)
 {
+	if (s->state == SOURCE_OUT)
+		return;
 	l->n_staged += !s->staged;
 	s->staged = true;
 	activate(l, s);

@@ -12,9 +12,9 @@ struct vhk_source;
 
 struct vhk_source_ops {
 	/*
-	 * Pop and begin up to @quantum requests; how many. A source that says it has work (ready, arm)
-	 * and takes none of it, several times over, holds back (disabled, no room): it is left alone
-	 * until a kick comes or vhk_loop_staged() is called.
+	 * Pop and begin up to @quantum requests; how many. A source that says it has work (ready,
+	 * arm) and takes none of it, several times over, holds back (disabled, no room): it is left
+	 * alone until a kick comes or vhk_loop_staged() is called.
 	 */
 	unsigned int (*work)(struct vhk_source *s, unsigned int quantum);
 	/* One load: may there be work? */
@@ -50,8 +50,8 @@ struct vhk_source {
 
 /*
  * Loop's thread. The source joins the active list at once, and is looked at without waiting for a
- * kick. A kick fd is an eventfd, never read; a pipe or a socket is emptied. -EINVAL: one that cannot
- * be polled; -EBADF; -EBUSY: another source has the same one; -ENOMEM, -EMFILE.
+ * kick. A kick fd is an eventfd, never read; a pipe or a socket is emptied. -EINVAL: one that
+ * cannot be polled; -EBADF; -EBUSY: another source has the same one; -ENOMEM, -EMFILE.
  */
 int vhk_loop_add_source(struct vhk_loop *l, struct vhk_source *s);
 /* Loop's thread, also from a function of the source itself. ->gone() is called from within. */

@@ -55,6 +55,9 @@ void vhk_ctl_rearm(struct vhk_ctl *c)
 	uint64_t next = c->ops->expire(c, 0);
 	struct itimerspec at = { 0 };
 
+	/* Whoever has only the fd to look at is to hear of a loss that was met inside another call. */
+	if (c->ops->link(c) < 0 && !c->loss_told)
+		next = 1;
 	if (next != UINT64_MAX) {
 		at.it_value.tv_sec = (time_t)(next / 1000000000u);
 		at.it_value.tv_nsec = (long)(next % 1000000000u);
@@ -166,13 +169,11 @@ static int ctl_dispatch(struct vhk_ctl *c, const struct epoll_event *ev)
 	}
 }
 
-int vhk_ctl_process(struct vhk_ctl *c)
+static int ctl_process(struct vhk_ctl *c)
 {
 	struct epoll_event ev[EVENTS_MAX];
 	int i, n, err, ret = 0;
 
-	if (c->busy)
-		return -EBUSY;
 	c->busy = true;
 	n = epoll_wait(c->epoll_fd, ev, EVENTS_MAX, 0);
 	for (i = 0; i < n; i++) {
@@ -182,8 +183,19 @@ int vhk_ctl_process(struct vhk_ctl *c)
 	}
 	c->ops->expire(c, vhk_ctl_now());
 	c->busy = false;
-	vhk_ctl_rearm(c);
 	return ret ? ret : vhk_min(c->ops->link(c), 0);
+}
+
+int vhk_ctl_process(struct vhk_ctl *c)
+{
+	int ret;
+
+	if (c->busy)
+		return -EBUSY;
+	ret = ctl_process(c);
+	c->loss_told = ret < 0;
+	vhk_ctl_rearm(c);
+	return ret;
 }
 
 void vhk_ctl_wait_until(struct vhk_ctl *c, const bool *done)
@@ -192,7 +204,8 @@ void vhk_ctl_wait_until(struct vhk_ctl *c, const bool *done)
 
 	while (!*done) {
 		poll(&p, 1, -1);
-		vhk_ctl_process(c);
+		ctl_process(c);
+		vhk_ctl_rearm(c);
 	}
 }
 

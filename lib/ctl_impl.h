@@ -69,7 +69,8 @@ struct vhk_ctl {
 	struct vhk_ctl_opts opts;
 	struct vhk_log log;
 	int epoll_fd, timer_fd;
-	bool busy; /* inside vhk_ctl_process() */
+	bool busy;	/* inside vhk_ctl_process() */
+	bool loss_told; /* vhk_ctl_process() has returned that the peer is gone */
 
 	/* What setup was asked for and did; replayed by a reconnect. */
 	uint64_t want, must;

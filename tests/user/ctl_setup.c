@@ -457,6 +457,24 @@ static void reconnect_replays(void)
 	vhk_mem_free(mem);
 }
 
+/* It dies in the moment in which a waiting call ends well: the fd tells, and the next call. */
+static void death_during_a_call(void)
+{
+	struct vhk_ctl *c;
+	uint64_t v;
+
+	back_reset(FEATURES, EVERYTHING);
+	back.sock = t_peer_open(&c, NULL);
+	t_peer_reply_u64(back.sock, VHK_CTL_GET_FEATURES, 1);
+	T_MUST(!shutdown(back.sock, SHUT_WR));
+	T_EQ(vhk_ctl_get_features(c, &v), 0);
+	T_OK(t_readable(vhk_ctl_fd(c), 1000));
+	T_EQ(vhk_ctl_process(c), -ENOTCONN);
+	T_OK(!t_readable(vhk_ctl_fd(c), 0));
+	vhk_ctl_close(c);
+	back_end();
+}
+
 /* Nobody there, then somebody: the reconnect goes on trying until its deadline. */
 static void reconnect_waits(void)
 {
@@ -541,6 +559,7 @@ int main(void)
 	T_RUN(missing_feature);
 	T_RUN(refused_steps);
 	T_RUN(reconnect_replays);
+	T_RUN(death_during_a_call);
 	T_RUN(reconnect_waits);
 	T_RUN(listening_front_end);
 	return t_end();

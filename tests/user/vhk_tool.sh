@@ -1,0 +1,125 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+#
+# The tool against vhk-blk: what it prints, bytes there and back, copies, every load; a back end that is
+# killed and comes back while the tool goes on; and wrong usage, which takes one line and exit code 2.
+set -eu
+top=$(cd "$(dirname "$0")/../.." && pwd)
+bin=${VHK_BIN:-$top/build/bin}
+vhk=$bin/vhk
+T=$(mktemp -d)
+pids=()
+trap '[ ${#pids[@]} = 0 ] || kill -9 "${pids[@]}" 2>/dev/null; rm -rf "$T"' EXIT
+
+fail() {
+	echo "FAILED: $*"
+	exit 1
+}
+
+start() { # NAME ARGUMENTS: pid in $pid
+	local name=$1
+	shift
+	rm -f "$T/$name"
+	"$bin/vhk-blk" --socket-path="$T/$name" "$@" 2>>"$T/log" &
+	pid=$!
+	pids+=("$pid")
+	for _ in $(seq 500); do
+		[ ! -S "$T/$name" ] || return 0
+		sleep 0.01
+	done
+	fail "vhk-blk does not listen: $(cat "$T/log")"
+}
+
+head -c 8M /dev/urandom >"$T/a.img"
+truncate -s 8M "$T/b.img"
+start a --blk-file="$T/a.img" --num-queues=4 --serial=one
+a=$pid
+start b --blk-file="$T/b.img"
+
+"$vhk" ctl show "unix:$T/a" >"$T/show"
+for word in "34 RING_PACKED" "12 INFLIGHT_SHMFD" "queues 4" "memory slots 509" "inflight region" \
+	"capacity 16384 sectors (8388608 bytes)" "process $a"; do
+	grep -qF "$word" "$T/show" || fail "ctl show does not say: $word"
+done
+"$vhk" ctl show -j "unix:$T/a" >"$T/json"
+grep -q '"RING_PACKED"' "$T/json" || fail "no RING_PACKED in JSON"
+
+"$vhk" blk copy "unix:$T/a" "unix:$T/b"
+cmp "$T/a.img" "$T/b.img" || fail "copy from disk to disk"
+"$vhk" blk copy --packed "unix:$T/a" "$T/file"
+cmp "$T/a.img" "$T/file" || fail "copy to a file"
+head -c 1M /dev/zero | "$vhk" blk write --offset 1M "unix:$T/b"
+"$vhk" blk read --offset 1M --length 1M "unix:$T/b" | cmp - <(head -c 1M /dev/zero) || fail "write from stdin"
+"$vhk" blk read --offset 2M --length 6M --bs 4k --depth 3 "unix:$T/b" | cmp - <(tail -c 6M "$T/a.img") ||
+	fail "the rest was touched"
+
+for load in randread randwrite read write verify; do
+	for flags in "" "--packed --poll" "--no-event-idx --queues 4 --indirect"; do
+		# shellcheck disable=SC2086 # flags are words
+		"$vhk" blk bench -j --rw $load --count 500 --depth 8 $flags "unix:$T/a" >"$T/json" ||
+			fail "bench $load $flags"
+		grep -q '"requests": 500' "$T/json" || fail "bench $load $flags counted otherwise"
+		grep -q '"backend_cpu_ns"' "$T/json" || fail "bench $load $flags knows no back end"
+	done
+done
+"$vhk" blk bench --time 0.2 "unix:$T/a" >"$T/out"
+grep -q '^latency us .*p99' "$T/out" && grep -q '##' "$T/out" || fail "no histogram: $(cat "$T/out")"
+
+# Killed under load: the same request is answered by the next back end.
+for flags in "" --packed; do
+	# shellcheck disable=SC2086
+	"$vhk" blk bench --rw verify --time 2 --queues 4 --size 2M --reconnect $flags "unix:$T/a" \
+		>"$T/out" 2>&1 &
+	load=$!
+	for _ in 1 2 3 4; do
+		sleep 0.3
+		kill -9 "$a"
+		wait "$a" 2>/dev/null || true
+		start a --blk-file="$T/a.img" --num-queues=4
+		a=$pid
+	done
+	wait "$load" || fail "verify over deaths $flags: $(cat "$T/out" "$T/log")"
+	grep -q " [1-4] reconnects: nothing lost" "$T/out" || fail "$(cat "$T/out")"
+done
+
+expect() { # CODE TEXT ARGUMENTS
+	local code=$1 text=$2 got=0
+	shift 2
+	"$vhk" "$@" >"$T/out" 2>"$T/err" </dev/null || got=$?
+	[ "$got" = "$code" ] || fail "vhk $*: exit code $got"
+	[ "$(wc -l <"$T/err")" = 1 ] || fail "vhk $*: not one line: $(cat "$T/err")"
+	grep -qF -- "$text" "$T/err" || fail "vhk $*: $(cat "$T/err")"
+}
+
+truncate -s 1M "$T/r.img"
+start r --blk-file="$T/r.img" --read-only
+head -c 700 /dev/zero >"$T/odd"
+truncate -s 9M "$T/big"
+u=unix:$T/a
+expect 2 "which command"
+expect 2 "no such command: frob" frob
+expect 2 "no such command: blk frob" blk frob
+expect 2 "too few" blk read
+expect 2 "too many" blk bench "$u" "$u"
+expect 2 "no URI: $T/file" blk read "$T/file"
+expect 2 "--rw: fast" blk bench --rw fast "$u"
+expect 2 "--depth: 0" blk bench --depth 0 "$u"
+expect 2 "--bs: 513" blk bench --bs 513 "$u"
+expect 2 "--length: 5x" blk read --length 5x "$u"
+expect 2 "unrecognized option" blk read --frob "$u"
+expect 2 "one URI" ctl show
+expect 1 "unix:$T/none: No such file or directory" ctl show "unix:$T/none"
+expect 1 "Connection refused" ctl show "unix:$T/file"
+expect 1 "tcp:1: Invalid argument" ctl show tcp:1
+expect 1 "8388608 bytes only" blk read --offset 9M "$u"
+expect 1 "multiples of 512" blk read --offset 100 "$u"
+expect 1 "188 bytes at its end are no whole block" blk write "$u" "$T/odd"
+expect 1 "9437184 bytes do not fit" blk write "$u" "$T/big"
+expect 1 "Is a directory" blk read "$u" "$T"
+expect 1 "$T/none: No such file" blk write "$u" "$T/none"
+expect 1 "has 4 queues, 5 wanted" blk bench --queues 5 "$u"
+expect 1 "too few for this" blk bench --size 9M "$u"
+expect 1 "is read-only" blk write "unix:$T/r" "$T/file"
+expect 1 "is read-only" blk bench --rw write "unix:$T/r"
+"$vhk" --help | grep -q "vhk blk bench" || fail "no help"
+"$vhk" --version | grep -q "^vhk [0-9]" || fail "no version"

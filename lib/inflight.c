@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The inflight region of a split ring, and what both layouts share: sizes, first contents, the order of resubmission
- * (vhost-user, "Inflight I/O tracking").
+ * The inflight region of a split ring, and what both layouts share: sizes, first contents, the
+ * order of resubmission (vhost-user, "Inflight I/O tracking").
  */
 #include "inflight.h"
 #include "ring.h"
@@ -22,7 +22,8 @@ size_t vhk_inflight_size(uint16_t size, bool packed)
 	return vhk_align_up(region_bytes(size, packed), 64);
 }
 
-/* The version stays 0, "uninitialised": the ring that starts on it stores its own position first. */
+/* The version stays 0, "uninitialised": the ring that starts on it stores its own position
+ * first. */
 void vhk_inflight_init(void *va, uint16_t size, bool packed)
 {
 	memset(va, 0, vhk_inflight_size(size, packed));
@@ -86,13 +87,14 @@ void inflight_sort(struct inflight *f)
 
 int inflight_num(uint16_t version, uint16_t desc_num, uint16_t size, size_t bytes, bool packed)
 {
+	const bool fits = desc_num >= size && desc_num <= VHK_QUEUE_SIZE_MAX &&
+			  bytes >= region_bytes(desc_num, packed);
+
 	if (bytes < region_bytes(size, packed))
 		return -EINVAL;
 	if (version == 0)
-		return desc_num >= size && bytes >= region_bytes(desc_num, packed) ? desc_num : size;
-	if (version != INFLIGHT_VERSION)
-		return -EPROTO;
-	return desc_num >= size && bytes >= region_bytes(desc_num, packed) ? desc_num : -EPROTO;
+		return fits ? desc_num : size;
+	return fits && version == INFLIGHT_VERSION ? desc_num : -EPROTO;
 }
 
 static void split_init(struct inflight *f, uint16_t used)
@@ -111,7 +113,8 @@ static void split_init(struct inflight *f, uint16_t used)
 	__atomic_store_n(&f->split->version, INFLIGHT_VERSION, __ATOMIC_RELAXED);
 }
 
-/* The used index moved, but the marks of that batch may stand: takes them away. @next: a copy of the links. */
+/* The used index moved, but the marks of that batch may stand: takes them away. @next: a copy of
+ * the links. */
 static int split_finish_batch(struct inflight *f, uint16_t size, uint16_t used)
 {
 	const uint16_t from = __atomic_load_n(&f->split->used_idx, __ATOMIC_RELAXED);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * One queue's part of a vhost-user inflight region (vhost-user, "Inflight I/O tracking"): what is in flight, written so
- * that a kill between any two stores can be recovered from. The front end holds the region, and it is hostile: it is
- * read once, at the start, into private memory; after that it is only written.
+ * One queue's part of a vhost-user inflight region (vhost-user, "Inflight I/O tracking"): what is
+ * in flight, written so that a kill between any two stores can be recovered from. The front end
+ * holds the region, and it is hostile: it is read once, at the start, into private memory; after
+ * that it is only written.
  */
 #ifndef VHK_LIB_INFLIGHT_H
 #define VHK_LIB_INFLIGHT_H
@@ -96,13 +97,15 @@ struct inflight {
 	struct inflight_packed_desc *saved;
 };
 
-/* Takes over the region at @va. @used: what the used ring in guest memory says. On success the region is in order, and
- * heads[] is what to hand out again. -EPROTO: the region contradicts itself; -EINVAL: it does not fit. */
+/* Takes over the region at @va. @used: what the used ring in guest memory says. On success the
+ * region is in order, and heads[] is what to hand out again. -EPROTO: the region contradicts
+ * itself; -EINVAL: it does not fit. */
 int inflight_open_split(struct inflight **out, void *va, size_t bytes, uint16_t size,
 			uint16_t used);
-/* @fresh_idx, @fresh_wrap: the used position of a region that nobody used yet. @ring: looked at to see whether the last
- * batch went out. On success used.used_idx and used.used_wrap are the used position. */
 struct packed_desc;
+/* @fresh_idx, @fresh_wrap: the used position of a region that nobody used yet. @ring: looked at to
+ * see whether the last batch went out. On success used.used_idx and used.used_wrap are the used
+ * position. */
 int inflight_open_packed(struct inflight **out, void *va, size_t bytes, uint16_t size,
 			 uint16_t fresh_idx, bool fresh_wrap, const struct packed_desc *ring);
 void inflight_close(struct inflight *f);
@@ -152,10 +155,12 @@ static inline void inflight_split_end(struct inflight *f, uint16_t used)
 	vhk_compiler_fence();
 }
 
-/* Descriptor @at of the free list, INFLIGHT_NONE: there is none, gets a copy; returns the next free one. */
+/* Descriptor @at of the free list, INFLIGHT_NONE: there is none, gets a copy; returns the next
+ * free one. */
 uint16_t inflight_packed_put(struct inflight *f, uint16_t at, uint64_t addr, uint32_t len,
 			     uint16_t id, uint16_t flags);
-/* Entries from the free head to @last, @num of them, are one chain in flight; @next is free. Returns its head. */
+/* Entries from the free head to @last, @num of them, are one chain in flight; @next is free.
+ * Returns its head. */
 uint16_t inflight_packed_pop(struct inflight *f, uint16_t last, uint16_t num, uint16_t next,
 			     uint64_t *counter);
 void inflight_packed_link(struct inflight *f, uint16_t head);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The inflight region of a packed ring. Used descriptors overwrite available ones there, so the region keeps copies of the
- * descriptors, in entries that lie on a free list when idle. One publication is one unit of recovery.
+ * The inflight region of a packed ring. Used descriptors overwrite available ones there, so the
+ * region keeps copies of the descriptors, in entries that lie on a free list when idle. One
+ * publication is one unit of recovery.
  */
 #include "ring_impl.h"
 
@@ -126,7 +127,8 @@ static bool batch_went_out(const struct inflight *f, const struct packed_desc *r
 	return (flags & both) != (f->used.old_used_wrap ? DESC_F_AVAIL : DESC_F_USED);
 }
 
-/* Finishes the last publication or takes it back. Killed here, the next recovery decides the same. */
+/* Finishes the last publication or takes it back. Killed here, the next recovery decides the
+ * same. */
 static int packed_settle(struct inflight *f, uint16_t size, const struct packed_desc *ring)
 {
 	if (f->used.used_idx >= size || f->used.old_used_idx >= size || f->used.used_wrap > 1 ||
@@ -147,7 +149,8 @@ static int packed_settle(struct inflight *f, uint16_t size, const struct packed_
 	return 0;
 }
 
-/* Entries on the free list are not in flight, whatever their mark says. Returns how many, or -EPROTO. */
+/* Entries on the free list are not in flight, whatever their mark says. Returns how many, or
+ * -EPROTO. */
 static int packed_walk_free(struct inflight *f, uint8_t *seen)
 {
 	uint16_t at = f->free.free_head;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The device side of a ring, whatever its layout: how it is made, handed on to its layout, and changed while it runs.
+ * The device side of a ring, whatever its layout: how it is made, handed on to its layout, and
+ * changed while it runs.
  */
 #include "ring_impl.h"
 
@@ -236,7 +237,8 @@ void vhk_ring_push(struct vhk_ring *r, struct vhk_chain *c)
 	r->free[r->n_free++] = c;
 }
 
-/* IN_ORDER: what was pushed may wait for an older chain. Stages the head of the line; returns how many. */
+/* IN_ORDER: what was pushed may wait for an older chain. Stages the head of the line; returns
+ * how many. */
 static unsigned int collect(struct vhk_ring *r)
 {
 	struct vhk_chain *c;
@@ -284,7 +286,8 @@ int vhk_ring_arm(struct vhk_ring *r)
 	if (r->err || r->detached)
 		return 0;
 	r->ops->arm(r);
-	/* The wish is out before the look; pairs with the driver's fence between its index and its look at the wish. */
+	/* The wish is out before the look; pairs with the driver's fence between its index and
+	 * its look at the wish. */
 	vhk_full_fence();
 	return vhk_ring_ready(r);
 }
@@ -310,7 +313,8 @@ int vhk_ring_error(const struct vhk_ring *r)
 	return r->err;
 }
 
-/* Where the slots of a packed ring lie in guest memory: that is where used descriptors are written. */
+/* Where the slots of a packed ring lie in guest memory: that is where used descriptors are
+ * written. */
 static uint64_t desc_gpa(struct vhk_ring *r)
 {
 	const uint64_t at = (uintptr_t)r->desc;
@@ -344,6 +348,11 @@ void vhk_ring_set_table(struct vhk_ring *r, struct vhk_table *t, void *desc, voi
 unsigned int vhk_ring_old_in_flight(const struct vhk_ring *r)
 {
 	return r->n_old;
+}
+
+unsigned int vhk_ring_left_over(const struct vhk_ring *r)
+{
+	return r->n_resubmit;
 }
 
 void vhk_ring_set_dirty(struct vhk_ring *r, const struct vhk_dirty *d, uint64_t used_gpa)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * What loops and devices ask of a device-side ring beyond its public face: tables and logs that change while it
- * runs, and stopping. ring_split.c and ring_packed.c implement one ops table each.
+ * What loops and devices ask of a device-side ring beyond its public face: tables and logs that
+ * change while it runs, and stopping. ring_split.c and ring_packed.c implement one ops table each.
  */
 #ifndef VHK_LIB_RING_H
 #define VHK_LIB_RING_H
@@ -13,22 +13,28 @@
 /* As vhk_ring_new(), with a table; takes a reference of its own. */
 int vhk_ring_new_table(struct vhk_ring **out, struct vhk_table *t, const struct vhk_ring_opts *o);
 
-/* Chains popped from here on use @t (a reference is taken); those in flight keep their pointers. The ring's own parts
- * may have moved: new host addresses of the same three parts. */
+/* Chains popped from here on use @t (a reference is taken); those in flight keep their pointers.
+ * The ring's own parts may have moved: new host addresses of the same three parts. */
 void vhk_ring_set_table(struct vhk_ring *r, struct vhk_table *t, void *desc, void *driver,
 			void *device);
 /* Chains in flight whose map_gen is not the current table's. */
 unsigned int vhk_ring_old_in_flight(const struct vhk_ring *r);
 
-/* Log what the ring writes from here on (NULL: nothing). @used_gpa: guest address to log the used ring at, or
- * UINT64_MAX. @d is borrowed until replaced. */
+/* Recovered chains that vhk_ring_pop() has still to hand out. A ring that is drained has none of
+ * them either. */
+unsigned int vhk_ring_left_over(const struct vhk_ring *r);
+
+/* Log what the ring writes from here on (NULL: nothing). @used_gpa: guest address to log the
+ * used ring at, or UINT64_MAX. @d is borrowed until replaced. */
 void vhk_ring_set_dirty(struct vhk_ring *r, const struct vhk_dirty *d, uint64_t used_gpa);
 
-/* From here on completions go to the inflight region only, never to the ring (GET_VRING_BASE without draining). */
+/* From here on the ring is not written any more (GET_VRING_BASE_SKIP_DRAIN): what is in flight
+ * or staged stays marked in the inflight region, and whoever takes over does it again. Chains
+ * may still be pushed. */
 void vhk_ring_detach(struct vhk_ring *r);
 
-/* Bytes that one queue of @size descriptors takes in an inflight region, padded to 64 (vhost-user, "Inflight I/O
- * tracking"), and its initial contents. */
+/* Bytes that one queue of @size descriptors takes in an inflight region, padded to 64
+ * (vhost-user, "Inflight I/O tracking"), and its initial contents. */
 size_t vhk_inflight_size(uint16_t size, bool packed);
 void vhk_inflight_init(void *va, uint16_t size, bool packed);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * From descriptors to segments: what does not fit the inline path of ring_impl.h. Ranges over seams and in no region,
- * indirect tables, and the blocks of segments that long chains take.
+ * From descriptors to segments: what does not fit the inline path of ring_impl.h. Ranges over seams
+ * and in no region, indirect tables, and the blocks of segments that long chains take.
  */
 #include "ring_impl.h"
 
@@ -67,7 +67,8 @@ static int walk_grow(struct ring_walk *w)
 	return 0;
 }
 
-/* Puts the range where it belongs: one segment for each region it touches, or one that points nowhere. */
+/* Puts the range where it belongs: one segment for each region it touches, or one that points
+ * nowhere. */
 static int walk_find(struct ring_walk *w, const struct ring_desc *d, struct vhk_span *hit)
 {
 	const struct vhk_table *t = w->r->table;
@@ -192,8 +193,8 @@ static int table_open(struct table *t, struct vhk_ring *r, const struct ring_des
 	return 0;
 }
 
-/* Packed: the entries follow one another, and only WRITE counts (virtio 1.3, 2.8.7). Bytes 12 to 15 of an entry are
- * id and flags there, flags and next in a split ring. */
+/* Packed: the entries follow one another, and only WRITE counts (virtio 1.3, 2.8.7). Bytes 12 to
+ * 15 of an entry are id and flags there, flags and next in a split ring. */
 RING_INLINE int walk_packed_table(struct ring_walk *w, const struct table *t)
 {
 	struct ring_desc d;
@@ -207,7 +208,10 @@ RING_INLINE int walk_packed_table(struct ring_walk *w, const struct table *t)
 		d.flags = d.next;
 		if (d.flags & DESC_F_INDIRECT)
 			return -EBADMSG;
-		ret = ring_walk_add(w, &d, !i ? ROLE_FIRST : i + 1 < t->n ? ROLE_MIDDLE : ROLE_LAST);
+		ret = ring_walk_add(w, &d,
+				    i == 0	     ? ROLE_FIRST
+				    : i + 1 < t->n ? ROLE_MIDDLE
+						     : ROLE_LAST);
 		if (ret)
 			return ret;
 	}

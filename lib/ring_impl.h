@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * What the files of the device-side ring share: the ring object, the walk that turns descriptors into segments, and
- * the operations that differ between the layouts. Calls go through the ops once for a batch, never for a descriptor.
+ * What the files of the device-side ring share: the ring object, the walk that turns descriptors
+ * into segments, and the operations that differ between the layouts. Calls go through the ops once
+ * for a batch, never for a descriptor.
  */
 #ifndef VHK_LIB_RING_IMPL_H
 #define VHK_LIB_RING_IMPL_H
@@ -132,7 +133,8 @@ struct vhk_ring {
 	uint64_t desc_gpa; /* packed: where used descriptors are written */
 };
 
-/* One chain on its way from descriptors to segments. Callees get copies, so that it stays in registers. */
+/* One chain on its way from descriptors to segments. Callees get copies, so that it stays in
+ * registers. */
 struct ring_walk {
 	struct vhk_ring *r;
 	struct iovec *seg;
@@ -276,8 +278,8 @@ RING_INLINE int ring_walk_end(struct ring_walk *w, struct vhk_chain *c, uint16_t
 	return 0;
 }
 
-/* The chain of one descriptor that lies where the last one lay: most of them, where speed counts. False: take the long
- * way. A free slot's seg points at its own segments already. */
+/* The chain of one descriptor that lies where the last one lay: most of them, where speed
+ * counts. False: take the long way. A free slot's seg points at its own segments already. */
 RING_INLINE bool ring_fill_single(struct vhk_ring *r, struct vhk_chain *c,
 				  const struct ring_desc *d, uint16_t id)
 {
@@ -326,8 +328,8 @@ RING_INLINE bool ring_need_event(uint16_t event, uint16_t idx, uint16_t old)
 	return (uint16_t)(idx - event - 1) < (uint16_t)(idx - old);
 }
 
-/* How many of r->staged[i .. n) one used entry answers: an IN_ORDER driver takes skipped chains as wholly written
- * (virtio 1.3, 2.7.9 and 2.8.10.1). */
+/* How many of r->staged[i .. n) one used entry answers: an IN_ORDER driver takes skipped chains
+ * as wholly written (virtio 1.3, 2.7.9 and 2.8.10.1). */
 RING_INLINE unsigned int ring_run(const struct vhk_ring *r, bool in_order, unsigned int i,
 				  unsigned int n)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The packed layout, device side (virtio 1.3, 2.8): one ring of descriptors that each side rewrites, and an event area for
- * each side.
+ * The packed layout, device side (virtio 1.3, 2.8): one ring of descriptors that each side
+ * rewrites, and an event area for each side.
  */
 #include "ring_impl.h"
 
@@ -126,7 +126,8 @@ RING_INLINE int packed_take_copy(struct vhk_ring *r, struct vhk_chain *c, struct
 	return ret;
 }
 
-/* The short way for chains of one descriptor. False: take the long one, which also finds out what is wrong. */
+/* The short way for chains of one descriptor. False: take the long one, which also finds out
+ * what is wrong. */
 RING_INLINE bool packed_take_single(struct vhk_ring *r, struct vhk_chain *c, struct position *pos,
 				    const struct ring_desc *d)
 {
@@ -176,7 +177,8 @@ static int packed_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int m
 	return ring_pop_end(r, i, ret);
 }
 
-/* From the region's copies: the ring's own slots may be overwritten. Its slots were counted when the ring started. */
+/* From the region's copies: the ring's own slots may be overwritten. Its slots were counted when
+ * the ring started. */
 RING_INLINE int packed_rewalk(struct ring_walk *w, struct vhk_ring *r, struct vhk_chain *c,
 			      uint16_t head)
 {
@@ -225,7 +227,8 @@ RING_INLINE void store_used(struct packed_desc *d, const struct ring_used *s)
 	vhk_store16(&d->id, s->id);
 }
 
-/* Everything but the flags of the first slot, which make the batch visible; moves r->used. Returns the slots. */
+/* Everything but the flags of the first slot, which make the batch visible; moves r->used.
+ * Returns the slots. */
 RING_INLINE unsigned int packed_fill(struct vhk_ring *r, unsigned int n, bool in_order)
 {
 	struct packed_desc *ring = r->desc;
@@ -257,7 +260,8 @@ RING_INLINE unsigned int packed_fill(struct vhk_ring *r, unsigned int n, bool in
 	return all;
 }
 
-/* The driver's event, a position of this lap or the one before, against the move from @old to r->used. */
+/* The driver's event, a position of this lap or the one before, against the move from @old to
+ * r->used. */
 static bool packed_wants_call(const struct vhk_ring *r, uint16_t old)
 {
 	const uint32_t *word = r->driver;

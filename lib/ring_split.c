@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The split layout, device side (virtio 1.3, 2.7): descriptor table, available ring, used ring. What the driver may
- * overwrite is never read back: the used index and ring are private.
+ * The split layout, device side (virtio 1.3, 2.7): descriptor table, available ring, used ring.
+ * What the driver may overwrite is never read back: the used index and ring are private.
  */
 #include "ring_impl.h"
 
@@ -79,7 +79,8 @@ static __attribute__((noinline)) int split_take(struct vhk_ring *r, struct vhk_c
 	return ret;
 }
 
-/* The short way for chains of one descriptor. False: take the long one, which also finds out what is wrong. */
+/* The short way for chains of one descriptor. False: take the long one, which also finds out
+ * what is wrong. */
 RING_INLINE bool split_take_single(struct vhk_ring *r, struct vhk_chain *c, uint16_t head,
 				   const struct ring_desc *d)
 {
@@ -194,8 +195,8 @@ static void split_log(const struct vhk_ring *r, uint16_t from, uint16_t to)
 
 static bool split_wants_call(const struct vhk_ring *r, uint16_t old)
 {
-	/* The index is out before the driver's wish is read; pairs with the driver's fence between the wish and its look
-	 * at the index. */
+	/* The index is out before the driver's wish is read; pairs with the driver's fence
+	 * between the wish and its look at the index. */
 	vhk_full_fence();
 	if (r->event_idx)
 		return ring_need_event(vhk_load16(used_event(r)), r->used, old);
@@ -279,8 +280,8 @@ const struct ring_ops ring_split_ops = {
 	.base = split_base,
 };
 
-/* Where to go on. With an inflight region the chains up to the last one popped are known exactly: the marks are set in
- * ring order, so what is marked is what follows the used index. */
+/* Where to go on. With an inflight region the chains up to the last one popped are known
+ * exactly: the marks are set in ring order, so what is marked is what follows the used index. */
 int ring_split_start(struct vhk_ring *r, const struct vhk_ring_opts *o)
 {
 	int ret;

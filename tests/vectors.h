@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * Ring cases: one table, run on every implementation of the device side, in userspace and in the kernel. Plain data:
- * includes nothing, the includer brings the fixed-width types (<stdint.h> or <linux/types.h>).
+ * Ring cases: one table, run on every implementation of the device side, in userspace and in the
+ * kernel. Plain data: includes nothing, the includer brings the fixed-width types (<stdint.h> or
+ * <linux/types.h>).
  *
- * Memory that every case stands on. A and B touch, so a range over their seam is two segments; they must not be adjacent
- * on the host. TOP ends at 2^64. Everything else is in no region.
+ * Memory that every case stands on. A and B touch, so a range over their seam is two segments; they
+ * must not be adjacent on the host. TOP ends at 2^64. Everything else is in no region.
  *
- * A case's descriptors go to slots 0, 1, ... of the ring. In a packed ring the available bits are added, and the buffer id
- * is @id of the case where @ids is set and the slot of the chain's first descriptor where it is not; @next counts in split
- * rings only.
+ * A case's descriptors go to slots 0, 1, ... of the ring. In a packed ring the available bits are
+ * added, and the buffer id is @id of the case where @ids is set and the slot of the chain's first
+ * descriptor where it is not; @next counts in split rings only.
  */
 #ifndef VHK_TESTS_VECTORS_H
 #define VHK_TESTS_VECTORS_H
@@ -124,7 +125,8 @@ static const struct vec_case vec_cases[] = {
 	  .chain = { { 0, 1, 1, 2, 16, 513, 0, { VEC_A, VEC_B, VEC_C } } } },
 	{ .name = "indirect, packed, NEXT in the table is ignored", .layouts = VEC_PACKED,
 	  .features = VEC_INDIRECT, .desc = { { VEC_TABLE, 32, VEC_I | VEC_W, 0 } },
-	  .table_at = VEC_TABLE, .table = { { VEC_A, 16, VEC_N, 0 }, { VEC_B, 1, VEC_W | VEC_N, 0 } },
+	  .table_at = VEC_TABLE,
+	  .table = { { VEC_A, 16, VEC_N, 0 }, { VEC_B, 1, VEC_W | VEC_N, 0 } },
 	  .avail_idx = 1, .want = 1, .chain = { { 0, 1, 1, 1, 16, 1, 0, { VEC_A, VEC_B } } } },
 	{ .name = "indirect out of order", .layouts = VEC_SPLIT, .features = VEC_INDIRECT,
 	  .desc = { { VEC_TABLE, 48, VEC_I, 0 } }, .table_at = VEC_TABLE,
@@ -269,7 +271,8 @@ static const struct vec_case vec_cases[] = {
 	{ .name = "head 65535", .layouts = VEC_SPLIT, .desc = { { VEC_A, 16, 0, 0 } },
 	  .avail = { 65535 }, .avail_idx = 1, .want = VEC_BROKEN },
 	{ .name = "good head, then one out of range", .layouts = VEC_SPLIT,
-	  .desc = { { VEC_A, 16, 0, 0 } }, .avail = { 0, VEC_SIZE }, .avail_idx = 2, .want = 1, .broken = 1,
+	  .desc = { { VEC_A, 16, 0, 0 } }, .avail = { 0, VEC_SIZE }, .avail_idx = 2,
+	  .want = 1, .broken = 1,
 	  .chain = { { 0, 1, 1, 0, 16, 0, 0, { VEC_A } } } },
 	{ .name = "next out of range", .layouts = VEC_SPLIT,
 	  .desc = { { VEC_A, 16, VEC_N, VEC_SIZE } }, .avail_idx = 1, .want = VEC_BROKEN },
@@ -281,11 +284,13 @@ static const struct vec_case vec_cases[] = {
 	  .desc = { { VEC_A, 16, 0, 0 }, { VEC_B, 16, 0, 0 } }, .avail_idx = 2, .ids = 1, .id = 5,
 	  .want = 1, .broken = 1, .chain = { { 5, 1, 1, 0, 16, 0, 0, { VEC_A } } } },
 	{ .name = "head in flight twice", .layouts = VEC_SPLIT, .desc = { { VEC_A, 16, 0, 0 } },
-	  .avail = { 0, 0 }, .avail_idx = 2, .want = 1, .broken = 1,
+	  .avail = { 0, 0 }, .avail_idx = 2,
+	  .want = 1, .broken = 1,
 	  .chain = { { 0, 1, 1, 0, 16, 0, 0, { VEC_A } } } },
 	{ .name = "next is a head in flight", .layouts = VEC_SPLIT,
 	  .desc = { { VEC_A, 16, 0, 0 }, { VEC_B, 16, VEC_N, 0 } }, .avail = { 0, 1 },
-	  .avail_idx = 2, .want = 1, .broken = 1, .chain = { { 0, 1, 1, 0, 16, 0, 0, { VEC_A } } } },
+	  .avail_idx = 2, .want = 1, .broken = 1,
+	  .chain = { { 0, 1, 1, 0, 16, 0, 0, { VEC_A } } } },
 	{ .name = "index jumps by more than the size", .layouts = VEC_SPLIT,
 	  .desc = { { VEC_A, 16, 0, 0 } }, .avail_idx = VEC_SIZE + 1, .want = VEC_BROKEN },
 	{ .name = "index moves backwards", .layouts = VEC_SPLIT, .desc = { { VEC_A, 16, 0, 0 } },

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Class 1: a thread rewrites descriptors, indirect tables and the available ring while chains are popped. Each chain must be
- * made of one copy: segments inside memory, sums that fit, and no more of anything than was allowed.
+ * Class 1: a thread rewrites descriptors, indirect tables and the available ring while chains are
+ * popped. Each chain must be made of one copy: segments inside memory, sums that fit, and no more
+ * of anything than was allowed.
  */
 #include <pthread.h>
 
@@ -48,8 +49,10 @@ static uint32_t some_len(uint64_t x)
 
 static void flip(struct peer_desc *d, uint64_t x, bool packed)
 {
-	/* NEXT and WRITE often, INDIRECT sometimes, and in a packed ring the marks of the first lap. */
-	const uint16_t flags = (uint16_t)((x >> 20 & (x >> 30 & 1 ? 7 : 3)) | (packed ? D_AVAIL : 0));
+	/* NEXT and WRITE often, INDIRECT sometimes, and in a packed ring the marks of the first
+	 * lap. */
+	const uint16_t mask = x >> 30 & 1 ? 7 : 3;
+	const uint16_t flags = (uint16_t)((x >> 20 & mask) | (packed ? D_AVAIL : 0));
 	const uint16_t other = (uint16_t)(x >> 24 & 0x3ff) < 1000 ? (x >> 34) % SIZE : 0xfff0;
 
 	switch (x >> 16 & 3) {
@@ -140,8 +143,8 @@ static void pop_while_flipped(bool packed)
 	}
 	atomic_store(&f.stop, true);
 	pthread_join(t, NULL);
-	printf("# %s: %u chains, %u rings broken, %lu writes\n", packed ? "packed" : "split", chains,
-	       broken, atomic_load(&f.writes));
+	printf("# %s: %u chains, %u rings broken, %lu writes\n", packed ? "packed" : "split",
+	       chains, broken, atomic_load(&f.writes));
 	T_OK(chains > 100);
 	T_OK(broken > 100);
 	peer_fini(&p);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Inflight regions that contradict themselves: refused, or taken for what they are within bounds; never believed. The region
- * is the front end's memory, so it may also change while the ring runs.
+ * Inflight regions that contradict themselves: refused, or taken for what they are within bounds;
+ * never believed. The region is the front end's memory, so it may also change while the ring runs.
  */
 #include "inflight.h"
 #include "t_ring.h"
@@ -253,7 +253,7 @@ static void any_bytes_changed(void)
 		live(&w);
 		for (k = 0; k < 1 + i % 5; k++) {
 			seed = seed * 1664525u + 1013904223u;
-			w.region->bytes[(seed >> 8) % w.o.inflight_size] = (unsigned char)(seed >> 24);
+			w.region->bytes[(seed >> 8) % w.o.inflight_size] = (uint8_t)(seed >> 24);
 		}
 		take_over(&w, &resubmitted);
 		world_fini(&w);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * A back end killed at any instant: a child works on a ring and is stepped instruction by instruction; whenever shared memory
- * has changed, a copy of it is what a kill would have left. On each copy a second device takes over, and together both must
- * answer every chain exactly once, in the order in which the driver made them available.
+ * A back end killed at any instant: a child works on a ring and is stepped instruction by
+ * instruction; whenever shared memory has changed, a copy of it is what a kill would have left. On
+ * each copy a second device takes over, and together both must answer every chain exactly once, in
+ * the order in which the driver made them available.
  */
 #include <signal.h>
 #include <sys/ptrace.h>

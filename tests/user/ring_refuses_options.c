@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * What a ring is not made of: sizes, places, limits and positions out of range are refused before anything is touched.
+ * What a ring is not made of: sizes, places, limits and positions out of range are refused before
+ * anything is touched.
  */
 #include "t_ring.h"
 

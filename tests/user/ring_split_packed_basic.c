@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * What a well-behaved driver sees: chains arrive whole and in order, answers come back with their lengths, one
- * publication makes a batch visible, positions are kept.
+ * What a well-behaved driver sees: chains arrive whole and in order, answers come back with their
+ * lengths, one publication makes a batch visible, positions are kept.
  */
 #include "t_ring.h"
 
@@ -42,7 +42,8 @@ static void round_trips(bool packed, uint16_t size, uint64_t features)
 			T_EQ(c[i]->n_in, 2);
 			T_EQ(c[i]->out_len, 16);
 			T_EQ(c[i]->in_len, 513 + k);
-			T_OK(c[i]->seg[0].iov_base == peer_at(&p, PEER_GPA + 0x10000u + i * 0x1000u));
+			T_OK(c[i]->seg[0].iov_base ==
+			     peer_at(&p, PEER_GPA + 0x10000u + (unsigned int)i * 0x1000u));
 			T_EQ(c[i]->seg[2].iov_len, 1);
 			c[i]->written = (uint32_t)i + 1;
 			vhk_ring_push(r, c[i]);

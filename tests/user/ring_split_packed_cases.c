@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Every case of vectors.h on the library's rings: what is popped is what the table says, and a broken ring stays broken.
+ * Every case of vectors.h on the library's rings: what is popped is what the table says, and a
+ * broken ring stays broken.
  */
 #include "t_ring.h"
 
@@ -62,7 +63,8 @@ static struct peer_desc encode(const struct vec_desc *d, bool packed, uint16_t i
 	const uint16_t flags = d->flags | more;
 
 	return (struct peer_desc){ htole64(d->addr), htole32(d->len),
-				   htole16(packed ? id : flags), htole16(packed ? flags : d->next) };
+				   htole16(packed ? id : flags),
+				   htole16(packed ? flags : d->next) };
 }
 
 /* Byte by byte: a table may lie over a seam. */

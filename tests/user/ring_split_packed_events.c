@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * When a call is wanted, and what the driver is told about kicks: EVENT_IDX over its wraps, and the flags without it.
+ * When a call is wanted, and what the driver is told about kicks: EVENT_IDX over its wraps, and the
+ * flags without it.
  */
 #include "t_ring.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * IN_ORDER: the device may finish in any order, the driver sees the order in which it made chains available, and one used
- * entry answers all chains that were wholly written up to it (virtio 1.3, 2.7.9 and 2.8.10.1).
+ * IN_ORDER: the device may finish in any order, the driver sees the order in which it made chains
+ * available, and one used entry answers all chains that were wholly written up to it (virtio 1.3,
+ * 2.7.9 and 2.8.10.1).
  */
 #include "t_ring.h"
 
@@ -37,7 +38,8 @@ static const struct order_case cases[] = {
 	{ "all short", { 2, 1, 0, -1 }, { 1, 2, 3, 0, 0, 0 }, 3, { 0, 1, 2 }, 0 },
 };
 
-/* What the driver finds, walking as it must: an entry stands where the first chain of its batch does. */
+/* What the driver finds, walking as it must: an entry stands where the first chain of its batch
+ * does. */
 static unsigned int walk(struct peer *p, const int *ids, unsigned int *at, struct entry *out)
 {
 	unsigned int n = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * What changes while a ring runs: memory tables, the dirty log, blocks of segments running out, detaching, breaking; and a
- * driver that scribbles over what is the device's.
+ * What changes while a ring runs: memory tables, the dirty log, blocks of segments running out,
+ * detaching, breaking; and a driver that scribbles over what is the device's.
  */
 #include "t_ring.h"
 
@@ -365,7 +365,9 @@ static void detached_rings_are_not_written(void)
 		/* Whoever comes next does them again. */
 		T_MUST(!vhk_ring_new(&r, p.mem, &o));
 		T_OK(vhk_ring_ready(r));
+		T_EQ(vhk_ring_left_over(r), 2);
 		T_EQ(vhk_ring_pop(r, again, 4), 2);
+		T_EQ(vhk_ring_left_over(r), 0);
 		T_EQ(again[0]->flags, VHK_CHAIN_F_RESUBMITTED);
 		T_EQ(again[0]->in_len, 8);
 		T_EQ(again[1]->in_len, 24);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Every index passes its wrap: 70,000 requests from a start just below 2^16 (split), and from the last slots of either lap
- * (packed), with batches of changing size and answers out of order. The base is saved and restored on the way.
+ * Every index passes its wrap: 70,000 requests from a start just below 2^16 (split), and from the
+ * last slots of either lap (packed), with batches of changing size and answers out of order. The
+ * base is saved and restored on the way.
  */
 #include "t_ring.h"
 

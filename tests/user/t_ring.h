@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * A driver of the tests' own: writes descriptors raw, in either layout, and knows nothing of the library's driver side.
- * Every add is visible at once. RAM is one region unless a test adds more.
+ * A driver of the tests' own: writes descriptors raw, in either layout, and knows nothing of the
+ * library's driver side. Every add is visible at once. RAM is one region unless a test adds more.
  */
 #ifndef VHK_TESTS_T_RING_H
 #define VHK_TESTS_T_RING_H

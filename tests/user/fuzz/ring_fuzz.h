@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * A device-side ring on guest memory that is the fuzzer's: its first bytes choose how the ring is made, then come the steps,
- * and what is left is memory. Two regions that touch, a hole, and one that ends at 2^64; the ring lies in the first.
+ * A device-side ring on guest memory that is the fuzzer's: its first bytes choose how the ring is
+ * made, then come the steps, and what is left is memory. Two regions that touch, a hole, and one
+ * that ends at 2^64; the ring lies in the first.
  *
- *   0 features   1 size   2 most segments   3..6 base   7 steps   then steps, 1 byte each, some with more behind them
+ *   0 features   1 size   2 most segments   3..6 base   7 steps   then steps, 1 byte each, some
+ * with more behind them
  */
 #ifndef VHK_FUZZ_RING_FUZZ_H
 #define VHK_FUZZ_RING_FUZZ_H
@@ -157,7 +159,8 @@ static size_t fuzz_step(struct fuzz *f, const uint8_t *in, size_t left)
 		if (arg & 2)
 			fuzz_set_table(f);
 		else
-			vhk_ring_set_dirty(f->r, arg & 4 ? &f->dirty : NULL, arg & 8 ? 0 : UINT64_MAX);
+			vhk_ring_set_dirty(f->r, arg & 4 ? &f->dirty : NULL,
+					   arg & 8 ? 0 : UINT64_MAX);
 		break;
 	case 7:
 		if (left < 3)

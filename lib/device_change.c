@@ -144,7 +144,8 @@ static int make_ring(struct vhk_queue *q, const struct vhk_queue_setup *s)
 	ret = vhk_ring_new_table(&q->ring, s->table, &o);
 	vhk_fault_leave(&inflight_scope);
 	vhk_fault_leave(&scope);
-	if (!ret && (atomic_load(&scope.torn) || atomic_load(&inflight_scope.torn))) {
+	/* whatever was concluded from zeros */
+	if (atomic_load(&scope.torn) || atomic_load(&inflight_scope.torn)) {
 		vhk_ring_free(q->ring);
 		q->ring = NULL;
 		ret = -EFAULT;

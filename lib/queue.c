@@ -136,15 +136,31 @@ static struct vhk_queue *queue_of(const struct vhk_source *s)
 	return vhk_container_of((struct vhk_source *)s, struct vhk_queue, source);
 }
 
-static unsigned int source_work(struct vhk_source *s, unsigned int quantum)
+/* What a former back end had in hand was promised to be answered: it is handed out before the queue stops. */
+static void queue_leave(struct vhk_queue *q)
 {
-	struct vhk_queue *q = queue_of(s);
+	if (q->state != VHK_QUEUE_LEAVING)
+		return;
+	if (vhk_ring_left_over(q->ring) && q->enabled && !q->broken)
+		return;
+	vhk_loop_del_source(q->loop, &q->source);
+}
+
+static int queue_pop(struct vhk_queue *q, struct vhk_chain **chain, unsigned int max)
+{
+	if (vhk_unlikely(q->state == VHK_QUEUE_LEAVING) && !vhk_ring_left_over(q->ring))
+		return 0;
+	return vhk_ring_pop(q->ring, chain, max);
+}
+
+static unsigned int queue_work(struct vhk_queue *q, unsigned int max)
+{
 	struct vhk_chain *chain[VHK_QUEUE_BATCH];
 	int n;
 
 	if (vhk_unlikely(!q->enabled || q->broken || queue_torn(q)))
 		return 0;
-	n = vhk_ring_pop(q->ring, chain, vhk_min(quantum, (unsigned int)VHK_QUEUE_BATCH));
+	n = queue_pop(q, chain, vhk_min(max, (unsigned int)VHK_QUEUE_BATCH));
 	if (vhk_unlikely(n < 0)) {
 		queue_break(q, n);
 		return 0;
@@ -155,6 +171,15 @@ static unsigned int source_work(struct vhk_source *s, unsigned int quantum)
 	count(&q->stats.rounds, 1);
 	q->dev->ops.work(q->dev->priv, q, chain, (unsigned int)n);
 	return (unsigned int)n;
+}
+
+static unsigned int source_work(struct vhk_source *s, unsigned int quantum)
+{
+	struct vhk_queue *q = queue_of(s);
+	unsigned int n = queue_work(q, quantum);
+
+	queue_leave(q);
+	return n;
 }
 
 static bool source_ready(const struct vhk_source *s)
@@ -289,7 +314,8 @@ static void queue_handle(struct vhk_work *w)
 		break;
 	case VHK_ASK_STOP:
 		q->state = VHK_QUEUE_LEAVING;
-		vhk_loop_del_source(q->loop, &q->source);
+		vhk_loop_activate(q->loop, &q->source);
+		queue_leave(q);
 		return;
 	case VHK_ASK_CALL:
 		queue_swap_notify(&q->call, &q->msg.notify);

@@ -237,6 +237,60 @@ static void table_waits_for_chains(void)
 	rig_fini(&r);
 }
 
+/* Asks for the stop from within the answer to the start, before the loop has looked at the ring once. */
+static void stop_at_once(void *arg, int ret, uint32_t base)
+{
+	struct rig *r = arg;
+
+	(void)base;
+	T_EQ(ret, 0);
+	T_EQ(vhk_device_stop_queue(r->echo.dev, 0, door_answer, &r->door), 0);
+}
+
+/* More than a loop hands out in one round. */
+#define LEFT_OVER 100
+
+/* What a dead back end had in hand is answered before the queue stops, however soon that is asked for. */
+static void stop_hands_out_what_was_left_over(void)
+{
+	_Alignas(64) static unsigned char region[8192];
+	struct vhk_queue_setup s;
+	struct rig dead, next;
+	int i;
+
+	T_MUST(vhk_inflight_size(ECHO_SIZE, false) <= sizeof(region));
+	vhk_inflight_init(region, ECHO_SIZE, false);
+	rig_init(&dead, VHK_LOOP_AUTO, false, VHK_F_VERSION_1);
+	driver_setup(&dead.drv, &s);
+	s.inflight = region;
+	s.inflight_size = sizeof(region);
+	T_EQ(vhk_device_start_queue(dead.echo.dev, 0, &s, door_answer, &dead.door), 0);
+	T_EQ(door_wait(&dead.door), 0);
+	dead.echo.hold[0] = true;
+	for (i = 0; i < LEFT_OVER; i++)
+		driver_send(&dead.drv, (unsigned char)i);
+	for (i = 0; i < 100 && dead.echo.n_held[0] < LEFT_OVER; i++)
+		vhk_loop_step(dead.door.ctl, 1000000);
+	T_EQ(dead.echo.n_held[0], LEFT_OVER);
+
+	rig_init(&next, VHK_LOOP_AUTO, false, VHK_F_VERSION_1);
+	driver_setup(&dead.drv, &s);
+	s.inflight = region;
+	s.inflight_size = sizeof(region);
+	T_EQ(vhk_device_start_queue(next.echo.dev, 0, &s, stop_at_once, &next), 0);
+	T_EQ(door_wait(&next.door), 0);
+	T_EQ(next.door.base, LEFT_OVER);
+	T_EQ(driver_take(&dead.drv), LEFT_OVER);
+	rig_fini(&next);
+
+	/* the dead one's chains, so that its memory can go */
+	vhk_device_stop_queue(dead.echo.dev, 0, door_answer, &dead.door);
+	vhk_loop_step(dead.door.ctl, 0);
+	echo_let_go(&dead.echo, 0);
+	T_EQ(door_wait(&dead.door), 0);
+	rig_fini(&dead);
+}
+
 static void refusals(void)
 {
 	struct vhk_queue_setup s;
@@ -274,6 +328,7 @@ int main(void)
 	T_RUN(every_change);
 	T_RUN(stop_drains);
 	T_RUN(table_waits_for_chains);
+	T_RUN(stop_hands_out_what_was_left_over);
 	T_RUN(refusals);
 	return t_end();
 }

@@ -16,7 +16,7 @@
 #include "t.h"
 
 #define ECHO_QUEUES 4
-#define ECHO_SIZE 64
+#define ECHO_SIZE 256
 #define ECHO_BUF 64
 
 /* The device holds chains back while @hold is set, and answers them in the next work or by echo_let_go(). */
@@ -120,7 +120,7 @@ static inline void driver_init(struct driver *d, uint64_t features)
 	memset(d, 0, sizeof(*d));
 	d->features = features;
 	T_MUST(!vhk_mem_new(&d->mem));
-	T_MUST(!vhk_mem_alloc(d->mem, (struct vhk_gpa){ 0 }, 16384, &va));
+	T_MUST(!vhk_mem_alloc(d->mem, (struct vhk_gpa){ 0 }, ECHO_SIZE * 2 * ECHO_BUF, &va));
 	d->buf = va;
 	T_MUST(!vhk_vq_new(&d->vq, d->mem, &o));
 	d->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -369,14 +369,14 @@ unsigned int vhk_vq_in_flight(const struct vhk_vq *q)
 
 int vhk_vq_addr(const struct vhk_vq *q, struct vhk_vq_addr *out)
 {
-	uint32_t at = q->used | (q->used_flags & VQ_DESC_F_USED);
-
 	out->size = q->size;
-	out->base = q->packed ? at | at << 16 : q->used;
+	out->base = 0;
 	out->desc = q->desc;
 	out->driver = q->driver;
 	out->device = q->device;
-	return q->error;
+	if (q->error)
+		return q->error;
+	return q->packed ? vhk_vq_packed_told(q, &out->base) : vhk_vq_split_told(q, &out->base);
 }
 
 uint32_t vhk_vq_notification_data(const struct vhk_vq *q, uint16_t idx)

@@ -111,6 +111,9 @@ void vhk_vq_split_arm(struct vhk_vq *q);
 void vhk_vq_packed_arm(struct vhk_vq *q);
 void vhk_vq_split_disarm(struct vhk_vq *q);
 void vhk_vq_packed_disarm(struct vhk_vq *q);
+/* The position behind what the device has told, got or not; in the form of vhk_ring_opts.base. */
+int vhk_vq_split_told(const struct vhk_vq *q, uint32_t *base);
+int vhk_vq_packed_told(const struct vhk_vq *q, uint32_t *base);
 /* Positions, free list and shared parts as they are in a queue nobody has used. */
 void vhk_vq_split_init(struct vhk_vq *q);
 void vhk_vq_packed_init(struct vhk_vq *q);

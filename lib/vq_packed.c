@@ -134,20 +134,31 @@ bool vhk_vq_packed_ready(const struct vhk_vq *q)
 	return !((vhk_load16(flags_of(q, q->used)) ^ q->used_flags) & VQ_DESC_F_LAP);
 }
 
-static inline bool is_used(const struct vhk_vq *q)
+static inline bool is_used(const struct vhk_vq *q, uint16_t at, uint16_t lap)
 {
 	/* Pairs with the device's release store of the flags: id, length and data come after it. */
-	return !((vhk_load16_acquire(flags_of(q, q->used)) ^ q->used_flags) & VQ_DESC_F_LAP);
+	return !((vhk_load16_acquire(flags_of(q, at)) ^ lap) & VQ_DESC_F_LAP);
 }
 
-/* The used descriptor at q->used: its id and length. */
-static inline int used_read(const struct vhk_vq *q, uint16_t *id, uint32_t *len)
+/* The used descriptor in slot @at: its id and length. */
+static inline int used_read(const struct vhk_vq *q, uint16_t at, uint16_t *id, uint32_t *len)
 {
-	uint64_t rest = vhk_load64(&q->desc[q->used].rest);
+	uint64_t rest = vhk_load64(&q->desc[at].rest);
 
 	*len = (uint32_t)rest;
 	*id = (uint16_t)(rest >> 32);
 	return q->n_out && *id < q->size && q->slot[*id].n_desc ? 0 : -EBADMSG;
+}
+
+static inline void pass(const struct vhk_vq *q, uint16_t *at, uint16_t *lap, unsigned int n_desc)
+{
+	unsigned int to = *at + n_desc;
+
+	if (to >= q->size) {
+		to -= q->size;
+		*lap ^= VQ_DESC_F_LAP;
+	}
+	*at = (uint16_t)to;
 }
 
 /* One used descriptor may tell of several chains, and names the last: virtio 1.3, 2.8.9. */
@@ -156,7 +167,7 @@ static __attribute__((noinline)) int in_order_next(struct vhk_vq *q, uint16_t *i
 	if (!q->batch_left) {
 		uint16_t n;
 
-		if (used_read(q, id, len))
+		if (used_read(q, q->used, id, len))
 			return -EBADMSG;
 		n = q->slot[*id].pos - q->slot[q->first].pos;
 		if (n >= q->n_out)
@@ -174,11 +185,7 @@ static inline void chain_free(struct vhk_vq *q, uint16_t id)
 	struct vq_slot *s = &q->slot[id];
 
 	q->n_free += s->n_desc;
-	q->used += s->n_desc;
-	if (q->used >= q->size) {
-		q->used -= q->size;
-		q->used_flags ^= VQ_DESC_F_LAP;
-	}
+	pass(q, &q->used, &q->used_flags, s->n_desc);
 	s->n_desc = 0;
 	if (q->in_order) {
 		q->first = id_after(q, id);
@@ -195,8 +202,9 @@ int vhk_vq_packed_get(struct vhk_vq *q, struct vhk_done *out, unsigned int max)
 	uint32_t len;
 	int ret = 0;
 
-	for (n = 0; n < max && (q->batch_left || is_used(q)); n++) {
-		ret = q->in_order ? in_order_next(q, &id, &len) : used_read(q, &id, &len);
+	for (n = 0; n < max && (q->batch_left || is_used(q, q->used, q->used_flags)); n++) {
+		ret = q->in_order ? in_order_next(q, &id, &len) :
+				    used_read(q, q->used, &id, &len);
 		if (ret)
 			break;
 		out[n].token = q->slot[id].token;
@@ -206,6 +214,38 @@ int vhk_vq_packed_get(struct vhk_vq *q, struct vhk_done *out, unsigned int max)
 	}
 	q->error = ret;
 	return n ? (int)n : ret;
+}
+
+/* How many chains the used descriptor of @id tells of, when @first is the oldest. 0: it lies. */
+static uint16_t told_by(const struct vhk_vq *q, uint16_t id, uint16_t first, uint16_t left)
+{
+	uint16_t n = q->in_order ? q->slot[id].pos - q->slot[first].pos : 0;
+
+	return n < left ? n + 1 : 0;
+}
+
+int vhk_vq_packed_told(const struct vhk_vq *q, uint32_t *base)
+{
+	uint16_t at = q->used, lap = q->used_flags, first = q->first, id = first;
+	uint16_t left = q->n_out, n = q->batch_left;
+	uint32_t len;
+
+	for (;;) {
+		for (; n; n--, left--) {
+			pass(q, &at, &lap, q->slot[q->in_order ? first : id].n_desc);
+			first = id_after(q, first);
+		}
+		if (!left || !is_used(q, at, lap))
+			break;
+		if (used_read(q, at, &id, &len))
+			return -EBADMSG;
+		n = told_by(q, id, first, left);
+		if (!n)
+			return -EBADMSG;
+	}
+	*base = at | (lap & VQ_DESC_F_USED);
+	*base |= *base << 16;
+	return 0;
 }
 
 void vhk_vq_packed_arm(struct vhk_vq *q)

@@ -215,6 +215,16 @@ bool vhk_vq_split_ready(const struct vhk_vq *q)
 	return vhk_load16(used_idx(q)) != q->used;
 }
 
+int vhk_vq_split_told(const struct vhk_vq *q, uint32_t *base)
+{
+	uint16_t idx = vhk_load16_acquire(used_idx(q));
+
+	if ((uint16_t)(idx - q->used) > q->n_out)
+		return -EBADMSG;
+	*base = idx;
+	return 0;
+}
+
 void vhk_vq_split_arm(struct vhk_vq *q)
 {
 	if (q->event_idx)

@@ -55,8 +55,8 @@ struct vhk_done {
 /**
  * struct vhk_vq_addr - where a queue lies, for SET_VRING_ADDR
  * @size:   descriptors
- * @base:   position to start from, as in struct vhk_ring_opts: the oldest request that vhk_vq_get()
- *          has not returned
+ * @base:   position to start from, as in struct vhk_ring_opts: the oldest request that the device
+ *          has not told of, whether vhk_vq_get() has returned those before it or not
  * @desc:   our address of the descriptor table, or of the packed ring
  * @driver: our address of the available ring, or of the driver's event suppression
  * @device: our address of the used ring, or of the device's event suppression; all three lie in one
@@ -179,7 +179,7 @@ VHK_API unsigned int vhk_vq_in_flight(const struct vhk_vq *q);
  * @q:   the queue
  * @out: filled in
  *
- * Return: 0, or -EBADMSG: broken; @out is filled in all the same.
+ * Return: 0, or -EBADMSG: broken, or the device lies; @out is filled in, but for the position.
  */
 VHK_API int vhk_vq_addr(const struct vhk_vq *q, struct vhk_vq_addr *out);
 

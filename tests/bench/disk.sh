@@ -1,0 +1,178 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+#
+# The disk, beside qemu-storage-daemon with io_uring: the same front end, the same size of file, runs that
+# alternate, medians. Back ends on processor 0, driver on processor 1. Prints requests a second and, in
+# brackets, processor time per request, both as times the peer's; writes build/bench/disk.json.
+#
+#   tests/bench/disk.sh [-n RUNS] [-t SECONDS] [-m "MEDIUM..."] [-l "LOAD..."]
+set -eu
+runs=3 seconds=1 media="tmpfs cache direct" loads="blocking polls queues depth1 writes"
+while getopts n:t:m:l: opt; do
+	case $opt in
+	n) runs=$OPTARG ;;
+	t) seconds=$OPTARG ;;
+	m) media=$OPTARG ;;
+	l) loads=$OPTARG ;;
+	*) exit 2 ;;
+	esac
+done
+top=$(cd "$(dirname "$0")/../.." && pwd)
+bin=${VHK_BIN:-$top/build/bin}
+out=$top/build/bench
+size=256M
+mkdir -p "$out"
+T=$(mktemp -d)
+pids=()
+folders=("$T")
+cleanup() {
+	[ ${#pids[@]} = 0 ] || kill "${pids[@]}" 2>/dev/null || true
+	rm -rf "${folders[@]}"
+}
+trap cleanup EXIT
+command -v qemu-storage-daemon >/dev/null || {
+	echo "SKIP: no qemu-storage-daemon"
+	exit 4
+}
+[ "$(nproc)" -ge 2 ] || {
+	echo "SKIP: one processor only, two are compared"
+	exit 4
+}
+
+# Where files of a medium lie.
+folder_of() {
+	local base=$out
+	[ "$1" != tmpfs ] || base=/dev/shm
+	mktemp -d "$base/vhk-bench-XXXXXX"
+}
+
+image() {
+	head -c "$size" /dev/urandom >"$1"
+	sync "$1"
+	cat "$1" >/dev/null
+}
+
+wait_for() {
+	for _ in $(seq 1000); do
+		[ ! -S "$1" ] || return 0
+		sleep 0.01
+	done
+	echo "nobody listens at $1" >&2
+	exit 1
+}
+
+start() { # MEDIUM FOLDER: both back ends, each on its own file
+	local direct=off flags=()
+	[ "$1" != direct ] || direct=on flags=(--direct)
+	image "$2/ours.img"
+	cp "$2/ours.img" "$2/peer.img"
+	rm -f "$T/ours" "$T/peer"
+	taskset -c 0 "$bin/vhk-blk" --socket-path="$T/ours" --blk-file="$2/ours.img" --num-queues=4 \
+		"${flags[@]}" &
+	pids=($!)
+	taskset -c 0 qemu-storage-daemon \
+		--blockdev "driver=file,node-name=f,filename=$2/peer.img,aio=io_uring,cache.direct=$direct" \
+		--export "type=vhost-user-blk,id=e,node-name=f,addr.type=unix,addr.path=$T/peer,writable=on,num-queues=4" &
+	pids+=($!)
+	wait_for "$T/ours"
+	wait_for "$T/peer"
+}
+
+stop() {
+	kill "${pids[@]}"
+	wait "${pids[@]}" || true
+	pids=()
+}
+
+flags_of() {
+	case $1 in
+	blocking) echo "--rw randread --depth 32" ;;
+	polls) echo "--rw randread --depth 32 --poll" ;;
+	queues) echo "--rw randread --depth 32 --queues 4" ;;
+	depth1) echo "--rw randread --depth 1" ;;
+	writes) echo "--rw randwrite --depth 32" ;;
+	esac
+}
+
+name_of() {
+	case $1 in
+	blocking) echo "depth 32, blocking" ;;
+	polls) echo "depth 32, driver polls" ;;
+	queues) echo "4 queues, depth 32" ;;
+	depth1) echo "depth 1" ;;
+	writes) echo "writes, depth 32" ;;
+	esac
+}
+
+field() { # NAME FILE
+	sed -n "s/^ *\"$1\": \([0-9.]*\),*$/\1/p" "$2"
+}
+
+median() {
+	sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+}
+
+# MEDIUM LOAD: one line "rps cpu p50" for ours, one for the peer.
+cell() {
+	local who what
+	rm -f "$T"/run.*
+	for i in $(seq "$runs"); do
+		for who in ours peer; do
+			# shellcheck disable=SC2046 # flags are words
+			"$bin/vhk" blk bench -j -q --cpu 1 --time "$seconds" --seed "$i" $(flags_of "$2") \
+				"unix:$T/$who" >"$T/run.$who.$i"
+		done
+	done
+	for who in ours peer; do
+		for what in requests_per_second backend_cpu_ns p50_ns; do
+			for i in $(seq "$runs"); do
+				field "$what" "$T/run.$who.$i"
+			done | median | tr '\n' ' '
+		done
+		echo
+	done
+}
+
+cells=$T/cells
+: >"$cells"
+for medium in $media; do
+	folder=$(folder_of "$medium")
+	folders+=("$folder")
+	start "$medium" "$folder"
+	for load in $loads; do
+		cell "$medium" "$load" | tr '\n' ' ' | sed "s/^/$medium $load /" >>"$cells"
+		echo >>"$cells"
+		[ ! -t 2 ] || tail -1 "$cells" >&2
+	done
+	stop
+	rm -rf "$folder"
+done
+
+awk -v runs="$runs" -v seconds="$seconds" '
+	BEGIN { printf "{\n  \"runs\": %d,\n  \"seconds\": %s,\n  \"cells\": [", runs, seconds }
+	{
+		printf "%s\n    { \"medium\": \"%s\", \"load\": \"%s\",", (NR == 1 ? "" : ","), $1, $2
+		printf " \"requests_per_second\": %.0f, \"cpu_ns\": %.0f, \"p50_ns\": %.0f,", $3, $4, $5
+		printf " \"peer_requests_per_second\": %.0f, \"peer_cpu_ns\": %.0f, \"peer_p50_ns\": %.0f,", $6, $7, $8
+		printf " \"times\": %.3f, \"cpu_times\": %.3f, \"p50_times\": %.3f }", $3 / $6, $4 / $7, $5 / $8
+	}
+	END { printf "\n  ]\n}\n" }' "$cells" >"$out/disk.json"
+
+echo "4 KiB requests on $size, vhk-blk as times qemu-storage-daemon: requests/s (CPU per request), p50 at depth 1"
+printf '%-24s' ""
+for medium in $media; do
+	printf '%-24s' "$medium"
+done
+echo
+for load in $loads; do
+	printf '%-24s' "$(name_of "$load")"
+	for medium in $media; do
+		awk -v m="$medium" -v l="$load" '$1 == m && $2 == l {
+			s = sprintf("%.2f (%.2f)", $3 / $6, $4 / $7)
+			if (l == "depth1")
+				s = s sprintf(" p50 %.2f", $5 / $8)
+			printf "%-24s", s
+		}' "$cells"
+	done
+	echo
+done

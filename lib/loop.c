@@ -206,7 +206,7 @@ static uint64_t spin_until(struct vhk_loop *l, uint64_t until)
 	return vhk_min(end, vhk_timers_next(l));
 }
 
-static bool came(const struct vhk_loop *l)
+static bool came(struct vhk_loop *l)
 {
 	return vhk_sources_ready(l) || l->engine->peek(l) ||
 	       atomic_load_explicit(&l->mail, memory_order_relaxed) ||

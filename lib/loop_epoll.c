@@ -12,13 +12,14 @@
 #include "loop_impl.h"
 
 #define EVENTS_MAX 64
-#define LOOK_EVERY 4 /* busy rounds between two looks at fds: each is a system call */
+#define LOOK_EVERY 4  /* busy rounds between two looks at fds: each is a system call */
+#define PEEK_EVERY 32 /* turns of a spin likewise */
 
 struct vhk_epoll {
 	int fd;
-	unsigned int rounds;
+	unsigned int rounds, peeks;
 	bool no_pwait2;
-	int n_events; /* fetched by wait, not yet told */
+	int n_events; /* fetched, not yet told; or an error, of no meaning */
 	struct epoll_event events[EVENTS_MAX];
 	struct vhk_aio aio;
 };
@@ -125,11 +126,6 @@ static int ep_submit(struct vhk_loop *l)
 	return 0;
 }
 
-static bool ep_peek(const struct vhk_loop *l)
-{
-	return vhk_aio_peek(&l->epoll->aio);
-}
-
 static int wait_ms(int64_t ns)
 {
 	if (ns < 0)
@@ -153,6 +149,15 @@ static int ep_fetch(struct vhk_epoll *e, int64_t ns)
 	return n < 0 ? -errno : n;
 }
 
+static bool ep_peek(struct vhk_loop *l)
+{
+	struct vhk_epoll *e = l->epoll;
+
+	if (e->n_events <= 0 && !(++e->peeks % PEEK_EVERY))
+		e->n_events = ep_fetch(e, 0);
+	return e->n_events > 0 || vhk_aio_peek(&e->aio);
+}
+
 static int ep_wait(struct vhk_loop *l, int64_t ns)
 {
 	struct vhk_epoll *e = l->epoll;
@@ -161,8 +166,10 @@ static int ep_wait(struct vhk_loop *l, int64_t ns)
 	/* What ended is to be published first. */
 	if (vhk_aio_submit(&e->aio, l))
 		ns = 0;
+	if (e->n_events > 0)
+		return 0;
 	n = ep_fetch(e, ns);
-	e->n_events = vhk_max(n, 0);
+	e->n_events = n;
 	return n < 0 && n != -EINTR ? n : 0;
 }
 
@@ -182,7 +189,7 @@ static unsigned int ep_reap(struct vhk_loop *l, bool idle)
 	unsigned int n = 0;
 	int i;
 
-	if (!e->n_events && (idle || !(++e->rounds % LOOK_EVERY)))
+	if (e->n_events <= 0 && (idle || !(++e->rounds % LOOK_EVERY)))
 		e->n_events = ep_fetch(e, 0);
 	for (i = 0; i < e->n_events && !l->closing; i++)
 		n += tell(l, &e->events[i]);

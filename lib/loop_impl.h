@@ -77,8 +77,8 @@ struct vhk_engine {
 	bool (*begin)(struct vhk_loop *l, struct vhk_io *io);
 	/* Hands over what is queued and fetches what is there. Never waits. */
 	int (*submit)(struct vhk_loop *l);
-	/* No system call: may there be something to reap? */
-	bool (*peek)(const struct vhk_loop *l);
+	/* Seldom a system call: may there be something to reap? */
+	bool (*peek)(struct vhk_loop *l);
 	/* Calls back for what came; how many. @idle: nothing else was done in this round. */
 	unsigned int (*reap)(struct vhk_loop *l, bool idle);
 	/* As submit, then waits for something to reap. @ns: -1 for ever. */

@@ -240,7 +240,7 @@ static int uring_submit(struct vhk_loop *l)
 	return mild(io_uring_submit_and_get_events(&u->ring));
 }
 
-static bool uring_peek(const struct vhk_loop *l)
+static bool uring_peek(struct vhk_loop *l)
 {
 	return io_uring_cq_ready(&l->uring->ring) || has_work(l->uring);
 }

@@ -121,8 +121,10 @@ int vhk_uring_bind(struct vhk_loop *l)
 
 	if (!u->single)
 		return 0;
-	if (u->bound && u->tid != gettid())
+	if (u->bound && !pthread_equal(u->thread, pthread_self()))
 		return -EBUSY;
+	if (u->bound && u->numbered)
+		return 0;
 	/* liburing 2.3 declares io_uring_enable_rings() and does not export it. */
 	if (!u->bound && syscall(SYS_io_uring_register, u->ring.ring_fd,
 				 IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)

@@ -36,7 +36,7 @@ ALL_LDFLAGS = -pthread $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
 LIBS := -luring -lnl-genl-3 -lnl-3
 TEST_CFLAGS := -Ilib -Itests -Itests/user
 # The guest's programs and the fuzz targets have flags of their own.
-GUEST_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -static -pthread
+GUEST_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -static -pthread -Iuapi
 FUZZ_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -Ilib/include $(TEST_CFLAGS) -O1 -g -pthread \
 	-fno-omit-frame-pointer -fno-sanitize-recover=all
 
@@ -78,6 +78,8 @@ help:
 	@echo 'make bench       benchmarks, each beside its peer'
 	@echo 'make lint        what can be said about the sources without running them'
 	@echo 'make install     to $$(DESTDIR)$$(PREFIX), default $(PREFIX); make uninstall takes it away'
+	@echo 'make modules     the kernel modules for KDIR=..., in build/kmod/RELEASE/kmod'
+	@echo 'make dkms-install, dkms-remove    the same through DKMS, for the kernel that runs'
 	@echo 'variables        V=1 WERROR=1 CC=... CFLAGS=... SAN=address,undefined | thread'
 
 $(B)/libvhostkit.a: $(LIB_OBJ)
@@ -126,14 +128,14 @@ $(B)/fuzz/%: tests/user/fuzz/%.c $(LIB_SRC:%.c=$(B)/fuzz/%.o)
 	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -MMD -MP -o $@ $< \
 		$(LIB_SRC:%.c=$(B)/fuzz/%.o) $(LIBS)
 
-$(B)/guest/%: tests/vm/guest/%.c
+$(B)/guest/%: tests/vm/guest/%.c uapi/linux/vhostkit.h
 	$(call say,GUEST,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(GUEST_CFLAGS) -o $@ $<
 
 .PHONY: setup check check-build check-unit demo vm bench lint
 SCRIPTS := $(wildcard tests/user/*.sh)
 # Those that look at the plain build only.
-PLAIN := tests/user/install.sh tests/user/valgrind.sh tests/lint.sh
+PLAIN := tests/user/install.sh tests/user/dkms.sh tests/user/valgrind.sh tests/lint.sh
 VM ?= $(patsubst tests/vm/%.sh,%,$(wildcard tests/vm/*.sh))
 VM_TESTS := $(VM:%=build:tests/vm/%.sh)
 ASAN := build/san-address-undefined
@@ -179,6 +181,36 @@ bench: tools bench-bin
 lint:
 	$(Q)tests/setup lint
 	$(Q)tests/lint.sh
+
+# The kernel modules, built beside the tree: KDIR is the build folder of a kernel, by default of the
+# one that runs.
+KDIR ?= /lib/modules/$(shell uname -r)/build
+KMOD_SRC := $(wildcard kmod/*.[ch] kmod/Kbuild kmod/probe/*.c uapi/linux/*.h)
+KREL = $(shell sed -n 's/.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h 2>/dev/null)
+KOUT = $(abspath build/kmod)/$(KREL)
+# A kernel that clang built wants its modules built by clang.
+KLLVM = $(if $(shell grep -s CONFIG_CC_IS_CLANG=y $(KDIR)/.config),LLVM=1)
+
+.PHONY: modules dkms-install dkms-remove
+modules:
+	$(Q)test -n "$(KREL)" || { echo "modules: no kernel headers in KDIR=$(KDIR)" >&2; exit 1; }
+	$(Q)mkdir -p $(KOUT) && tar -c $(KMOD_SRC) | tar -x -C $(KOUT)
+	$(Q)$(MAKE) --no-print-directory -C $(KDIR) M=$(KOUT)/kmod $(KLLVM) $(if $(filter 1,$(V)),V=1,-s) \
+		$(if $(WERROR),KCFLAGS=-Werror) modules
+
+# Where dkms keeps and builds things; for trials, others can be named.
+DKMS ?= dkms
+DKMS_SRC ?= /usr/src
+DKMS_FLAGS ?=
+
+dkms-install:
+	$(Q)install -d $(DKMS_SRC)/vhostkit-$(VERSION)
+	$(Q)tar -c dkms.conf $(KMOD_SRC) | tar -x -C $(DKMS_SRC)/vhostkit-$(VERSION)
+	$(Q)$(DKMS) install $(DKMS_FLAGS) -m vhostkit -v $(VERSION)
+
+dkms-remove:
+	$(Q)$(DKMS) remove $(DKMS_FLAGS) -m vhostkit -v $(VERSION) --all
+	$(Q)rm -rf $(DKMS_SRC)/vhostkit-$(VERSION)
 
 .PHONY: install uninstall
 fill = sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@BINDIR@|$(BINDIR)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' \

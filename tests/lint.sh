@@ -130,6 +130,8 @@ version() {
 		[ "$make" = "$header" ] || echo "Makefile says $make, vhk.h says $header"
 		[ "$numbers" = "$header" ] || echo "vhk.h says $numbers and $header"
 		[ "${make%.*}" = "$map" ] || echo "Makefile says $make, the map's last node is $map"
+		grep -qx "PACKAGE_VERSION=\"$make\"" dkms.conf || echo "dkms.conf does not say $make"
+		grep -q "VHK_MODULE_VERSION \"$make\"" kmod/version.h || echo "kmod/version.h does not say $make"
 		grep -q "^## $make" CHANGELOG.md || echo "CHANGELOG.md has no section $make"
 	} | nothing
 }
@@ -143,7 +145,7 @@ man_pages() {
 }
 
 shell() {
-	shellcheck "${scripts[@]}" tests/vm/machine tests/vm/cases
+	shellcheck "${scripts[@]}" tests/vm/machine tests/vm/cases dkms.conf
 }
 
 c_check() {

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Differences between kernels, as the probes found them. Nobody else reads probes.h, and code
+ * outside is written for the newest form.
+ */
+#ifndef VHK_COMPAT_H
+#define VHK_COMPAT_H
+
+#include <linux/blkdev.h>
+#include <linux/err.h>
+#include <linux/slab.h>
+
+#include "probes.h"
+
+/* A block device that is ours alone. */
+#ifdef HAVE_BDEV_FILE
+
+struct vhk_claim {
+	struct file *file;
+};
+
+static inline int vhk_claim_open(struct vhk_claim *c, dev_t dev, bool write, void *holder)
+{
+	c->file = bdev_file_open_by_dev(dev, BLK_OPEN_READ | (write ? BLK_OPEN_WRITE : 0), holder,
+					NULL);
+	return PTR_ERR_OR_ZERO(c->file);
+}
+
+static inline struct block_device *vhk_claim_bdev(const struct vhk_claim *c)
+{
+	return file_bdev(c->file);
+}
+
+static inline void vhk_claim_close(struct vhk_claim *c)
+{
+	fput(c->file);
+}
+
+#else
+
+struct vhk_claim {
+	struct block_device *bdev;
+	fmode_t mode;
+};
+
+static inline int vhk_claim_open(struct vhk_claim *c, dev_t dev, bool write, void *holder)
+{
+	c->mode = FMODE_READ | FMODE_EXCL | (write ? FMODE_WRITE : 0);
+	c->bdev = blkdev_get_by_dev(dev, c->mode, holder);
+	return PTR_ERR_OR_ZERO(c->bdev);
+}
+
+static inline struct block_device *vhk_claim_bdev(const struct vhk_claim *c)
+{
+	return c->bdev;
+}
+
+static inline void vhk_claim_close(struct vhk_claim *c)
+{
+	blkdev_put(c->bdev, c->mode);
+}
+
+#endif
+
+#endif

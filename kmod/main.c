@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/vhostkit: takes sized structures from callers and hands copies to the registry.
+ */
+#include <linux/compat.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "disk.h"
+#include "version.h"
+
+/* What every call starts with. */
+struct head {
+	u32 size;
+	u32 flags;
+};
+
+union arg {
+	struct head head;
+	struct vhostkit_info info;
+	struct vhostkit_disk_add add;
+	struct vhostkit_disk_del del;
+	struct vhostkit_disk_resize resize;
+	struct vhostkit_disk_query query;
+	struct vhostkit_disk_stats stats;
+};
+
+static int do_info(union arg *arg)
+{
+	struct vhostkit_info *info = &arg->info;
+
+	info->features = VHOSTKIT_FEATURE_DISKS;
+	info->max_disks = VHK_MAX_DISKS;
+	info->n_disks = vhk_disk_count();
+	strscpy_pad(info->version, VHK_MODULE_VERSION, sizeof(info->version));
+	return 0;
+}
+
+static int do_add(union arg *arg)
+{
+	return vhk_disk_add(&arg->add);
+}
+
+static int do_del(union arg *arg)
+{
+	return vhk_disk_del(&arg->del);
+}
+
+static int do_resize(union arg *arg)
+{
+	return vhk_disk_resize(&arg->resize);
+}
+
+static int do_query(union arg *arg)
+{
+	return vhk_disk_query(&arg->query);
+}
+
+static int do_stats(union arg *arg)
+{
+	return vhk_disk_stats(&arg->stats);
+}
+
+/* @size is also that of the first version, while there is only one. */
+static const struct call {
+	int (*run)(union arg *arg);
+	u32 size;
+	u32 flags;
+	bool answers;
+} calls[] = {
+	[_IOC_NR(VHOSTKIT_INFO)] = { do_info, sizeof(struct vhostkit_info), 0, true },
+	[_IOC_NR(VHOSTKIT_DISK_ADD)] = { do_add, sizeof(struct vhostkit_disk_add),
+					 VHOSTKIT_DISK_F_ALL, false },
+	[_IOC_NR(VHOSTKIT_DISK_DEL)] = { do_del, sizeof(struct vhostkit_disk_del), 0, false },
+	[_IOC_NR(VHOSTKIT_DISK_RESIZE)] = { do_resize, sizeof(struct vhostkit_disk_resize), 0,
+					    true },
+	[_IOC_NR(VHOSTKIT_DISK_QUERY)] = { do_query, sizeof(struct vhostkit_disk_query),
+					   VHOSTKIT_DISK_QUERY_F_ALL, true },
+	[_IOC_NR(VHOSTKIT_DISK_STATS)] = { do_stats, sizeof(struct vhostkit_disk_stats), 0, true },
+};
+
+static const struct call *find_call(unsigned int cmd)
+{
+	const unsigned int nr = _IOC_NR(cmd);
+
+	if (nr >= ARRAY_SIZE(calls) || cmd != _IO(VHOSTKIT_TYPE, nr))
+		return NULL;
+	return calls[nr].run ? &calls[nr] : NULL;
+}
+
+static long vhostkit_ioctl(struct file *file, unsigned int cmd, unsigned long uptr)
+{
+	const struct call *call = find_call(cmd);
+	void __user *user = (void __user *)uptr;
+	union arg arg;
+	u32 size;
+	int ret;
+
+	if (!call)
+		return -ENOTTY;
+	if (get_user(size, (u32 __user *)user))
+		return -EFAULT;
+	if (size < call->size)
+		return -EINVAL;
+	/* More than a page can only be a mistake. */
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	ret = copy_struct_from_user(&arg, call->size, user, size);
+	if (ret)
+		return ret;
+	if (arg.head.flags & ~call->flags)
+		return -EOPNOTSUPP;
+	ret = call->run(&arg);
+	if (ret || !call->answers)
+		return ret;
+	/* The caller may have changed it meanwhile. */
+	arg.head.size = size;
+	return copy_to_user(user, &arg, call->size) ? -EFAULT : 0;
+}
+
+static const struct file_operations fops = {
+	.owner = THIS_MODULE,
+	.open = nonseekable_open,
+	.unlocked_ioctl = vhostkit_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static struct miscdevice misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "vhostkit",
+	.fops = &fops,
+	.mode = 0600,
+};
+
+static int __init vhostkit_init(void)
+{
+	return misc_register(&misc);
+}
+
+static void __exit vhostkit_exit(void)
+{
+	misc_deregister(&misc);
+	vhk_disk_del_all();
+}
+
+module_init(vhostkit_init);
+module_exit(vhostkit_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_VERSION(VHK_MODULE_VERSION);
+MODULE_DESCRIPTION("Registry of backing disks for software vDPA devices");
+MODULE_AUTHOR("The vhostkit authors");

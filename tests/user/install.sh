@@ -49,7 +49,7 @@ export LD_LIBRARY_PATH=$root/lib
 head -c 1048576 /dev/urandom >"$T/disk.img"
 "$T/serve_disk" "$T/disk.img" "$T/sock" 2>"$T/log" &
 server=$!
-trap 'kill $server 2>/dev/null; rm -rf "$T"' EXIT
+trap 'kill $server 2>/dev/null || :; rm -rf "$T"' EXIT
 for _ in $(seq 100); do
 	[ -S "$T/sock" ] && break
 	sleep 0.1

@@ -55,7 +55,7 @@ void vhk_ctl_rearm(struct vhk_ctl *c)
 	uint64_t next = c->ops->expire(c, 0);
 	struct itimerspec at = { 0 };
 
-	/* Whoever has only the fd to look at is to hear of a loss that was met inside another call. */
+	/* Who has only the fd to look at is to hear of a loss that was met inside another call. */
 	if (c->ops->link(c) < 0 && !c->loss_told)
 		next = 1;
 	if (next != UINT64_MAX) {

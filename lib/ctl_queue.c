@@ -8,7 +8,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "barrier.h"
 #include "ctl_impl.h"
 
 #define STATUS_RUNS                                                                                \
@@ -102,21 +101,6 @@ static int queue_ask_addr(struct vhk_ctl_job *j, unsigned int idx, const struct 
 	return ret ? ret : vhk_ctl_job_ask(j, &r, NULL);
 }
 
-static bool is_packed(const struct vhk_ctl *c)
-{
-	return vhk_ctl_features(c) & VHK_F_RING_PACKED;
-}
-
-/*
- * Where the back end goes on. A split ring says itself what is published (virtio 1.3, 2.7.8), also
- * after the back end's death. For a packed ring it is the oldest request the driver waits for,
- * unless an inflight region knows better.
- */
-static uint32_t queue_base(const struct vhk_ctl *c, const struct vhk_vq_addr *a)
-{
-	return is_packed(c) ? a->base : vhk_load16((const uint16_t *)a->device + 1);
-}
-
 static int queue_ask_all(struct vhk_ctl_job *j, unsigned int idx)
 {
 	struct vhk_ctl_queue *q = j->c->queue[idx];
@@ -127,7 +111,7 @@ static int queue_ask_all(struct vhk_ctl_job *j, unsigned int idx)
 	if (!ret)
 		ret = queue_ask(j, VHK_CTL_SET_VRING_NUM, idx, a.size, -1);
 	if (!ret)
-		ret = queue_ask(j, VHK_CTL_SET_VRING_BASE, idx, queue_base(j->c, &a), -1);
+		ret = queue_ask(j, VHK_CTL_SET_VRING_BASE, idx, a.base, -1);
 	if (!ret)
 		ret = queue_ask_addr(j, idx, &a);
 	if (!ret)

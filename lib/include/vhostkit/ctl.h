@@ -397,8 +397,8 @@ VHK_API int vhk_ctl_start(struct vhk_ctl *c, unsigned int idx, struct vhk_vq *q)
 VHK_API int vhk_ctl_start_all(struct vhk_ctl *c, struct vhk_vq *const *q, unsigned int n);
 /**
  * vhk_ctl_stop() - stop a queue after what is in flight is answered
- * @base: the position, as in struct vhk_ring_opts; may be NULL. A queue may be started again once
- *        all its answers were taken (vhk_vq_get()); it goes on there
+ * @base: the position, as in struct vhk_ring_opts; may be NULL. A queue that is started again goes
+ *        on there
  *
  * Return: 0; -EBUSY it does not run. After another error the queue is stopped on our side.
  */

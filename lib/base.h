@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * Floor 0: small words that every other file uses. No system call and no type of the library's own but the log.
+ * Floor 0: small words that every other file uses. No system call and no type of the library's own
+ * but the log.
  */
 #ifndef VHK_LIB_BASE_H
 #define VHK_LIB_BASE_H
@@ -34,8 +35,11 @@ static inline bool vhk_range_ok(uint64_t at, uint64_t len)
 	return len == 0 || at + (len - 1) >= at;
 }
 
-/* Reads the caller's growable structure @in (its first member is size_t sz) into @out of @size bytes; zeros what the
- * caller does not know of. NULL is all defaults. -EOPNOTSUPP: non-zero bytes beyond what we know; -EINVAL: sz absurd. */
+/*
+ * Reads the caller's growable structure @in (its first member is size_t sz) into @out of @size
+ * bytes; zeros what the caller does not know of. NULL is all defaults. -EOPNOTSUPP: non-zero bytes
+ * beyond what we know; -EINVAL: sz absurd.
+ */
 int vhk_opts_read(void *out, size_t size, const void *in);
 
 void vhk_log(const struct vhk_log *log, enum vhk_log_level level, const char *fmt, ...)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * A device: its life, its configuration space, and the door that holds it. What happens to running queues is in
- * device_change.c and queue.c.
+ * A device: its life, its configuration space, and the door that holds it. What happens to running
+ * queues is in device_change.c and queue.c.
  */
 #include <unistd.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * How a door (a vhost-user session, VDUSE) drives a device: hold it, start and stop its queues, change what they work
- * with. Every change is one record on its way through the data loops; its answer comes back in the control loop.
+ * How a door (a vhost-user session, VDUSE) drives a device: hold it, start and stop its queues,
+ * change what they work with. Every change is one record on its way through the data loops; its
+ * answer comes back in the control loop.
  */
 #ifndef VHK_LIB_DEVICE_H
 #define VHK_LIB_DEVICE_H
@@ -18,17 +19,25 @@ struct vhk_door_ops {
 	void (*queue_error)(void *arg, unsigned int idx, int err);
 };
 
-/* One door at a time: -EBUSY. @ctl is the loop in whose thread changes are asked for and answered. */
+/*
+ * One door at a time: -EBUSY. @ctl is the loop in whose thread changes are asked for and answered.
+ */
 int vhk_device_hold(struct vhk_device *d, struct vhk_loop *ctl, const struct vhk_door_ops *ops,
 		    void *arg);
-/* Answers that are still to come are not told any more. Queues that are started stay so until they have drained. */
+/*
+ * Answers that are still to come are not told any more. Queues that are started stay so until they
+ * have drained.
+ */
 void vhk_device_drop(struct vhk_device *d);
 
 int vhk_device_set_features(struct vhk_device *d, uint64_t features);
 int vhk_device_get_config(struct vhk_device *d, uint32_t off, void *buf, uint32_t len);
 int vhk_device_set_config(struct vhk_device *d, uint32_t off, const void *buf, uint32_t len);
 
-/* Everything a queue starts with. The device owns the fds and the table references from the call on, even on failure. */
+/*
+ * Everything a queue starts with. The device owns the fds and the table references from the call
+ * on, even on failure.
+ */
 struct vhk_queue_setup {
 	uint16_t size;
 	uint64_t features;
@@ -45,7 +54,8 @@ struct vhk_queue_setup {
 };
 
 /*
- * The answer to a change, in the control thread, exactly once; never from within the call that asked for it.
+ * The answer to a change, in the control thread, exactly once; never from within the call that
+ * asked for it.
  * @ret: 0 or -errno. @base: vhk_device_stop_queue() only: the position, as in struct vhk_ring_opts.
  * One change is under way at a time per device: asking for a second one is -EBUSY at once.
  */
@@ -56,27 +66,39 @@ int vhk_device_start_queue(struct vhk_device *d, unsigned int idx, struct vhk_qu
 
 /* Pops no more; answered when nothing is in flight and all is published. */
 int vhk_device_stop_queue(struct vhk_device *d, unsigned int idx, vhk_change_fn *fn, void *arg);
-/* Stops every queue (no answer to the driver is lost); answered when all are out. Started or not. */
+/*
+ * Stops every queue (no answer to the driver is lost); answered when all are out. Started or not.
+ */
 int vhk_device_stop_all(struct vhk_device *d, vhk_change_fn *fn, void *arg);
 
-/* -1: none. The fd is owned by the device even on failure; the replaced one is closed when no loop uses it. */
-int vhk_device_set_call(struct vhk_device *d, unsigned int idx, int fd, vhk_change_fn *fn, void *arg);
-int vhk_device_set_kick(struct vhk_device *d, unsigned int idx, int fd, vhk_change_fn *fn, void *arg);
-int vhk_device_set_err(struct vhk_device *d, unsigned int idx, int fd, vhk_change_fn *fn, void *arg);
+/*
+ * -1: none. The fd is owned by the device even on failure; the replaced one is closed when no loop
+ * uses it.
+ */
+int vhk_device_set_call(struct vhk_device *d, unsigned int idx, int fd, vhk_change_fn *fn,
+			void *arg);
+int vhk_device_set_kick(struct vhk_device *d, unsigned int idx, int fd, vhk_change_fn *fn,
+			void *arg);
+int vhk_device_set_err(struct vhk_device *d, unsigned int idx, int fd, vhk_change_fn *fn,
+			void *arg);
 int vhk_device_set_enabled(struct vhk_device *d, unsigned int idx, bool on, vhk_change_fn *fn,
 			   void *arg);
 
 /*
- * A new memory table for all started queues (a reference is taken). @find gives the new host addresses of a queue's
- * three parts, called in the control thread before anything is sent: non-zero stops that queue with an error.
+ * A new memory table for all started queues (a reference is taken). @find gives the new host
+ * addresses of a queue's three parts, called in the control thread before anything is sent:
+ * non-zero stops that queue with an error.
  * @arg: goes to @find and to @fn.
- * @drain: answered only when no chain uses an older table (regions went away), else when all loops have swapped.
+ * @drain: answered only when no chain uses an older table (regions went away), else when all loops
+ *         have swapped.
  */
 int vhk_device_set_table(struct vhk_device *d, struct vhk_table *t, bool drain,
 			 int (*find)(void *arg, unsigned int idx, void **desc, void **driver,
 				     void **device),
 			 vhk_change_fn *fn, void *arg);
-/* Dirty log for all started queues; NULL: none. Answered when no loop writes into the former one. */
+/*
+ * Dirty log for all started queues; NULL: none. Answered when no loop writes into the former one.
+ */
 int vhk_device_set_dirty(struct vhk_device *d, const struct vhk_dirty *dirty, vhk_change_fn *fn,
 			 void *arg);
 /* No queue is started. */

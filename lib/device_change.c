@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Changes to a device's queues, seen from the control thread: each is one record that knows how many loops have yet to
- * answer. Queues are asked by the message embedded in them, so nothing here can fail half-way.
+ * Changes to a device's queues, seen from the control thread: each is one record that knows how
+ * many loops have yet to answer. Queues are asked by the message embedded in them, so nothing here
+ * can fail half-way.
  */
 #include <unistd.h>
 
@@ -289,17 +290,20 @@ static int set_notify(struct vhk_device *d, unsigned int idx, enum vhk_queue_ask
 	return 0;
 }
 
-int vhk_device_set_call(struct vhk_device *d, unsigned int idx, int fd, vhk_change_fn *fn, void *arg)
+int vhk_device_set_call(struct vhk_device *d, unsigned int idx, int fd, vhk_change_fn *fn,
+			void *arg)
 {
 	return set_notify(d, idx, VHK_ASK_CALL, fd, fn, arg);
 }
 
-int vhk_device_set_err(struct vhk_device *d, unsigned int idx, int fd, vhk_change_fn *fn, void *arg)
+int vhk_device_set_err(struct vhk_device *d, unsigned int idx, int fd, vhk_change_fn *fn,
+			void *arg)
 {
 	return set_notify(d, idx, VHK_ASK_ERR, fd, fn, arg);
 }
 
-int vhk_device_set_kick(struct vhk_device *d, unsigned int idx, int fd, vhk_change_fn *fn, void *arg)
+int vhk_device_set_kick(struct vhk_device *d, unsigned int idx, int fd, vhk_change_fn *fn,
+			void *arg)
 {
 	int ret;
 	struct vhk_queue *q = begin_one(d, idx, VHK_ASK_KICK, fn, arg, &ret);

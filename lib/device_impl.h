@@ -14,7 +14,7 @@ struct vhk_change {
 	void *arg;
 	int ret;
 	uint32_t base;
-	struct vhk_work answer; /* makes sure that the answer never comes from within the question */
+	struct vhk_work answer; /* keeps the answer out of the call that asked */
 };
 
 struct vhk_device {

@@ -56,7 +56,10 @@ void vhk_notify_fini(struct vhk_notify *n)
 	n->kind = VHK_NOTIFY_NONE;
 }
 
-/* A pipe that nobody reads raises SIGPIPE in the thread that writes: held back here, and taken away. */
+/*
+ * A pipe that nobody reads raises SIGPIPE in the thread that writes: held back here, and taken
+ * away.
+ */
 static void send_pipe(int fd)
 {
 	static const struct timespec at_once;

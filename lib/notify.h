@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * Signalling a file descriptor that a peer handed over: an eventfd, or a pipe or socket in its place. The peer is
- * hostile, so the signal neither waits, nor raises SIGPIPE, nor writes into a file.
+ * Signalling a file descriptor that a peer handed over: an eventfd, or a pipe or socket in its
+ * place. The peer is hostile, so the signal neither waits, nor raises SIGPIPE, nor writes into a
+ * file.
  */
 #ifndef VHK_LIB_NOTIFY_H
 #define VHK_LIB_NOTIFY_H
@@ -20,7 +21,10 @@ struct vhk_notify {
 	enum vhk_notify_kind kind;
 };
 
-/* Looks at what @fd is and makes it non-blocking. Owns @fd, closed on failure. -1: none. -EINVAL: not a thing to signal. */
+/*
+ * Looks at what @fd is and makes it non-blocking. Owns @fd, closed on failure. -1: none. -EINVAL:
+ * not a thing to signal.
+ */
 int vhk_notify_init_take_fd(struct vhk_notify *n, int fd);
 void vhk_notify_fini(struct vhk_notify *n);
 /* Signals; what cannot be delivered because a signal is pending already is delivered. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * A queue on its loop: pops batches for the device, publishes what the device answered, calls the driver, and carries
- * out the changes that the control thread asks for. Runs in the loop's thread only.
+ * A queue on its loop: pops batches for the device, publishes what the device answered, calls the
+ * driver, and carries out the changes that the control thread asks for. Runs in the loop's thread
+ * only.
  */
 #include <unistd.h>
 
@@ -48,7 +49,9 @@ static void queue_publish(struct vhk_queue *q)
 {
 	int ret;
 
-	/* what was made of zeros is no answer: those requests stay in flight, for the next session */
+	/*
+	 * what was made of zeros is no answer: those requests stay in flight, for the next session
+	 */
 	if (queue_torn(q))
 		return;
 	ret = vhk_ring_publish(q->ring);
@@ -91,7 +94,10 @@ static void queue_finish_stop(struct vhk_work *w)
 	queue_answer(q, 0);
 }
 
-/* The last chain may be answered from deep inside the device: the rest is done in a round of its own. */
+/*
+ * The last chain may be answered from deep inside the device: the rest is done in a round of its
+ * own.
+ */
 static void queue_drained(struct vhk_queue *q)
 {
 	if (q->state != VHK_QUEUE_DRAINING || vhk_ring_in_flight(q->ring))
@@ -136,7 +142,10 @@ static struct vhk_queue *queue_of(const struct vhk_source *s)
 	return vhk_container_of((struct vhk_source *)s, struct vhk_queue, source);
 }
 
-/* What a former back end had in hand was promised to be answered: it is handed out before the queue stops. */
+/*
+ * What a former back end had in hand was promised to be answered: it is handed out before the queue
+ * stops.
+ */
 static void queue_leave(struct vhk_queue *q)
 {
 	if (q->state != VHK_QUEUE_LEAVING)
@@ -204,7 +213,10 @@ static void source_disarm(struct vhk_source *s)
 		vhk_ring_disarm(q->ring);
 }
 
-/* What was answered may have made room for chains that had to wait for it, and no kick tells of those. */
+/*
+ * What was answered may have made room for chains that had to wait for it, and no kick tells of
+ * those.
+ */
 static void source_flush(struct vhk_source *s)
 {
 	struct vhk_queue *q = queue_of(s);
@@ -283,7 +295,10 @@ static int queue_set_kick(struct vhk_queue *q)
 	return ret;
 }
 
-/* A ring that lies nowhere any more stops here; its chains in flight are waited for like all others. */
+/*
+ * A ring that lies nowhere any more stops here; its chains in flight are waited for like all
+ * others.
+ */
 static void queue_set_table(struct vhk_queue *q)
 {
 	struct vhk_table *old = q->table;

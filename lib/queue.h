@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * A queue of a device. While it is started, everything in the first part belongs to the thread of its loop; the control
- * thread reaches it only by the one message embedded here, which travels there and back.
+ * A queue of a device. While it is started, everything in the first part belongs to the thread of
+ * its loop; the control thread reaches it only by the one message embedded here, which travels
+ * there and back.
  */
 #ifndef VHK_LIB_QUEUE_H
 #define VHK_LIB_QUEUE_H

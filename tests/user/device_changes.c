@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Every change of a running queue, asked for in the control thread and carried out in the loop's: one loop for both, and
- * a loop in a thread of its own. Nothing leaks, each answer comes exactly once.
+ * Every change of a running queue, asked for in the control thread and carried out in the loop's:
+ * one loop for both, and a loop in a thread of its own. Nothing leaks, each answer comes exactly
+ * once.
  */
 #include "t_device.h"
 
@@ -198,7 +199,9 @@ static int find_nothing(void *arg, unsigned int idx, void **desc, void **driver,
 	return -EFAULT;
 }
 
-/* A table that took something away is answered when the last chain that points into the old one is. */
+/*
+ * A table that took something away is answered when the last chain that points into the old one is.
+ */
 static void table_waits_for_chains(void)
 {
 	struct vhk_region gone = { .gpa = { 1ull << 30 }, .size = 4096 };
@@ -237,7 +240,10 @@ static void table_waits_for_chains(void)
 	rig_fini(&r);
 }
 
-/* Asks for the stop from within the answer to the start, before the loop has looked at the ring once. */
+/*
+ * Asks for the stop from within the answer to the start, before the loop has looked at the ring
+ * once.
+ */
 static void stop_at_once(void *arg, int ret, uint32_t base)
 {
 	struct rig *r = arg;
@@ -250,7 +256,10 @@ static void stop_at_once(void *arg, int ret, uint32_t base)
 /* More than a loop hands out in one round. */
 #define LEFT_OVER 100
 
-/* What a dead back end had in hand is answered before the queue stops, however soon that is asked for. */
+/*
+ * What a dead back end had in hand is answered before the queue stops, however soon that is asked
+ * for.
+ */
 static void stop_hands_out_what_was_left_over(void)
 {
 	_Alignas(64) static unsigned char region[8192];

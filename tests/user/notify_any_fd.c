@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Whatever a peer hands over to be signalled: no wait, no SIGPIPE, no write into a file, one signal where one was due.
+ * Whatever a peer hands over to be signalled: no wait, no SIGPIPE, no write into a file, one signal
+ * where one was due.
  */
 #include <signal.h>
 #include <sys/eventfd.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * What every test program shares: TAP output, comparisons that print both values, skips, a folder of its own, waiting
- * on an fd with a deadline. A test calls T_RUN() for each function and returns t_end().
+ * What every test program shares: TAP output, comparisons that print both values, skips, a folder
+ * of its own, waiting on an fd with a deadline. A test calls T_RUN() for each function and returns
+ * t_end().
  */
 #ifndef VHK_TESTS_T_H
 #define VHK_TESTS_T_H

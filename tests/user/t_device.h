@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * A device that answers every chain with the bytes it was sent, a driver's queue in the same process, and a door that
- * starts and stops it: what tests of the device layer stand on.
+ * A device that answers every chain with the bytes it was sent, a driver's queue in the same
+ * process, and a door that starts and stops it: what tests of the device layer stand on.
  */
 #ifndef VHK_TESTS_T_DEVICE_H
 #define VHK_TESTS_T_DEVICE_H
@@ -19,7 +19,10 @@
 #define ECHO_SIZE 256
 #define ECHO_BUF 64
 
-/* The device holds chains back while @hold is set, and answers them in the next work or by echo_let_go(). */
+/*
+ * The device holds chains back while @hold is set, and answers them in the next work or by
+ * echo_let_go().
+ */
 struct echo {
 	struct vhk_device *dev;
 	bool hold[ECHO_QUEUES];
@@ -224,7 +227,10 @@ static inline void door_error(void *arg, unsigned int idx, int err)
 	d->error = err;
 }
 
-static const struct vhk_door_ops door_ops = { .config_changed = door_config, .queue_error = door_error };
+static const struct vhk_door_ops door_ops = {
+	.config_changed = door_config,
+	.queue_error = door_error,
+};
 
 /* Steps the control loop until *what reaches @want; false after five seconds. */
 static inline bool door_until(struct door *d, const int *what, int want)

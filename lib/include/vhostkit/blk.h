@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * A virtio disk (virtio 1.3, section 5.2) on a file or block device, as a device object that any door
- * serves. Requests go straight between the driver's memory and the image; a flush is on the medium before
- * it is answered.
+ * A virtio disk (virtio 1.3, section 5.2) on a file or block device, as a device object that any
+ * door serves. Requests go straight between the driver's memory and the image; a flush is on the
+ * medium before it is answered.
  */
 #ifndef VHOSTKIT_BLK_H
 #define VHOSTKIT_BLK_H
@@ -16,9 +16,9 @@ extern "C" {
 /** The image is opened for reading, and the driver told so (VIRTIO_BLK_F_RO). */
 #define VHK_BLK_F_READ_ONLY 0x1
 /**
- * O_DIRECT: the page cache is left out. Memory of the driver that is not aligned as the medium asks goes
- * through a buffer; requests in smaller units than the medium's are errors. No effect on a memory file
- * system.
+ * O_DIRECT: the page cache is left out. Memory of the driver that is not aligned as the medium asks
+ * goes through a buffer; requests in smaller units than the medium's are errors. No effect on a
+ * memory file system.
  */
 #define VHK_BLK_F_DIRECT 0x2
 #define VHK_BLK_F_ALL 0x3
@@ -87,16 +87,16 @@ struct vhk_blk_stats {
  * @out: the device; the caller's, freed by vhk_device_free()
  * @o:   which image, and how; borrowed for the call
  *
- * Locks one byte of the image (an OFD lock far behind what QEMU and libvirt lock): exclusively, or shared
- * where the disk is read-only. The lock of a server that was killed is held until its last request has
- * left the kernel, so that none of its writes can land after a later one of this disk; it is waited for.
- * Blocks for up to @o->lock_ms, and for what opening a file takes.
+ * Locks one byte of the image (an OFD lock far behind what QEMU and libvirt lock): exclusively, or
+ * shared where the disk is read-only. The lock of a server that was killed is held until its last
+ * request has left the kernel, so that none of its writes can land after a later one of this disk;
+ * it is waited for. Blocks for up to @o->lock_ms, and for what opening a file takes.
  *
  * Every failure but -ENOMEM and wrong options is told to @o->log in one line that names the image.
  *
- * Return: 0, -EINVAL (options; image neither file nor block device, or not a multiple of the block size),
- * -EBUSY (another server has the image), -EISDIR, -EOPNOTSUPP (unknown flag, or no O_DIRECT on that file
- * system), -ENOMEM, or what opening the image failed with.
+ * Return: 0, -EINVAL (options; image neither file nor block device, or not a multiple of the block
+ * size), -EBUSY (another server has the image), -EISDIR, -EOPNOTSUPP (unknown flag, or no O_DIRECT
+ * on that file system), -ENOMEM, or what opening the image failed with.
  */
 VHK_API int vhk_blk_new(struct vhk_device **out, const struct vhk_blk_opts *o);
 
@@ -104,8 +104,8 @@ VHK_API int vhk_blk_new(struct vhk_device **out, const struct vhk_blk_opts *o);
  * vhk_blk_resize() - look at the image's size again
  * @d: from vhk_blk_new()
  *
- * Tells the driver of a new size (virtio 1.3, 5.2.5 "configuration change"). Requests beyond the end fail
- * from then on; those under way go on, reading zeros beyond the end. Control thread.
+ * Tells the driver of a new size (virtio 1.3, 5.2.5 "configuration change"). Requests beyond the
+ * end fail from then on; those under way go on, reading zeros beyond the end. Control thread.
  *
  * Return: 1 changed, 0 not, -EINVAL (@d is no disk), or what asking for the size failed with.
  */
@@ -121,7 +121,8 @@ VHK_API int vhk_blk_resize(struct vhk_device *d);
  *
  * Return: 0, -EINVAL (@d is no disk, or has no such queue).
  */
-VHK_API int vhk_blk_stats(const struct vhk_device *d, unsigned int queue, struct vhk_blk_stats *out);
+VHK_API int vhk_blk_stats(const struct vhk_device *d, unsigned int queue,
+			  struct vhk_blk_stats *out);
 
 #ifdef __cplusplus
 }

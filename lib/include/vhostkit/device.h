@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * A virtio device, written once and served through any door: what a device author implements, and what the
- * library gives him for it. Knows no socket and no protocol.
+ * A virtio device, written once and served through any door: what a device author implements, and
+ * what the library gives him for it. Knows no socket and no protocol.
  */
 #ifndef VHOSTKIT_DEVICE_H
 #define VHOSTKIT_DEVICE_H
@@ -21,11 +21,14 @@ struct vhk_queue;
  * struct vhk_device_ops - what a device type does
  * @sz:          sizeof(struct vhk_device_ops)
  * @set_features: what was negotiated. Control thread, no queue runs. May refuse. Optional
- * @get_config:  copy @len bytes from @off of the configuration space; [off, off + len) is inside it. Control thread
- * @set_config:  the driver (or a migration) writes it; -EOPNOTSUPP or -EINVAL refuses. Control thread. Optional
+ * @get_config:  copy @len bytes from @off of the configuration space; [off, off + len) is inside
+ *               it. Control thread
+ * @set_config:  the driver (or a migration) writes it; -EOPNOTSUPP or -EINVAL refuses. Control
+ *               thread. Optional
  * @queue_start: a queue begins. Its loop's thread. Optional
  * @queue_stop:  a queue has ended; nothing of it is in flight. Its loop's thread. Optional
- * @work:        @n chains were popped: answer each of them, now or later, with vhk_queue_done(). Queue's thread
+ * @work:        @n chains were popped: answer each of them, now or later, with vhk_queue_done().
+ *               Queue's thread
  * @reset:       the driver reset the device; no queue runs. Control thread. Optional
  * @free:        last call; frees priv. Optional
  */
@@ -69,8 +72,12 @@ VHK_API int vhk_device_new(struct vhk_device **out, const struct vhk_device_info
 VHK_API void vhk_device_free(struct vhk_device *d);
 VHK_API void *vhk_device_priv(const struct vhk_device *d);
 VHK_API const struct vhk_device_info *vhk_device_info(const struct vhk_device *d);
-/* Queues are spread over @loops, queue i to loop i % n; before the device is served. Loops outlive the device. */
-VHK_API int vhk_device_set_loops(struct vhk_device *d, struct vhk_loop *const *loops, unsigned int n);
+/*
+ * Queues are spread over @loops, queue i to loop i % n; before the device is served. Loops outlive
+ * the device.
+ */
+VHK_API int vhk_device_set_loops(struct vhk_device *d, struct vhk_loop *const *loops,
+				 unsigned int n);
 /* The configuration space changed: the driver is told. Control thread. */
 VHK_API int vhk_device_config_changed(struct vhk_device *d);
 
@@ -81,11 +88,15 @@ VHK_API void vhk_queue_set_priv(struct vhk_queue *q, void *priv);
 VHK_API void *vhk_queue_priv(const struct vhk_queue *q);
 /* Answers a chain: @written bytes were written from its first writable byte on. Queue's thread. */
 VHK_API void vhk_queue_done(struct vhk_queue *q, struct vhk_chain *c, uint32_t written);
-/* The request cannot be answered as the specification asks: the ring stops and the front end is told. */
+/*
+ * The request cannot be answered as the specification asks: the ring stops and the front end is
+ * told.
+ */
 VHK_API void vhk_queue_fail(struct vhk_queue *q);
 
 /**
- * struct vhk_queue_stats - counters of a queue since the device was made; may be read from any thread
+ * struct vhk_queue_stats - counters of a queue since the device was made; may be read from any
+ * thread
  * @requests: chains popped
  * @kicks:    notifications that arrived
  * @calls:    notifications sent

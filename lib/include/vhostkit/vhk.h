@@ -3,7 +3,8 @@
  * What every other header of the library shares: how errors are told, address types,
  * feature masks, the log callback and the version.
  *
- * Errors. A fallible function returns >= 0, or a negative errno value of which each has one meaning:
+ * Errors. A fallible function returns >= 0, or a negative errno value of which each has one
+ * meaning:
  *   -EINVAL      an argument of the caller's is wrong
  *   -EBUSY       the call does not fit the object's state
  *   -EOPNOTSUPP  not negotiated, or an unknown flag
@@ -16,12 +17,15 @@
  *   -ENOTCONN    there is no peer
  *   -ETIMEDOUT   a deadline passed
  *   -EREMOTEIO   the peer answered that it refuses or failed
- * and what the kernel reported (-ENOMEM, -EACCES, ...) where a system call failed. errno itself is not promised.
+ * and what the kernel reported (-ENOMEM, -EACCES, ...) where a system call failed. errno itself is
+ * not promised.
  *
- * Structures whose first member is `size_t sz` may grow: set sz to sizeof the structure; a NULL pointer means
- * defaults; non-zero bytes beyond what the library knows are refused with -EOPNOTSUPP.
+ * Structures whose first member is `size_t sz` may grow: set sz to sizeof the structure; a NULL
+ * pointer means defaults; non-zero bytes beyond what the library knows are refused with
+ * -EOPNOTSUPP.
  *
- * Threads. An object belongs to one thread at a time. The library starts no thread and keeps no global state.
+ * Threads. An object belongs to one thread at a time. The library starts no thread and keeps no
+ * global state.
  */
 #ifndef VHOSTKIT_VHK_H
 #define VHOSTKIT_VHK_H
@@ -104,7 +108,8 @@ enum vhk_log_level {
 
 /**
  * struct vhk_log - where an object's lines go
- * @fn:    called with one line without line feed; NULL: silence. Any thread that uses the object calls it
+ * @fn:    called with one line without line feed; NULL: silence. Any thread that uses the object
+ *         calls it
  * @arg:   handed to @fn
  * @level: lines above it are not made
  */

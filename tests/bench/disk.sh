@@ -62,7 +62,7 @@ wait_for() {
 }
 
 start() { # MEDIUM FOLDER: both back ends, each on its own file
-	local direct=off flags=()
+	local direct=off flags=() peer_at=addr.type=unix,addr.path=$T/peer
 	[ "$1" != direct ] || direct=on flags=(--direct)
 	image "$2/ours.img"
 	cp "$2/ours.img" "$2/peer.img"
@@ -72,7 +72,7 @@ start() { # MEDIUM FOLDER: both back ends, each on its own file
 	pids=($!)
 	taskset -c 0 qemu-storage-daemon \
 		--blockdev "driver=file,node-name=f,filename=$2/peer.img,aio=io_uring,cache.direct=$direct" \
-		--export "type=vhost-user-blk,id=e,node-name=f,addr.type=unix,addr.path=$T/peer,writable=on,num-queues=4" &
+		--export "type=vhost-user-blk,id=e,node-name=f,writable=on,num-queues=4,$peer_at" &
 	pids+=($!)
 	wait_for "$T/ours"
 	wait_for "$T/peer"

@@ -173,19 +173,30 @@ static void learn(struct vhk_loop *l)
 	l->slept = false;
 }
 
+unsigned int vhk_loop_hand_over(struct vhk_loop *l, bool idle)
+{
+	unsigned int n, under_way;
+	int ret;
+
+	vhk_io_flush(l);
+	under_way = l->n_io;
+	ret = l->engine->submit(l);
+	if (ret)
+		l->err = ret;
+	n = l->engine->reap(l, idle);
+	if (under_way)
+		l->prompt = !l->n_io;
+	return n;
+}
+
 /* How many things were done. */
 static unsigned int go_round(struct vhk_loop *l)
 {
 	unsigned int n;
-	int ret;
 
 	l->n_learn = 0;
 	n = vhk_sources_work(l);
-	vhk_io_flush(l);
-	ret = l->engine->submit(l);
-	if (ret)
-		l->err = ret;
-	n += l->engine->reap(l, !n);
+	n += vhk_loop_hand_over(l, !n);
 	n += vhk_mail_read(l);
 	if (!n || !(++l->n_rounds & 15))
 		n += vhk_timers_fire(l);

@@ -124,6 +124,7 @@ struct vhk_loop {
 	struct vhk_file *files;
 	int n_files;
 	unsigned int n_io; /* submitted and not done */
+	bool prompt;	   /* what was handed over last was done when the kernel returned */
 	struct vhk_io *backlog, **backlog_tail;
 
 	struct vhk_timer *timers; /* heap by at */
@@ -140,6 +141,8 @@ struct vhk_loop {
 };
 
 uint64_t vhk_now_ns(void);
+/* Gives the kernel what is queued and takes what is done; how much. */
+unsigned int vhk_loop_hand_over(struct vhk_loop *l, bool idle);
 /*
  * Makes a sleeping loop, or one in a foreign loop's hands, go round once more. Any thread, signal
  * handlers.

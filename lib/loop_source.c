@@ -241,7 +241,10 @@ static bool park(struct vhk_loop *l, struct vhk_source *s)
 	return true;
 }
 
-/* Takes up to BUDGET requests, published by the quantum. */
+/*
+ * Takes up to BUDGET requests, published by the quantum. Storage that answers while it is asked is asked by the quantum,
+ * too: the driver has its first answers while the rest is read.
+ */
 static unsigned int work(struct vhk_loop *l, struct vhk_source *s)
 {
 	unsigned int n, sum = 0, quantum = vhk_loop_quantum(l);
@@ -250,6 +253,8 @@ static unsigned int work(struct vhk_loop *l, struct vhk_source *s)
 	do {
 		n = s->ops->work(s, quantum);
 		sum += n;
+		if (n && l->n_io && l->prompt)
+			vhk_loop_hand_over(l, false);
 		if (l->current == s && s->staged)
 			flush_source(l, s);
 	} while (l->current == s && n >= quantum && sum < BUDGET);

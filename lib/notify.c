@@ -3,10 +3,12 @@
  * Signalling a peer's file descriptor, whatever it turns out to be.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base.h"
@@ -56,6 +58,26 @@ void vhk_notify_fini(struct vhk_notify *n)
 	n->kind = VHK_NOTIFY_NONE;
 }
 
+/* Static, since a pipe may keep a reference to its page. */
+static const uint64_t one = 1;
+
+/*
+ * O_NONBLOCK belongs to the open file, which the peer shares: it may have taken the flag away and
+ * filled the counter. Only a peer that does so between the two calls stops the thread that serves
+ * it.
+ */
+static void send_eventfd(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	ssize_t ignored;
+
+	/* a counter at its end is a signal that is pending */
+	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
+		return;
+	ignored = write(fd, &one, sizeof(one));
+	(void)ignored;
+}
+
 /*
  * A pipe that nobody reads raises SIGPIPE in the thread that writes: held back here, and taken
  * away.
@@ -63,14 +85,14 @@ void vhk_notify_fini(struct vhk_notify *n)
 static void send_pipe(int fd)
 {
 	static const struct timespec at_once;
-	const uint64_t one = 1;
+	struct iovec iov = { (void *)&one, sizeof(one) };
 	sigset_t pipe_set, old;
 	ssize_t n;
 
 	sigemptyset(&pipe_set);
 	sigaddset(&pipe_set, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &pipe_set, &old);
-	n = write(fd, &one, sizeof(one));
+	n = vmsplice(fd, &iov, 1, SPLICE_F_NONBLOCK);
 	if (n < 0 && errno == EPIPE && !sigismember(&old, SIGPIPE))
 		sigtimedwait(&pipe_set, NULL, &at_once);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -78,14 +100,12 @@ static void send_pipe(int fd)
 
 void vhk_notify_send(const struct vhk_notify *n)
 {
-	const uint64_t one = 1;
 	ssize_t ignored;
 
 	switch (n->kind) {
 	case VHK_NOTIFY_EVENTFD:
-		/* EAGAIN is a counter at its end: a signal is pending */
-		ignored = write(n->fd, &one, sizeof(one));
-		break;
+		send_eventfd(n->fd);
+		return;
 	case VHK_NOTIFY_SOCKET:
 		ignored = send(n->fd, &one, sizeof(one), MSG_DONTWAIT | MSG_NOSIGNAL);
 		break;

@@ -82,6 +82,31 @@ static void socket_is_full_or_closed(void)
 	vhk_notify_fini(&n);
 }
 
+/* The peer shares the open file, and takes O_NONBLOCK away. */
+static void made_to_block(void)
+{
+	const uint64_t full = UINT64_MAX - 1;
+	struct vhk_notify n;
+	int fd[2], event = eventfd(0, EFD_CLOEXEC);
+
+	T_EQ(vhk_notify_init_take_fd(&n, fcntl(event, F_DUPFD_CLOEXEC, 0)), 0);
+	T_EQ(write(event, &full, sizeof(full)), sizeof(full));
+	T_EQ(fcntl(event, F_SETFL, 0), 0);
+	vhk_notify_send(&n);
+	vhk_notify_fini(&n);
+	close(event);
+
+	T_MUST(!pipe(fd));
+	T_EQ(vhk_notify_init_take_fd(&n, fcntl(fd[1], F_DUPFD_CLOEXEC, 0)), 0);
+	while (write(fd[1], &full, sizeof(full)) > 0)
+		;
+	T_EQ(fcntl(fd[1], F_SETFL, O_WRONLY), 0);
+	vhk_notify_send(&n);
+	vhk_notify_fini(&n);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, on_pipe);
@@ -90,5 +115,6 @@ int main(void)
 	T_RUN(eventfd_is_full);
 	T_RUN(pipe_is_full_or_broken);
 	T_RUN(socket_is_full_or_closed);
+	T_RUN(made_to_block);
 	return t_end();
 }

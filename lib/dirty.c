@@ -11,7 +11,7 @@
 
 static void mark_bits(const struct vhk_dirty *d, uint64_t byte, unsigned int bits)
 {
-	atomic_fetch_or_explicit(&d->bits[byte], (unsigned char)bits, memory_order_relaxed);
+	atomic_fetch_or_explicit(&d->bits[byte], (unsigned char)bits, memory_order_release);
 }
 
 void vhk_dirty_mark(const struct vhk_dirty *d, uint64_t gpa, uint64_t len)

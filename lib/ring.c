@@ -156,11 +156,18 @@ int vhk_ring_new(struct vhk_ring **out, const struct vhk_mem *mem, const struct 
 	return ret;
 }
 
+static void drop_old_table(struct vhk_ring *r)
+{
+	vhk_table_put(r->old_table);
+	r->old_table = NULL;
+}
+
 void vhk_ring_free(struct vhk_ring *r)
 {
 	if (!r)
 		return;
 	inflight_close(r->inflight);
+	drop_old_table(r);
 	vhk_table_put(r->table);
 	free(r);
 }
@@ -211,11 +218,13 @@ static inline void stage(struct vhk_ring *r, unsigned int i, const struct vhk_ch
 /* A push of a chain that is more than popped and answered. */
 static __attribute__((noinline)) void push_special(struct vhk_ring *r, struct vhk_chain *c)
 {
+	bool old = r->n_old && c->map_gen != r->gen;
+
 	if (r->dirty)
-		vhk_dirty_mark_segs(r->dirty, r->table, c->seg + c->n_out, c->n_in, c->written,
-				    &r->dirty_hint);
-	if (r->n_old && c->map_gen != r->gen)
-		r->n_old--;
+		vhk_dirty_mark_segs(r->dirty, old ? r->old_table : r->table, c->seg + c->n_out,
+				    c->n_in, c->written, &r->dirty_hint);
+	if (old && !--r->n_old)
+		drop_old_table(r);
 	if (c->seg != chain_segs(c)) {
 		ring_segs_put(r, c->seg);
 		c->seg = chain_segs(c);
@@ -332,8 +341,10 @@ void vhk_ring_set_table(struct vhk_ring *r, struct vhk_table *t, void *desc, voi
 {
 	struct vhk_table *old = r->table;
 
+	drop_old_table(r);
 	if (t->gen != old->gen)
 		r->n_old = r->n_popped;
+	r->old_table = r->n_old ? vhk_table_get(old) : NULL;
 	r->table = vhk_table_get(t);
 	r->gen = t->gen;
 	vhk_table_put(old);

@@ -123,6 +123,8 @@ struct vhk_ring {
 	uint16_t next_resubmit;
 	bool detached;
 	unsigned int n_old;
+	/* What chains of a former table point into, while there are any. */
+	struct vhk_table *old_table;
 	/* IN_ORDER: chains in the order they were popped, free-running positions. */
 	struct vhk_chain **order;
 	uint16_t order_mask, order_head, order_tail;

@@ -68,8 +68,8 @@ void vhk_device_free(struct vhk_device *d)
 {
 	if (!d)
 		return;
-	/* the kernel may still write into what these rings point at */
-	if (any_ring(d))
+	/* the kernel may still write into what these rings point at, or an answer is under way */
+	if (any_ring(d) || d->change.pending)
 		return;
 	if (d->ops.free)
 		d->ops.free(d->priv);

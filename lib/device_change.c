@@ -145,8 +145,7 @@ static int make_ring(struct vhk_queue *q, const struct vhk_queue_setup *s)
 	ret = vhk_ring_new_table(&q->ring, s->table, &o);
 	vhk_fault_leave(&inflight_scope);
 	vhk_fault_leave(&scope);
-	/* whatever was concluded from zeros */
-	if (atomic_load(&scope.torn) || atomic_load(&inflight_scope.torn)) {
+	if (vhk_table_torn(s->table) || vhk_table_torn(s->inflight_table)) {
 		vhk_ring_free(q->ring);
 		q->ring = NULL;
 		ret = -EFAULT;

@@ -27,6 +27,13 @@ struct vhk_mapping {
 	bool owned; /* mapped here, not by the caller */
 };
 
+/* Whether a page of a memory was replaced by zeros, by whichever thread met it. Shared by all tables
+ * that follow from one another, counted with them. */
+struct vhk_torn {
+	atomic_uint refs;
+	atomic_bool set;
+};
+
 struct vhk_table {
 	atomic_uint refs;
 	uint32_t gen; /* differs between any two tables of one vhk_mem that can be alive at once */
@@ -36,6 +43,7 @@ struct vhk_table {
 	const struct vhk_span *by_va; /* start is our address, va the guest-physical one, cast */
 	struct vhk_mapping **mapping;
 	struct vhk_region *region; /* in by_gpa order */
+	struct vhk_torn *torn;
 };
 
 /* Whoever keeps a table of a vhk_mem across calls compares the pointer with its own to learn of
@@ -121,6 +129,13 @@ struct vhk_fault_scope {
  * force. */
 void vhk_fault_enter(struct vhk_fault_scope *s, const struct vhk_table *t);
 void vhk_fault_leave(struct vhk_fault_scope *s);
+
+/* Pairs with the release in vhk_mem_fault(): who has read such zeros, and asks then, is told. @t may
+ * be NULL. */
+static inline bool vhk_table_torn(const struct vhk_table *t)
+{
+	return t && atomic_load_explicit(&t->torn->set, memory_order_acquire);
+}
 
 /* Dirty log: one bit for each 4 KiB page of guest-physical memory (vhost-user, "Migration"). */
 struct vhk_dirty {

@@ -54,21 +54,28 @@ static int replace_from(const struct vhk_map *m, const unsigned char *addr)
 	return vhk_map_replace(m->base + from, m->len - from);
 }
 
-bool vhk_mem_fault(void *addr)
+/* Tells everybody who works with @m: other threads, which will read the zeros without a fault. */
+static void tell(const struct vhk_map *m, const unsigned char *addr)
 {
-	const struct vhk_map *m;
 	struct vhk_fault_scope *s;
-	bool replaced = false;
 
-	/* Queues of one session share the region: all of them are told. */
 	for (s = scopes; s; s = s->outer) {
-		m = s->table ? map_at(s->table, addr) : NULL;
-		if (!m)
+		if (!s->table || map_at(s->table, addr) != m)
 			continue;
-		if (!replaced && replace_from(m, addr))
-			return false;
-		replaced = true;
+		atomic_store_explicit(&s->table->torn->set, true, memory_order_release);
 		atomic_store_explicit(&s->torn, true, memory_order_relaxed);
 	}
-	return replaced;
+}
+
+bool vhk_mem_fault(void *addr)
+{
+	const struct vhk_map *m = NULL;
+	struct vhk_fault_scope *s;
+
+	for (s = scopes; s && !m; s = s->outer)
+		m = s->table ? map_at(s->table, addr) : NULL;
+	if (!m)
+		return false;
+	tell(m, addr);
+	return !replace_from(m, addr);
 }

@@ -30,10 +30,29 @@ void vhk_table_put(struct vhk_table *t)
 		return;
 	for (i = 0; i < t->n; i++)
 		vhk_mapping_put(t->mapping[i]);
+	if (atomic_fetch_sub_explicit(&t->torn->refs, 1, memory_order_acq_rel) == 1)
+		free(t->torn);
 	free(t);
 }
 
-static struct vhk_table *table_alloc(unsigned int n, uint32_t gen)
+/* That of @from, or one of its own. */
+static struct vhk_torn *torn_get(const struct vhk_table *from)
+{
+	struct vhk_torn *torn;
+
+	if (from) {
+		atomic_fetch_add_explicit(&from->torn->refs, 1, memory_order_relaxed);
+		return from->torn;
+	}
+	torn = malloc(sizeof(*torn));
+	if (!torn)
+		return NULL;
+	atomic_init(&torn->refs, 1);
+	atomic_init(&torn->set, false);
+	return torn;
+}
+
+static struct vhk_table *table_alloc(unsigned int n, uint32_t gen, const struct vhk_table *from)
 {
 	const size_t each = 3 * sizeof(struct vhk_span) + sizeof(struct vhk_region) +
 			    sizeof(struct vhk_mapping *);
@@ -42,6 +61,11 @@ static struct vhk_table *table_alloc(unsigned int n, uint32_t gen)
 
 	if (!t)
 		return NULL;
+	t->torn = torn_get(from);
+	if (!t->torn) {
+		free(t);
+		return NULL;
+	}
 	atomic_init(&t->refs, 1);
 	t->gen = gen;
 	t->n = n;
@@ -56,7 +80,7 @@ static struct vhk_table *table_alloc(unsigned int n, uint32_t gen)
 
 struct vhk_table *vhk_table_empty(uint32_t gen)
 {
-	return table_alloc(0, gen);
+	return table_alloc(0, gen, NULL);
 }
 
 /* Spans of @spans that start below @at: its place in the order. */
@@ -106,7 +130,7 @@ static void copy_mappings(struct vhk_mapping **to, struct vhk_mapping *const *fr
 
 struct vhk_table *vhk_table_copy(const struct vhk_table *t, uint32_t gen)
 {
-	struct vhk_table *out = table_alloc(t->n, gen);
+	struct vhk_table *out = table_alloc(t->n, gen, t);
 	const size_t spans = t->n * sizeof(*t->by_gpa);
 
 	if (!out)
@@ -123,7 +147,7 @@ struct vhk_table *vhk_table_with(const struct vhk_table *t, uint32_t gen,
 				 const struct vhk_region *r, struct vhk_mapping *mapping)
 {
 	unsigned char *va = mapping->map.va;
-	struct vhk_table *out = table_alloc(t->n + 1, gen);
+	struct vhk_table *out = table_alloc(t->n + 1, gen, t);
 	unsigned int at;
 
 	if (!out)
@@ -158,7 +182,7 @@ static void copy_without(struct vhk_table *out, const struct vhk_table *t, unsig
 
 struct vhk_table *vhk_table_without(const struct vhk_table *t, uint32_t gen, unsigned int i)
 {
-	struct vhk_table *out = table_alloc(t->n - 1, gen);
+	struct vhk_table *out = table_alloc(t->n - 1, gen, t);
 
 	if (!out)
 		return NULL;

@@ -22,7 +22,7 @@ static void queue_send_call(struct vhk_queue *q)
 	vhk_notify_send(&q->call);
 }
 
-/* No ring memory is touched from here on; the front end is told, once. */
+/* Nothing more is popped; the front end is told, once. */
 static void queue_break(struct vhk_queue *q, int err)
 {
 	if (q->broken)
@@ -38,8 +38,8 @@ static void queue_break(struct vhk_queue *q, int err)
 /* A region's file shrank under us: what was read since then are zeros. */
 static bool queue_torn(struct vhk_queue *q)
 {
-	if (vhk_likely(!atomic_load_explicit(&q->scope.torn, memory_order_relaxed) &&
-		       !atomic_load_explicit(&q->inflight_scope.torn, memory_order_relaxed)))
+	if (vhk_likely(!vhk_table_torn(q->table) && !vhk_table_torn(q->old_table) &&
+		       !vhk_table_torn(q->inflight_table)))
 		return false;
 	queue_break(q, -EFAULT);
 	return true;
@@ -89,6 +89,7 @@ static void queue_finish_stop(struct vhk_work *w)
 	q->msg.base = vhk_ring_base(q->ring);
 	if (ops->queue_stop)
 		ops->queue_stop(q->dev->priv, q);
+	__atomic_store_n(&q->stats.in_flight, 0, __ATOMIC_RELAXED);
 	queue_leave_scopes(q);
 	q->state = VHK_QUEUE_OUT;
 	queue_answer(q, 0);
@@ -111,7 +112,10 @@ static void queue_table_done(struct vhk_queue *q)
 {
 	if (!q->table_pending || vhk_ring_old_in_flight(q->ring))
 		return;
+	queue_torn(q);
 	q->table_pending = false;
+	q->old_table = NULL;
+	vhk_fault_leave(&q->old_scope);
 	queue_answer(q, 0);
 }
 
@@ -128,8 +132,8 @@ void vhk_queue_done(struct vhk_queue *q, struct vhk_chain *c, uint32_t written)
 	}
 	if (vhk_ring_staged(q->ring) >= vhk_loop_quantum(q->loop))
 		queue_publish(q);
-	else
-		vhk_loop_staged(q->loop, &q->source);
+	/* also where nothing is left to publish: the flush looks for chains that waited for room */
+	vhk_loop_staged(q->loop, &q->source);
 }
 
 void vhk_queue_fail(struct vhk_queue *q)
@@ -303,19 +307,23 @@ static void queue_set_table(struct vhk_queue *q)
 {
 	struct vhk_table *old = q->table;
 
-	if (!q->msg.desc)
+	if (!q->msg.desc) {
 		queue_break(q, -EFAULT);
+		/* what is in flight has nowhere to be published */
+		vhk_ring_detach(q->ring);
+	}
 	vhk_ring_set_table(q->ring, q->msg.table, q->msg.desc, q->msg.driver, q->msg.device);
 	q->table = q->msg.table;
 	q->scope.table = q->table;
 	q->msg.table = old;
-	q->table_pending = true;
 	if (!q->msg.drain) {
-		q->table_pending = false;
 		queue_answer(q, 0);
-	} else {
-		queue_table_done(q);
+		return;
 	}
+	q->table_pending = true;
+	q->old_table = old;
+	vhk_fault_enter(&q->old_scope, old);
+	queue_table_done(q);
 }
 
 static void queue_handle(struct vhk_work *w)

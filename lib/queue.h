@@ -65,6 +65,8 @@ struct vhk_queue {
 	struct vhk_notify err;
 	struct vhk_table *table;
 	struct vhk_fault_scope scope;
+	const struct vhk_table *old_table; /* while @table_pending */
+	struct vhk_fault_scope old_scope;
 	struct vhk_table *inflight_table;
 	struct vhk_fault_scope inflight_scope;
 	int error;

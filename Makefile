@@ -175,7 +175,9 @@ demo:
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) tools guest
 	$(Q)tests/vm/demo
 
-bench: tools bench-bin
+bench:
+	$(Q)tests/setup bench
+	$(Q)$(MAKE) --no-print-directory tools bench-bin
 	$(Q)tests/bench/run
 
 lint:

@@ -33,7 +33,7 @@ CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 $(WARN) -fvisibility=hidden -fPIC -pthread -D_GNU_SOURCE -Ilib/include $(CFLAGS) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
-LIBS := -luring -lnl-genl-3 -lnl-3
+LIBS := -luring
 TEST_CFLAGS := -Ilib -Itests -Itests/user
 # The guest's programs and the fuzz targets have flags of their own.
 GUEST_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -static -pthread -Iuapi

@@ -7,7 +7,7 @@
 
 [ "$BACKEND" != qsd ] || skip "the other back end has no such device"
 cc -std=gnu11 -I"$top/lib/include" -o "$T/own_device" "$top/examples/own_device.c" \
-	"$build/libvhostkit.a" -luring -lnl-genl-3 -lnl-3 -pthread || fail "the example does not compile"
+	"$build/libvhostkit.a" -luring -pthread || fail "the example does not compile"
 "$T/own_device" "$T/rng.sock" >"$T/own.log" 2>&1 &
 pumps+=($!)
 until_true 10 test -S "$T/rng.sock" || fail "the example does not listen"

@@ -108,9 +108,19 @@ expect 2 "--bs: 513" blk bench --bs 513 "$u"
 expect 2 "--length: 5x" blk read --length 5x "$u"
 expect 2 "unrecognized option" blk read --frob "$u"
 expect 2 "one URI" ctl show
+expect 2 "ctl: which subcommand? show" ctl
+expect 2 "blk: which subcommand? read, write, copy, bench" blk
+for wrong in foo tcp:1 unix: listen: fd: fd:x fd:-1 fd:1x fd:99999999999999999999; do
+	expect 2 "no URI: $wrong; it is unix:PATH, listen:PATH or fd:N" ctl show "$wrong"
+	expect 2 "unix:PATH, listen:PATH or fd:N" blk bench "$wrong"
+done
+expect 2 "unix:PATH, listen:PATH or fd:N" blk copy unix: "$T/file"
+expect 2 "unix:PATH, listen:PATH or fd:N" blk copy "$u" fd:x
+expect 2 "is no socket" ctl show fd:99
+expect 2 "is no socket" ctl show fd:0
+expect 2 "--cpu 1000" blk bench --cpu 1000 --count 1 "$u"
 expect 1 "unix:$T/none: No such file or directory" ctl show "unix:$T/none"
 expect 1 "Connection refused" ctl show "unix:$T/file"
-expect 1 "tcp:1: Invalid argument" ctl show tcp:1
 expect 1 "8388608 bytes only" blk read --offset 9M "$u"
 expect 1 "multiples of 512" blk read --offset 100 "$u"
 expect 1 "188 bytes at its end are no whole block" blk write "$u" "$T/odd"
@@ -122,4 +132,24 @@ expect 1 "too few for this" blk bench --size 9M "$u"
 expect 1 "is read-only" blk write "unix:$T/r" "$T/file"
 expect 1 "is read-only" blk bench --rw write "unix:$T/r"
 "$vhk" --help | grep -q "vhk blk bench" || fail "no help"
+for full in --help --version "ctl show $u"; do
+	# shellcheck disable=SC2086 # words
+	got=0 && "$vhk" $full >/dev/full 2>"$T/err" || got=$?
+	[ "$got" = 1 ] && grep -q "stdout: No space left" "$T/err" || fail "vhk $full to a full disk: $got"
+done
+
+# What comes closed is nobody else's: no text lands in a file that took its number.
+for closed in '2>&-' '>&- 2>&-'; do
+	got=0 && bash -c '"$0" blk copy - "$1" 0>>"$2" '"$closed" "$vhk" "$T/closed" "$T/none" || got=$?
+	[ "$got" = 1 ] || fail "$closed: exit code $got"
+	[ ! -s "$T/closed" ] || fail "$closed: said to a file: $(cat "$T/closed")"
+done
+expect_closed() { # REDIRECTION ARGUMENTS
+	local got=0
+	bash -c '"$@" '"$1" bash "$vhk" "${@:2}" 2>"$T/err" || got=$?
+	[ "$got" = 1 ] && grep -q "Bad file descriptor" "$T/err" || fail "vhk ${*:2} $1: $got $(cat "$T/err")"
+}
+expect_closed '>&-' ctl show "$u"
+expect_closed '>&-' blk read "$u"
+expect_closed '<&-' blk write "$u"
 "$vhk" --version | grep -q "^vhk [0-9]" || fail "no version"

@@ -14,6 +14,7 @@
 #include "commands.h"
 #include "hist.h"
 #include "say.h"
+#include "uri.h"
 
 #define REAP_MAX 64
 #define SPINS_PER_LOOK 4096 /* polling: how often the control socket and the clock are looked at */
@@ -373,7 +374,11 @@ static int pin(int cpu)
 		return 0;
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
-	return sched_setaffinity(0, sizeof(set), &set) ? say_error(-errno, "--cpu %d", cpu) : 0;
+	if (!sched_setaffinity(0, sizeof(set), &set))
+		return 0;
+	if (errno == EINVAL)
+		return say_usage("--cpu %d: there is no such processor for us", cpu);
+	return say_error(-errno, "--cpu %d", cpu);
 }
 
 int blk_bench(int argc, char **argv)
@@ -388,6 +393,9 @@ int blk_bench(int argc, char **argv)
 	if (ret)
 		return ret;
 	a.disk.uri = argv[optind];
+	ret = uri_check(a.disk.uri);
+	if (ret)
+		return ret;
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return say_error(-ENOMEM, "bench");

@@ -172,9 +172,3 @@ int blk_parse(struct blk_args *a, int argc, char **argv, int n_min, int n_max)
 				 argc - optind < n_min ? "too few" : "too many");
 	return 0;
 }
-
-bool blk_is_uri(const char *text)
-{
-	return !strncmp(text, "unix:", 5) || !strncmp(text, "fd:", 3) ||
-	       !strncmp(text, "listen:", 7);
-}

@@ -26,7 +26,6 @@ struct blk_args {
 
 /* 0 with the options taken and optind at the first argument, or an exit code after saying why. */
 int blk_parse(struct blk_args *a, int argc, char **argv, int n_min, int n_max);
-bool blk_is_uri(const char *text);
 
 /* bench.c */
 struct disk_verify;

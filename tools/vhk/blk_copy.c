@@ -15,6 +15,7 @@
 #include "blk.h"
 #include "commands.h"
 #include "say.h"
+#include "uri.h"
 
 #define WAIT_MS 5000
 
@@ -283,7 +284,7 @@ static int end_open(struct end *e, const char *name, const struct blk_args *a, b
 {
 	e->name = name;
 	e->fd = -1;
-	return blk_is_uri(name) ? open_disk(e, a, write) : open_file(e, a, write);
+	return uri_is(name) ? open_disk(e, a, write) : open_file(e, a, write);
 }
 
 static int end_close(struct end *e)
@@ -342,8 +343,9 @@ int blk_read(int argc, char **argv)
 
 	if (ret)
 		return ret;
-	if (!blk_is_uri(argv[optind]))
-		return say_usage("no URI: %s", argv[optind]);
+	ret = uri_check(argv[optind]);
+	if (ret)
+		return ret;
 	return copy_run(&a, argv[optind], argc - optind > 1 ? argv[optind + 1] : "-");
 }
 
@@ -354,8 +356,9 @@ int blk_write(int argc, char **argv)
 
 	if (ret)
 		return ret;
-	if (!blk_is_uri(argv[optind]))
-		return say_usage("no URI: %s", argv[optind]);
+	ret = uri_check(argv[optind]);
+	if (ret)
+		return ret;
 	return copy_run(&a, argc - optind > 1 ? argv[optind + 1] : "-", argv[optind]);
 }
 
@@ -364,5 +367,9 @@ int blk_copy(int argc, char **argv)
 	struct blk_args a = defaults;
 	int ret = blk_parse(&a, argc, argv, 2, 2);
 
+	if (!ret && uri_is(argv[optind]))
+		ret = uri_check(argv[optind]);
+	if (!ret && uri_is(argv[optind + 1]))
+		ret = uri_check(argv[optind + 1]);
 	return ret ? ret : copy_run(&a, argv[optind], argv[optind + 1]);
 }

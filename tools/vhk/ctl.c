@@ -13,6 +13,7 @@
 
 #include "commands.h"
 #include "say.h"
+#include "uri.h"
 
 /* Names of feature bits (virtio 1.3, 5.2.3 and 6). */
 static const char *const feature_names[64] = {
@@ -296,6 +297,9 @@ int ctl_show(int argc, char **argv)
 	}
 	if (optind + 1 != argc)
 		return say_usage("ctl show takes one URI");
+	ret = uri_check(argv[optind]);
+	if (ret)
+		return ret;
 	ret = vhk_ctl_open(&c, argv[optind], &opts);
 	if (ret)
 		return say_error(ret, "%s", argv[optind]);

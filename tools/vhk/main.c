@@ -4,8 +4,10 @@
  * own.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <vhostkit/vhk.h>
 
@@ -67,7 +69,35 @@ static const struct command *find(const char *group, const char *name)
 	return NULL;
 }
 
-int main(int argc, char **argv)
+/* 0 where there is no such group. */
+static int which_of(const char *group)
+{
+	char names[128] = "";
+	size_t i;
+
+	for (i = 0; i < N_COMMANDS; i++)
+		if (!strcmp(commands[i].group, group))
+			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
+				 *names ? ", " : "", commands[i].name);
+	return *names ? say_usage("%s: which subcommand? %s", group, names) : 0;
+}
+
+/*
+ * Where standard input, output or error came closed, the next file opened would take its number,
+ * and then what was meant to be said. What takes its place fails what it is used for, but errors.
+ */
+static int hold_stdio(void)
+{
+	static const int mode[] = { O_WRONLY, O_RDONLY, O_WRONLY };
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", mode[fd]) != fd)
+			return say_error(-errno, "/dev/null");
+	return 0;
+}
+
+static int run(int argc, char **argv)
 {
 	const struct command *c;
 	int i;
@@ -81,12 +111,23 @@ int main(int argc, char **argv)
 		printf("vhk %s\n", vhk_version());
 		return 0;
 	}
+	if (argc < 3 && which_of(argv[1]))
+		return EXIT_USAGE;
 	c = find(argv[1], argc > 2 ? argv[2] : NULL);
 	if (!c)
 		return say_usage("no such command: %s%s%s", argv[1], argc > 2 ? " " : "",
 				 argc > 2 ? argv[2] : "");
-	i = c->run(argc - 2, argv + 2);
+	return c->run(argc - 2, argv + 2);
+}
+
+int main(int argc, char **argv)
+{
+	int ret = hold_stdio();
+
+	if (!ret)
+		ret = run(argc, argv);
+	errno = EIO;
 	if (fflush(stdout) || ferror(stdout))
-		return i ? i : say_error(-EIO, "stdout");
-	return i;
+		return ret ? ret : say_error(-errno, "stdout");
+	return ret;
 }

@@ -140,7 +140,7 @@ done
 
 # What comes closed is nobody else's: no text lands in a file that took its number.
 for closed in '2>&-' '>&- 2>&-'; do
-	got=0 && bash -c '"$0" blk copy - "$1" 0>>"$2" '"$closed" "$vhk" "$T/closed" "$T/none" || got=$?
+	got=0 && bash -c '"$0" blk copy - "$1" 0>>"$2" '"$closed" "$vhk" "$T/closed" "$T/odd" || got=$?
 	[ "$got" = 1 ] || fail "$closed: exit code $got"
 	[ ! -s "$T/closed" ] || fail "$closed: said to a file: $(cat "$T/closed")"
 done

@@ -4,11 +4,13 @@
  * the opposite order.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "vhk-blk.h"
 
@@ -220,11 +222,26 @@ static int clean_up(struct server *s)
 	return ret;
 }
 
+/* The image must not become file descriptor 2, which lines are written to. */
+static bool fill_stdio(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || fcntl(STDERR_FILENO, F_GETFD) >= 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct server s = { .timer = 0 };
 	int ret, end;
 
+	if (!fill_stdio())
+		return 1;
 	switch (options_read(&s.o, argc, argv)) {
 	case OPTIONS_DONE:
 		return fflush(stdout) ? 1 : 0;

@@ -35,13 +35,23 @@ static void queue_break(struct vhk_queue *q, int err)
 	vhk_loop_post(q->dev->ctl, &q->error_work);
 }
 
-/* A region's file shrank under us: what was read since then are zeros. */
+/*
+ * Memory went from under the ring. Nothing is written any more: what is in flight stays so, for the
+ * next session.
+ */
+static void queue_lose(struct vhk_queue *q)
+{
+	queue_break(q, -EFAULT);
+	vhk_ring_detach(q->ring);
+}
+
+/* A region's file shrank under us: what was read since then are zeros, which make no answer. */
 static bool queue_torn(struct vhk_queue *q)
 {
 	if (vhk_likely(!vhk_table_torn(q->table) && !vhk_table_torn(q->old_table) &&
 		       !vhk_table_torn(q->inflight_table)))
 		return false;
-	queue_break(q, -EFAULT);
+	queue_lose(q);
 	return true;
 }
 
@@ -49,9 +59,6 @@ static void queue_publish(struct vhk_queue *q)
 {
 	int ret;
 
-	/*
-	 * what was made of zeros is no answer: those requests stay in flight, for the next session
-	 */
 	if (queue_torn(q))
 		return;
 	ret = vhk_ring_publish(q->ring);
@@ -307,11 +314,8 @@ static void queue_set_table(struct vhk_queue *q)
 {
 	struct vhk_table *old = q->table;
 
-	if (!q->msg.desc) {
-		queue_break(q, -EFAULT);
-		/* what is in flight has nowhere to be published */
-		vhk_ring_detach(q->ring);
-	}
+	if (!q->msg.desc)
+		queue_lose(q);
 	vhk_ring_set_table(q->ring, q->msg.table, q->msg.desc, q->msg.driver, q->msg.device);
 	q->table = q->msg.table;
 	q->scope.table = q->table;

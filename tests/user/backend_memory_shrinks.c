@@ -4,26 +4,9 @@
  * The process lives, as do the other sessions, given a SIGBUS handler that asks the library (which
  * installs none itself).
  */
-#include <signal.h>
-
 #include "ring.h"
+#include "t_bus.h"
 #include "t_user.h"
-
-static void on_bus(int signo, siginfo_t *info, void *context)
-{
-	(void)context;
-	if (vhk_mem_fault(info->si_addr))
-		return;
-	signal(signo, SIG_DFL);
-	raise(signo);
-}
-
-static void handle_bus(void)
-{
-	struct sigaction a = { .sa_sigaction = on_bus, .sa_flags = SA_SIGINFO };
-
-	T_MUST(!sigaction(SIGBUS, &a, NULL));
-}
 
 /* Memory that the front end can cut: a ring that lies in it at the given place. */
 struct shaky {
@@ -66,7 +49,6 @@ static void cut_while_running(void)
 	struct shaky k;
 	const uint64_t one = 1;
 
-	handle_bus();
 	t_user_init(&u, VHK_LOOP_AUTO);
 	t_user_open(&u);
 	t_user_init(&other, VHK_LOOP_AUTO);
@@ -99,7 +81,6 @@ static void cut_before_the_start(void)
 	struct shaky k;
 	uint64_t answer;
 
-	handle_bus();
 	t_user_init(&u, VHK_LOOP_AUTO);
 	t_user_open(&u);
 	t_negotiate(&u, T_SPLIT);
@@ -122,7 +103,6 @@ static void cut_inflight_region(void)
 	unsigned int i;
 	int fd;
 
-	handle_bus();
 	for (i = 0; i < vhk_array_size(features); i++) {
 		t_user_init(&u, VHK_LOOP_AUTO);
 		t_user_open(&u);
@@ -147,6 +127,7 @@ static void cut_inflight_region(void)
 
 int main(void)
 {
+	t_handle_bus();
 	T_RUN_ON_BOTH(cut_while_running);
 	T_RUN_ON_BOTH(cut_inflight_region);
 	T_RUN_ON_BOTH(cut_before_the_start);

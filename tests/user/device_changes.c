@@ -6,66 +6,6 @@
  */
 #include "t_device.h"
 
-struct rig {
-	struct echo echo;
-	struct driver drv;
-	struct door door;
-	struct vhk_loop *data;
-	pthread_t thread;
-	bool threaded;
-};
-
-static void *run_loop(void *arg)
-{
-	vhk_loop_run(arg);
-	return NULL;
-}
-
-static void rig_init(struct rig *r, enum vhk_loop_engine engine, bool threaded, uint64_t features)
-{
-	struct vhk_loop_opts o = { .sz = sizeof(o), .engine = engine };
-
-	memset(r, 0, sizeof(*r));
-	r->threaded = threaded;
-	T_MUST(!vhk_loop_new(&r->door.ctl, &o));
-	echo_new(&r->echo);
-	if (threaded) {
-		T_MUST(!vhk_loop_new(&r->data, &o));
-		T_EQ(vhk_device_set_loops(r->echo.dev, &r->data, 1), 0);
-		T_MUST(!pthread_create(&r->thread, NULL, run_loop, r->data));
-	}
-	T_EQ(vhk_device_hold(r->echo.dev, r->door.ctl, &door_ops, &r->door), 0);
-	driver_init(&r->drv, features);
-}
-
-static void rig_fini(struct rig *r)
-{
-	vhk_device_drop(r->echo.dev);
-	if (r->threaded) {
-		vhk_loop_stop(r->data);
-		pthread_join(r->thread, NULL);
-	}
-	vhk_device_free(r->echo.dev);
-	vhk_loop_free(r->data);
-	vhk_loop_free(r->door.ctl);
-	driver_fini(&r->drv);
-}
-
-static void rig_start(struct rig *r)
-{
-	struct vhk_queue_setup s;
-
-	driver_setup(&r->drv, &s);
-	T_EQ(vhk_device_start_queue(r->echo.dev, 0, &s, door_answer, &r->door), 0);
-	T_EQ(door_wait(&r->door), 0);
-}
-
-static void rig_stop(struct rig *r)
-{
-	T_EQ(vhk_device_stop_queue(r->echo.dev, 0, door_answer, &r->door), 0);
-	T_EQ(door_wait(&r->door), 0);
-}
-
 /* Answers that come within five seconds, at most @want. */
 static unsigned int rig_take(struct rig *r, unsigned int want)
 {
@@ -75,8 +15,8 @@ static unsigned int rig_take(struct rig *r, unsigned int want)
 	while (got < want && t_now_ns() < end) {
 		got += driver_take(&r->drv);
 		if (got < want && !vhk_vq_arm(r->drv.vq))
-			r->threaded ? (void)t_readable(r->drv.call, 10) :
-				      (void)vhk_loop_step(r->door.ctl, 10000000);
+			r->n_data ? (void)t_readable(r->drv.call, 10) :
+				    (void)vhk_loop_step(r->door.ctl, 10000000);
 		if (t_readable(r->drv.call, 0)) {
 			uint64_t v;
 
@@ -161,14 +101,9 @@ static void stop_drains(void)
 	struct rig r;
 	int i;
 
-	rig_init(&r, VHK_LOOP_AUTO, false, VHK_F_VERSION_1);
+	rig_init(&r, VHK_LOOP_AUTO, 0, VHK_F_VERSION_1);
 	rig_start(&r);
-	r.echo.hold[0] = true;
-	for (i = 0; i < 5; i++)
-		driver_send(&r.drv, 1);
-	for (i = 0; i < 100 && r.echo.n_held[0] < 5; i++)
-		vhk_loop_step(r.door.ctl, 1000000);
-	T_EQ(r.echo.n_held[0], 5);
+	rig_hold(&r, 5);
 	T_EQ(vhk_device_stop_queue(r.echo.dev, 0, door_answer, &r.door), 0);
 	for (i = 0; i < 20; i++)
 		vhk_loop_step(r.door.ctl, 0);
@@ -178,6 +113,47 @@ static void stop_drains(void)
 	T_EQ(r.door.base, 5);
 	T_EQ(driver_take(&r.drv), 5);
 	rig_fini(&r);
+}
+
+/* The gauge is written where answers are published, and the last ones may go another way. */
+static void nothing_is_in_flight_after_a_stop(void)
+{
+	struct vhk_queue_stats stats;
+	struct rig r;
+
+	rig_init(&r, VHK_LOOP_AUTO, 0, VHK_F_VERSION_1);
+	rig_start(&r);
+	rig_hold(&r, 6);
+	echo_answer(r.echo.queue[0], r.echo.held[0][--r.echo.n_held[0]]);
+	vhk_loop_step(r.door.ctl, 0);
+	T_EQ(vhk_device_stats(r.echo.dev, 0, &stats), 0);
+	T_EQ(stats.in_flight, 5);
+	T_EQ(vhk_device_stop_queue(r.echo.dev, 0, door_answer, &r.door), 0);
+	vhk_loop_step(r.door.ctl, 0);
+	echo_let_go(&r.echo, 0);
+	T_EQ(door_wait(&r.door), 0);
+	T_EQ(vhk_device_stats(r.echo.dev, 0, &stats), 0);
+	T_EQ(stats.in_flight, 0);
+	rig_fini(&r);
+}
+
+/* The answer to a change is a node inside the device. */
+static void a_device_stays_until_its_answer_came(void)
+{
+	struct rig r;
+	int fds = t_count_fds();
+
+	rig_init(&r, VHK_LOOP_AUTO, 0, VHK_F_VERSION_1);
+	T_EQ(vhk_device_stop_all(r.echo.dev, door_answer, &r.door), 0);
+	vhk_device_drop(r.echo.dev);
+	vhk_device_free(r.echo.dev);
+	T_EQ(r.echo.frees, 0);
+	while (vhk_loop_step(r.door.ctl, 0) > 0)
+		;
+	T_EQ(r.door.answers, 0);
+	rig_fini(&r);
+	T_EQ(r.echo.frees, 1);
+	T_EQ(t_count_fds(), fds);
 }
 
 static int find_same(void *arg, unsigned int idx, void **desc, void **driver, void **device)
@@ -193,12 +169,6 @@ static int find_same(void *arg, unsigned int idx, void **desc, void **driver, vo
 	return 0;
 }
 
-static int find_nothing(void *arg, unsigned int idx, void **desc, void **driver, void **device)
-{
-	(void)arg, (void)idx, (void)desc, (void)driver, (void)device;
-	return -EFAULT;
-}
-
 /*
  * A table that took something away is answered when the last chain that points into the old one is.
  */
@@ -210,12 +180,9 @@ static void table_waits_for_chains(void)
 	void *va;
 	int i;
 
-	rig_init(&r, VHK_LOOP_AUTO, false, VHK_F_VERSION_1);
+	rig_init(&r, VHK_LOOP_AUTO, 0, VHK_F_VERSION_1);
 	rig_start(&r);
-	r.echo.hold[0] = true;
-	driver_send(&r.drv, 9);
-	for (i = 0; i < 100 && !r.echo.n_held[0]; i++)
-		vhk_loop_step(r.door.ctl, 1000000);
+	rig_hold(&r, 1);
 	T_EQ(vhk_mem_alloc(r.drv.mem, gone.gpa, gone.size, &va), 0);
 	t = vhk_mem_table(r.drv.mem);
 	T_EQ(vhk_device_set_table(r.echo.dev, t, true, find_same, door_answer, &r.door), 0);
@@ -265,24 +232,18 @@ static void stop_hands_out_what_was_left_over(void)
 	_Alignas(64) static unsigned char region[8192];
 	struct vhk_queue_setup s;
 	struct rig dead, next;
-	int i;
 
 	T_MUST(vhk_inflight_size(ECHO_SIZE, false) <= sizeof(region));
 	vhk_inflight_init(region, ECHO_SIZE, false);
-	rig_init(&dead, VHK_LOOP_AUTO, false, VHK_F_VERSION_1);
+	rig_init(&dead, VHK_LOOP_AUTO, 0, VHK_F_VERSION_1);
 	driver_setup(&dead.drv, &s);
 	s.inflight = region;
 	s.inflight_size = sizeof(region);
 	T_EQ(vhk_device_start_queue(dead.echo.dev, 0, &s, door_answer, &dead.door), 0);
 	T_EQ(door_wait(&dead.door), 0);
-	dead.echo.hold[0] = true;
-	for (i = 0; i < LEFT_OVER; i++)
-		driver_send(&dead.drv, (unsigned char)i);
-	for (i = 0; i < 100 && dead.echo.n_held[0] < LEFT_OVER; i++)
-		vhk_loop_step(dead.door.ctl, 1000000);
-	T_EQ(dead.echo.n_held[0], LEFT_OVER);
+	rig_hold(&dead, LEFT_OVER);
 
-	rig_init(&next, VHK_LOOP_AUTO, false, VHK_F_VERSION_1);
+	rig_init(&next, VHK_LOOP_AUTO, 0, VHK_F_VERSION_1);
 	driver_setup(&dead.drv, &s);
 	s.inflight = region;
 	s.inflight_size = sizeof(region);
@@ -306,7 +267,7 @@ static void refusals(void)
 	struct rig r;
 	int fds, file;
 
-	rig_init(&r, VHK_LOOP_AUTO, false, VHK_F_VERSION_1);
+	rig_init(&r, VHK_LOOP_AUTO, 0, VHK_F_VERSION_1);
 	fds = t_count_fds();
 	T_EQ(vhk_device_hold(r.echo.dev, r.door.ctl, &door_ops, &r.door), -EBUSY);
 	T_EQ(vhk_device_stop_queue(r.echo.dev, 0, door_answer, &r.door), -EBUSY);
@@ -336,6 +297,8 @@ int main(void)
 {
 	T_RUN(every_change);
 	T_RUN(stop_drains);
+	T_RUN(nothing_is_in_flight_after_a_stop);
+	T_RUN(a_device_stays_until_its_answer_came);
 	T_RUN(table_waits_for_chains);
 	T_RUN(stop_hands_out_what_was_left_over);
 	T_RUN(refusals);

@@ -29,7 +29,7 @@ struct echo {
 	struct vhk_chain *held[ECHO_QUEUES][ECHO_SIZE];
 	unsigned int n_held[ECHO_QUEUES];
 	struct vhk_queue *queue[ECHO_QUEUES];
-	unsigned int starts, stops;
+	unsigned int starts, stops, frees;
 };
 
 static inline void echo_answer(struct vhk_queue *q, struct vhk_chain *c)
@@ -50,10 +50,12 @@ static inline void echo_work(void *priv, struct vhk_queue *q, struct vhk_chain *
 	unsigned int i, at = vhk_queue_index(q);
 
 	for (i = 0; i < n; i++) {
-		if (e->hold[at])
-			e->held[at][e->n_held[at]++] = chains[i];
-		else
+		if (!e->hold[at]) {
 			echo_answer(q, chains[i]);
+			continue;
+		}
+		e->held[at][e->n_held[at]] = chains[i];
+		__atomic_store_n(&e->n_held[at], e->n_held[at] + 1, __ATOMIC_RELEASE);
 	}
 }
 
@@ -83,6 +85,11 @@ static inline void echo_stop(void *priv, struct vhk_queue *q)
 	__atomic_add_fetch(&e->stops, 1, __ATOMIC_RELAXED);
 }
 
+static inline void echo_free(void *priv)
+{
+	((struct echo *)priv)->frees++;
+}
+
 static inline void echo_new(struct echo *e)
 {
 	static const struct vhk_device_ops ops = {
@@ -90,6 +97,7 @@ static inline void echo_new(struct echo *e)
 		.work = echo_work,
 		.queue_start = echo_start,
 		.queue_stop = echo_stop,
+		.free = echo_free,
 	};
 	static const struct vhk_device_info info = {
 		.sz = sizeof(info),
@@ -248,6 +256,107 @@ static inline int door_wait(struct door *d)
 	if (!door_until(d, &d->answers, d->answers + 1))
 		return -ETIMEDOUT;
 	return d->ret;
+}
+
+/* One driver, the device and its door; the queues on the control loop, or on loops of threads. */
+#define RIG_LOOPS 2
+
+struct rig {
+	struct echo echo;
+	struct driver drv;
+	struct door door;
+	struct vhk_loop *data[RIG_LOOPS];
+	pthread_t thread[RIG_LOOPS];
+	unsigned int n_data;
+};
+
+static inline void *rig_run_loop(void *arg)
+{
+	vhk_loop_run(arg);
+	return NULL;
+}
+
+static inline void rig_init(struct rig *r, enum vhk_loop_engine engine, unsigned int n_data,
+			    uint64_t features)
+{
+	struct vhk_loop_opts o = { .sz = sizeof(o), .engine = engine };
+	unsigned int i;
+
+	memset(r, 0, sizeof(*r));
+	T_MUST(!vhk_loop_new(&r->door.ctl, &o));
+	echo_new(&r->echo);
+	for (i = 0; i < n_data; i++)
+		T_MUST(!vhk_loop_new(&r->data[i], &o));
+	if (n_data)
+		T_EQ(vhk_device_set_loops(r->echo.dev, r->data, n_data), 0);
+	for (; r->n_data < n_data; r->n_data++)
+		T_MUST(!pthread_create(&r->thread[r->n_data], NULL, rig_run_loop,
+				       r->data[r->n_data]));
+	T_EQ(vhk_device_hold(r->echo.dev, r->door.ctl, &door_ops, &r->door), 0);
+	driver_init(&r->drv, features);
+}
+
+static inline void rig_fini(struct rig *r)
+{
+	unsigned int i;
+
+	vhk_device_drop(r->echo.dev);
+	for (i = 0; i < r->n_data; i++) {
+		vhk_loop_stop(r->data[i]);
+		pthread_join(r->thread[i], NULL);
+	}
+	vhk_device_free(r->echo.dev);
+	for (i = 0; i < r->n_data; i++)
+		vhk_loop_free(r->data[i]);
+	vhk_loop_free(r->door.ctl);
+	driver_fini(&r->drv);
+}
+
+static inline void rig_start(struct rig *r)
+{
+	struct vhk_queue_setup s;
+
+	driver_setup(&r->drv, &s);
+	T_EQ(vhk_device_start_queue(r->echo.dev, 0, &s, door_answer, &r->door), 0);
+	T_EQ(door_wait(&r->door), 0);
+}
+
+static inline void rig_stop(struct rig *r)
+{
+	T_EQ(vhk_device_stop_queue(r->echo.dev, 0, door_answer, &r->door), 0);
+	T_EQ(door_wait(&r->door), 0);
+}
+
+/* Until the device holds @n chains of queue @at; five seconds at most. */
+static inline void rig_until_held(struct rig *r, unsigned int at, unsigned int n)
+{
+	uint64_t end = t_now_ns() + 5000000000u;
+	unsigned int held;
+
+	do {
+		vhk_loop_step(r->door.ctl, 1000000);
+		held = __atomic_load_n(&r->echo.n_held[at], __ATOMIC_ACQUIRE);
+	} while (held < n && t_now_ns() < end);
+	T_EQ(held, n);
+}
+
+/* Sends @n requests, which the device holds back, as it does with all that follow. */
+static inline void rig_hold(struct rig *r, unsigned int n)
+{
+	unsigned int i;
+
+	r->echo.hold[0] = true;
+	for (i = 0; i < n; i++)
+		driver_send(&r->drv, (unsigned char)i);
+	rig_until_held(r, 0, n);
+}
+
+/* For vhk_device_set_table(): the ring lies nowhere any more. */
+static inline int find_nothing(void *arg, unsigned int idx, void **desc, void **driver,
+			       void **device)
+{
+	(void)arg, (void)idx, (void)desc, (void)driver, (void)device;
+	return -EFAULT;
 }
 
 #endif

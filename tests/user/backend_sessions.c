@@ -390,6 +390,41 @@ static void closing_gives_up_after_a_second(void)
 	t_user_fini(&u);
 }
 
+static void close_and_free(void *arg)
+{
+	struct t_user *u = arg;
+
+	vhk_backend_close(u->be);
+	u->be = NULL;
+	vhk_device_free(u->echo.dev);
+	T_EQ(u->echo.n_free, 0);
+}
+
+/* A loop does not run inside itself: the session ends behind the callback, and the device is not
+ * freed before. */
+static void closed_in_a_callback(void)
+{
+	struct t_ring r;
+	struct t_user u;
+	int fds, served;
+
+	for (served = 0; served < 2; served++) {
+		t_user_init(&u, VHK_LOOP_AUTO);
+		fds = t_count_fds();
+		t_user_open(&u);
+		if (served)
+			serve_one(&u, &r);
+		T_OK(vhk_loop_add_timer(u.loop, 0, close_and_free, &u) > 0);
+		T_OK(t_closed(&u, u.fd));
+		if (served)
+			t_ring_fini(&r);
+		t_user_hang_up(&u);
+		T_EQ(t_count_fds(), fds);
+		t_user_fini(&u);
+		T_EQ(u.echo.n_free, 1);
+	}
+}
+
 int main(void)
 {
 	T_RUN_ON_BOTH(the_next_front_end_is_served);
@@ -404,5 +439,6 @@ int main(void)
 	T_RUN_ON_BOTH(a_live_server_is_not_replaced);
 	T_RUN_ON_BOTH(closing_drains);
 	T_RUN(closing_gives_up_after_a_second);
+	T_RUN_ON_BOTH(closed_in_a_callback);
 	return t_end();
 }

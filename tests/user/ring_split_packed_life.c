@@ -320,6 +320,51 @@ static void writes_are_logged(void)
 	}
 }
 
+/* A chain points into the table that it was popped with, wherever its addresses lie in the next. */
+static void writes_to_a_former_table_are_logged(void)
+{
+	static uint8_t bits[(PEER_GPA + PEER_RAM) >> 15];
+	const struct vhk_dirty d = { (atomic_uchar *)(void *)bits, sizeof(bits) };
+	const struct vhk_region gone = { { 0x40000 }, { 0x40000 }, 0x2000, 0 };
+	const struct peer_buf b = { gone.gpa.v + 0x800, 0x1000, D_WRITE };
+	unsigned int l;
+
+	for (l = 0; l < 2; l++) {
+		unsigned char *extra = calloc(1, 0x2000);
+		struct vhk_chain *c[2];
+		struct vhk_table *t;
+		struct vhk_ring *r;
+		struct peer p;
+
+		memset(bits, 0, sizeof(bits));
+		peer_init(&p, layouts[l], 16, 0);
+		T_MUST(extra && !vhk_mem_add_va(p.mem, &gone, extra));
+		r = peer_ring(&p);
+		vhk_ring_set_dirty(r, &d, UINT64_MAX);
+		T_MUST(peer_add(&p, &b, 1) >= 0);
+		give(&p, 1, 8);
+		T_EQ(vhk_ring_pop(r, &c[0], 1), 1);
+		T_MUST(!vhk_mem_del(p.mem, &gone));
+		t = vhk_mem_table(p.mem);
+		vhk_ring_set_table(r, t, p.desc, p.driver, p.device);
+		vhk_table_put(t);
+		T_EQ(vhk_ring_pop(r, &c[1], 1), 1);
+		c[0]->written = 0x1000;
+		c[1]->written = 8;
+		vhk_ring_push(r, c[1]);
+		T_OK(page_marked(bits, PEER_GPA + 0x10000));
+		T_OK(!page_marked(bits, gone.gpa.v));
+		vhk_ring_push(r, c[0]);
+		T_OK(page_marked(bits, gone.gpa.v));
+		T_OK(page_marked(bits, gone.gpa.v + 0x1000));
+		vhk_ring_publish(r);
+		T_EQ(drain(&p), 2);
+		vhk_ring_free(r);
+		peer_fini(&p);
+		free(extra);
+	}
+}
+
 static void detached_rings_are_not_written(void)
 {
 	unsigned int l;
@@ -473,6 +518,7 @@ int main(void)
 	T_RUN(tables_change_hands);
 	T_RUN(ring_moves);
 	T_RUN(writes_are_logged);
+	T_RUN(writes_to_a_former_table_are_logged);
 	T_RUN(detached_rings_are_not_written);
 	T_RUN(broken_from_outside);
 	T_RUN(the_devices_part_is_not_read_back);

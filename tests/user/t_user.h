@@ -35,7 +35,7 @@ struct t_echo {
 	unsigned int n_held;
 	struct vhk_queue *queue[4 * T_QUEUE_SIZE];
 	struct vhk_chain *held[4 * T_QUEUE_SIZE];
-	unsigned int n_work, n_reset;
+	unsigned int n_work, n_reset, n_free;
 	uint64_t features, refused_features;
 	unsigned char config[T_CONFIG_SIZE];
 };
@@ -97,6 +97,11 @@ static inline void t_echo_reset(void *priv)
 	((struct t_echo *)priv)->n_reset++;
 }
 
+static inline void t_echo_free(void *priv)
+{
+	((struct t_echo *)priv)->n_free++;
+}
+
 static inline void t_echo_init(struct t_echo *e)
 {
 	static const struct vhk_device_ops ops = {
@@ -106,6 +111,7 @@ static inline void t_echo_init(struct t_echo *e)
 		.set_config = t_echo_set_config,
 		.work = t_echo_work,
 		.reset = t_echo_reset,
+		.free = t_echo_free,
 	};
 	static const struct vhk_device_info info = {
 		.sz = sizeof(info),

@@ -180,7 +180,7 @@ int vhk_disk_del(const struct vhostkit_disk_del *arg)
 	disk = find(arg->name);
 	if (!disk)
 		ret = -ENOENT;
-	else if (disk->ops)
+	else if (disk->claimed)
 		ret = -EBUSY;
 	else
 		remove(disk);
@@ -211,7 +211,7 @@ static int resize(struct vhk_disk *disk)
 		return -EINVAL;
 	if (bytes == disk->bytes)
 		return 0;
-	WRITE_ONCE(disk->bytes, bytes);
+	disk->bytes = bytes;
 	if (disk->ops)
 		disk->ops->resized(disk->user, bytes);
 	return 0;
@@ -240,7 +240,7 @@ static void describe(const struct vhk_disk *disk, struct vhostkit_disk_query *ou
 	memcpy(out->name, disk->name, sizeof(out->name));
 	memcpy(out->serial, disk->serial, sizeof(out->serial));
 	out->disk_flags = disk->flags;
-	out->state = (disk->ops ? VHOSTKIT_DISK_S_CLAIMED : 0) |
+	out->state = (disk->claimed ? VHOSTKIT_DISK_S_CLAIMED : 0) |
 		     (disk->bdev ? VHOSTKIT_DISK_S_BLOCK_DEVICE : 0) |
 		     (disk->direct ? VHOSTKIT_DISK_S_DIRECT : 0);
 	out->n_queues = disk->n_queues;
@@ -292,7 +292,7 @@ unsigned int vhk_disk_count(void)
 	return READ_ONCE(n_disks);
 }
 
-struct vhk_disk *vhk_disk_claim(const char *name, const struct vhk_disk_user_ops *ops, void *user)
+struct vhk_disk *vhk_disk_claim(const char *name)
 {
 	struct vhk_disk *disk = NULL;
 
@@ -302,28 +302,32 @@ struct vhk_disk *vhk_disk_claim(const char *name, const struct vhk_disk_user_ops
 		disk = find(name);
 	if (!disk) {
 		disk = ERR_PTR(-ENOENT);
-	} else if (disk->ops) {
+	} else if (disk->claimed) {
 		disk = ERR_PTR(-EBUSY);
 	} else {
-		disk->ops = ops;
-		disk->user = user;
+		disk->claimed = true;
 	}
 	mutex_unlock(&lock);
 	return disk;
 }
 EXPORT_SYMBOL_GPL(vhk_disk_claim);
 
+void vhk_disk_attach(struct vhk_disk *disk, const struct vhk_disk_user_ops *ops, void *user)
+{
+	mutex_lock(&lock);
+	disk->ops = ops;
+	disk->user = user;
+	ops->resized(user, disk->bytes);
+	mutex_unlock(&lock);
+}
+EXPORT_SYMBOL_GPL(vhk_disk_attach);
+
 void vhk_disk_release(struct vhk_disk *disk)
 {
 	mutex_lock(&lock);
 	disk->ops = NULL;
 	disk->user = NULL;
+	disk->claimed = false;
 	mutex_unlock(&lock);
 }
 EXPORT_SYMBOL_GPL(vhk_disk_release);
-
-u64 vhk_disk_bytes(const struct vhk_disk *disk)
-{
-	return READ_ONCE(disk->bytes);
-}
-EXPORT_SYMBOL_GPL(vhk_disk_bytes);

@@ -28,7 +28,7 @@ struct vhk_disk_user_ops {
 	int (*stats)(void *user, struct vhostkit_disk_stats *out);
 };
 
-/* All but @bytes, @ops and @user stays as it is while the disk exists. */
+/* All but @bytes, @claimed, @ops and @user stays as it is while the disk exists. */
 struct vhk_disk {
 	struct list_head link; /* by name */
 	char name[VHOSTKIT_NAME_SIZE];
@@ -43,15 +43,17 @@ struct vhk_disk {
 	u32 queue_size;
 	u32 block_size;
 	u64 bytes; /* the registry's lock */
-	const struct vhk_disk_user_ops *ops; /* NULL: nobody uses it */
+	bool claimed;
+	const struct vhk_disk_user_ops *ops; /* NULL: nobody is attached */
 	void *user;
 };
 
 /* -ENOENT; -EBUSY: somebody has it. The disk stays until it is released. */
-struct vhk_disk *vhk_disk_claim(const char *name, const struct vhk_disk_user_ops *ops, void *user);
+struct vhk_disk *vhk_disk_claim(const char *name);
+/* From here on the ops are called; first of all, with the size as it is. */
+void vhk_disk_attach(struct vhk_disk *disk, const struct vhk_disk_user_ops *ops, void *user);
 /* Returns when no call of the user's ops runs, and none will. */
 void vhk_disk_release(struct vhk_disk *disk);
-u64 vhk_disk_bytes(const struct vhk_disk *disk);
 
 /* The ioctls. Arguments are copies; unknown bits of flags are refused by the caller. */
 int vhk_disk_add(const struct vhostkit_disk_add *arg);

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What requests do: bios of the driver's own pages to a block device, asynchronous reads and writes
+ * of a file from and to the same. What may block goes to a workqueue.
+ */
+#include <linux/blkdev.h>
+#include <linux/cred.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <linux/sched/mm.h>
+#include <linux/stat.h>
+#include <linux/uio.h>
+
+#include "blk.h"
+
+static struct workqueue_struct *blocking;
+
+static u8 status_of(long err)
+{
+	if (err == -EOPNOTSUPP)
+		return VIRTIO_BLK_S_UNSUPP;
+	return err ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
+}
+
+static void later(struct vhk_blk_req *req, work_func_t fn)
+{
+	INIT_WORK(&req->work, fn);
+	queue_work(blocking, &req->work);
+}
+
+static void bio_end(struct bio *bio)
+{
+	struct vhk_blk_req *req = bio->bi_private;
+
+	vhk_blk_end(req, bio->bi_status == BLK_STS_NOTSUPP ? VIRTIO_BLK_S_UNSUPP :
+			 bio->bi_status ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK);
+}
+
+static void start_bio(struct vhk_blk_req *req, blk_opf_t op)
+{
+	struct bio *bio = &req->bio;
+
+	bio_init(bio, req->q->blk->disk->bdev, req->bv, req->n_bv, op);
+	bio->bi_vcnt = req->n_bv;
+	bio->bi_iter.bi_size = req->bytes;
+	bio->bi_iter.bi_sector = req->sector;
+	bio->bi_end_io = bio_end;
+	bio->bi_private = req;
+	submit_bio(bio);
+}
+
+static bool is_aligned(const struct vhk_blk_req *req, u32 mem_mask)
+{
+	unsigned int i, all = 0;
+
+	for (i = 0; i < req->n_bv; i++)
+		all |= req->bv[i].bv_offset | req->bv[i].bv_len;
+	return !(all & mem_mask);
+}
+
+/* Nobody below checks this for requests of the kernel's own. */
+static bool fits_bdev(const struct vhk_blk_req *req)
+{
+	struct block_device *bdev = req->q->blk->disk->bdev;
+	const u32 mask = bdev_logical_block_size(bdev) - 1;
+
+	return !((req->sector << SECTOR_SHIFT | req->bytes) & mask) &&
+	       is_aligned(req, bdev_dma_alignment(bdev));
+}
+
+static void submit_bdev(struct vhk_blk_req *req)
+{
+	blk_opf_t op = REQ_OP_READ;
+
+	if (!fits_bdev(req)) {
+		vhk_blk_end(req, VIRTIO_BLK_S_IOERR);
+		return;
+	}
+	if (req->type == VIRTIO_BLK_T_OUT)
+		op = REQ_OP_WRITE | REQ_SYNC | REQ_IDLE |
+		     (vhk_blk_is_durable(req->q->blk) ? REQ_FUA : 0);
+	start_bio(req, op);
+}
+
+static void file_done(struct vhk_blk_req *req, long ret);
+
+static void rw_blocking(struct work_struct *work);
+
+static void file_complete(struct kiocb *iocb, long ret)
+{
+	struct vhk_blk_req *req = container_of(iocb, struct vhk_blk_req, iocb);
+
+	if (iocb->ki_flags & IOCB_WRITE)
+		kiocb_end_write(iocb);
+	file_done(req, ret);
+}
+
+static bool is_short(const struct vhk_blk_req *req, long ret)
+{
+	return ret >= 0 && ret < req->bytes;
+}
+
+/* A try that must not wait has been in vain, or only half done: all of it once more. */
+static bool again(const struct vhk_blk_req *req, long ret)
+{
+	return req->iocb.ki_flags & IOCB_NOWAIT &&
+	       (ret == -EAGAIN || ret == -EOPNOTSUPP || is_short(req, ret));
+}
+
+/* A file that shrank has less than the disk. */
+static void file_done(struct vhk_blk_req *req, long ret)
+{
+	if (again(req, ret))
+		later(req, rw_blocking);
+	else
+		vhk_blk_end(req, ret == req->bytes ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR);
+}
+
+static bool can_direct(const struct vhk_blk_req *req)
+{
+	const struct vhk_blk *blk = req->q->blk;
+
+	return blk->disk->direct &&
+	       !(((req->sector << SECTOR_SHIFT) | req->bytes) & blk->offset_align) &&
+	       is_aligned(req, blk->mem_align);
+}
+
+static bool start_write(struct kiocb *iocb)
+{
+	struct super_block *sb = file_inode(iocb->ki_filp)->i_sb;
+
+	if (!(iocb->ki_flags & IOCB_NOWAIT))
+		kiocb_start_write(iocb);
+	else if (sb_start_write_trylock(sb))
+		/* Who completes may be another thread. */
+		__sb_writers_release(sb, SB_FREEZE_WRITE);
+	else
+		return false;
+	return true;
+}
+
+static void file_rw(struct vhk_blk_req *req, int flags)
+{
+	const bool write = req->type == VIRTIO_BLK_T_OUT;
+	struct file *file = req->q->blk->disk->file;
+	struct kiocb *iocb = &req->iocb;
+	const struct cred *cred;
+	struct iov_iter iter;
+	ssize_t ret;
+
+	init_sync_kiocb(iocb, file);
+	iocb->ki_pos = req->sector << SECTOR_SHIFT;
+	iocb->ki_complete = file_complete;
+	iocb->ki_flags = flags | (can_direct(req) ? IOCB_DIRECT : 0) | (write ? IOCB_WRITE : 0);
+	if (write && vhk_blk_is_durable(req->q->blk))
+		iocb->ki_flags |= IOCB_DSYNC;
+	if (write && !start_write(iocb)) {
+		file_done(req, -EAGAIN);
+		return;
+	}
+	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, req->bv, req->n_bv, req->bytes);
+	cred = override_creds(file->f_cred);
+	ret = write ? file->f_op->write_iter(iocb, &iter) : file->f_op->read_iter(iocb, &iter);
+	revert_creds(cred);
+	if (ret != -EIOCBQUEUED)
+		file_complete(iocb, ret);
+}
+
+/* Writers of a backing that is throttled for us must not be throttled by us. */
+static unsigned int enter_reclaim(void)
+{
+	current->flags |= PF_LOCAL_THROTTLE;
+	return memalloc_noio_save();
+}
+
+static void leave_reclaim(unsigned int noio)
+{
+	memalloc_noio_restore(noio);
+	current->flags &= ~PF_LOCAL_THROTTLE;
+}
+
+static void rw_blocking(struct work_struct *work)
+{
+	const unsigned int noio = enter_reclaim();
+
+	file_rw(container_of(work, struct vhk_blk_req, work), 0);
+	leave_reclaim(noio);
+}
+
+static void submit_file(struct vhk_blk_req *req)
+{
+	/* What goes through the page cache mostly waits; reads of what is there do not. */
+	if (req->q->blk->disk->file->f_mode & FMODE_NOWAIT &&
+	    (req->type == VIRTIO_BLK_T_IN || can_direct(req)))
+		file_rw(req, IOCB_NOWAIT);
+	else
+		later(req, rw_blocking);
+}
+
+void vhk_blk_submit(struct vhk_blk_req *req)
+{
+	if (req->q->blk->disk->bdev)
+		submit_bdev(req);
+	else
+		submit_file(req);
+}
+
+static void flush_file(struct work_struct *work)
+{
+	struct vhk_blk_req *req = container_of(work, struct vhk_blk_req, work);
+	const unsigned int noio = enter_reclaim();
+	const int ret = vfs_fsync(req->q->blk->disk->file, 1);
+
+	leave_reclaim(noio);
+	vhk_blk_end(req, ret ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK);
+}
+
+/* Covers what was answered before; nothing else has to wait. */
+void vhk_blk_flush(struct vhk_blk_req *req)
+{
+	struct block_device *bdev = req->q->blk->disk->bdev;
+
+	if (!bdev) {
+		later(req, flush_file);
+	} else if (bdev_write_cache(bdev)) {
+		req->sector = 0;
+		start_bio(req, REQ_OP_WRITE | REQ_PREFLUSH);
+	} else {
+		vhk_blk_end(req, VIRTIO_BLK_S_OK);
+	}
+}
+
+static int bdev_range(struct vhk_blk_req *req, u64 sector, u32 n, bool unmap)
+{
+	struct block_device *bdev = req->q->blk->disk->bdev;
+
+	if (((sector | n) << SECTOR_SHIFT) & (bdev_logical_block_size(bdev) - 1))
+		return -EIO;
+	if (req->type == VIRTIO_BLK_T_DISCARD)
+		return blkdev_issue_discard(bdev, sector, n, GFP_NOIO);
+	return blkdev_issue_zeroout(bdev, sector, n, GFP_NOIO,
+				    unmap ? 0 : BLKDEV_ZERO_NOUNMAP);
+}
+
+static int fallocate(struct vhk_blk_req *req, int mode, u64 sector, u32 n)
+{
+	return vfs_fallocate(req->q->blk->disk->file, mode | FALLOC_FL_KEEP_SIZE,
+			     sector << SECTOR_SHIFT, (loff_t)n << SECTOR_SHIFT);
+}
+
+static int file_range(struct vhk_blk_req *req, u64 sector, u32 n, bool unmap)
+{
+	int ret = -EOPNOTSUPP;
+
+	if (req->type == VIRTIO_BLK_T_WRITE_ZEROES && !unmap)
+		ret = fallocate(req, FALLOC_FL_ZERO_RANGE, sector, n);
+	if (ret != -EOPNOTSUPP)
+		return ret;
+	ret = fallocate(req, FALLOC_FL_PUNCH_HOLE, sector, n);
+	/* The space stays the disk's where it was not given up. */
+	if (!ret && req->type == VIRTIO_BLK_T_WRITE_ZEROES && !unmap)
+		ret = fallocate(req, 0, sector, n);
+	return ret;
+}
+
+static int do_range(struct vhk_blk_req *req, unsigned int i)
+{
+	const u64 sector = le64_to_cpu(req->ranges[i].sector);
+	const u32 n = le32_to_cpu(req->ranges[i].num_sectors);
+	const bool unmap = le32_to_cpu(req->ranges[i].flags) & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
+
+	if (!n)
+		return 0;
+	return req->q->blk->disk->bdev ? bdev_range(req, sector, n, unmap) :
+					 file_range(req, sector, n, unmap);
+}
+
+static void do_ranges(struct work_struct *work)
+{
+	struct vhk_blk_req *req = container_of(work, struct vhk_blk_req, work);
+	const struct cred *cred = override_creds(req->q->blk->disk->file->f_cred);
+	const unsigned int noio = enter_reclaim();
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < req->bytes && !ret; i++)
+		ret = do_range(req, i);
+	if (!ret && vhk_blk_is_durable(req->q->blk))
+		ret = req->q->blk->disk->bdev ? blkdev_issue_flush(req->q->blk->disk->bdev) :
+						vfs_fsync(req->q->blk->disk->file, 1);
+	leave_reclaim(noio);
+	revert_creds(cred);
+	vhk_blk_end(req, status_of(ret));
+}
+
+void vhk_blk_ranges(struct vhk_blk_req *req)
+{
+	later(req, do_ranges);
+}
+
+/* What direct I/O to the file wants; a file system that does not say gets pages. */
+int vhk_blk_io_init(struct vhk_blk *blk)
+{
+	struct kstat stat;
+	int ret;
+
+	blk->mem_align = PAGE_SIZE - 1;
+	blk->offset_align = PAGE_SIZE - 1;
+	if (blk->disk->bdev)
+		return 0;
+	ret = vfs_getattr(&blk->disk->file->f_path, &stat, STATX_DIOALIGN, 0);
+	if (!ret && stat.result_mask & STATX_DIOALIGN && stat.dio_offset_align) {
+		blk->mem_align = stat.dio_mem_align - 1;
+		blk->offset_align = stat.dio_offset_align - 1;
+	}
+	return ret;
+}
+
+int vhk_blk_io_start(void)
+{
+	/* Not freezable: a worker freezes when its last request is through. */
+	blocking = alloc_workqueue("vhostkit_blk", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return blocking ? 0 : -ENOMEM;
+}
+
+void vhk_blk_io_exit(void)
+{
+	destroy_workqueue(blocking);
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The table of mappings. vhost-vdpa unpins pages before it asks for their unmapping, so the table
+ * has references of its own: taken while the pin lasts, dropped when the last request is through.
+ */
+#include <linux/cc_platform.h>
+#include <linux/err.h>
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/pfn.h>
+#include <linux/slab.h>
+
+#include "map.h"
+
+/* Calls @fn once for each folio of the range. */
+static void each_folio(void *va, u64 size, void (*fn)(struct folio *folio))
+{
+	unsigned long pfn = PHYS_PFN(virt_to_phys(va));
+	const unsigned long end = pfn + PFN_DOWN(size);
+
+	while (pfn < end) {
+		struct folio *folio = page_folio(pfn_to_page(pfn));
+		const unsigned long next = folio_pfn(folio) + folio_nr_pages(folio);
+
+		fn(folio);
+		pfn = next;
+	}
+}
+
+static void hold(struct folio *folio)
+{
+	folio_get(folio);
+}
+
+static void release(struct folio *folio)
+{
+	folio_put(folio);
+}
+
+/* What was written after the pin went is not yet known to be dirty. */
+static void release_dirty(struct folio *folio)
+{
+	set_page_dirty_lock(folio_page(folio, 0));
+	folio_put(folio);
+}
+
+static bool is_memory(u64 pa, u64 size)
+{
+	unsigned long pfn;
+
+	for (pfn = PHYS_PFN(pa); pfn < PHYS_PFN(pa + size); pfn++)
+		if (!pfn_valid(pfn))
+			return false;
+	return true;
+}
+
+void vhk_map_init(struct vhk_map *map)
+{
+	mutex_init(&map->lock);
+	mt_init_flags(&map->tree, MT_FLAGS_USE_RCU);
+	map->gen = 1;
+	map->identity = (struct vhk_mapping){
+		.last = U64_MAX,
+		.perm = VHK_MAY_READ | VHK_MAY_WRITE,
+	};
+	refcount_set(&map->identity.refs, 1);
+}
+
+static struct vhk_mapping *mapping_new(u64 iova, u64 size, u64 pa, u32 perm)
+{
+	struct vhk_mapping *m;
+
+	m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
+	if (!m)
+		return NULL;
+	m->first = iova;
+	m->last = iova + size - 1;
+	m->va = phys_to_virt(pa);
+	m->perm = perm;
+	refcount_set(&m->refs, 1);
+	return m;
+}
+
+int vhk_map_add(struct vhk_map *map, u64 iova, u64 size, u64 pa, u32 perm)
+{
+	struct vhk_mapping *m;
+	int ret;
+
+	if (!size || (iova | pa | size) & ~PAGE_MASK || iova + size - 1 < iova ||
+	    pa + size < pa || !perm || !is_memory(pa, size))
+		return -EINVAL;
+	m = mapping_new(iova, size, pa, perm);
+	if (!m)
+		return -ENOMEM;
+	each_folio(m->va, size, hold);
+	mutex_lock(&map->lock);
+	ret = mtree_insert_range(&map->tree, m->first, m->last, m, GFP_KERNEL_ACCOUNT);
+	mutex_unlock(&map->lock);
+	if (ret) {
+		each_folio(m->va, size, release);
+		kfree(m);
+	}
+	return ret;
+}
+
+static void mapping_del(struct vhk_mapping *m)
+{
+	DECLARE_COMPLETION_ONSTACK(gone);
+	const u64 size = m->last - m->first + 1;
+
+	m->gone = &gone;
+	if (!refcount_dec_and_test(&m->refs))
+		wait_for_completion(&gone);
+	each_folio(m->va, size, m->perm & VHK_MAY_WRITE ? release_dirty : release);
+	kfree_rcu(m, rcu);
+}
+
+/* Takes the first mapping of the range out of the table; NULL: none is left. */
+static struct vhk_mapping *take_first(struct vhk_map *map, u64 first, u64 last)
+{
+	unsigned long at = first;
+	struct vhk_mapping *m;
+
+	mutex_lock(&map->lock);
+	m = mt_find(&map->tree, &at, last);
+	if (m && (m->first < first || m->last > last)) {
+		m = ERR_PTR(-EINVAL);
+	} else if (m) {
+		mtree_erase(&map->tree, m->first);
+		/* pairs with the acquire in find(): whoever sees the count does not find it */
+		smp_store_release(&map->gen, map->gen + 1);
+	}
+	mutex_unlock(&map->lock);
+	return m;
+}
+
+static int del_range(struct vhk_map *map, u64 first, u64 last)
+{
+	struct vhk_mapping *m;
+
+	while ((m = take_first(map, first, last))) {
+		if (IS_ERR(m))
+			return PTR_ERR(m);
+		mapping_del(m);
+	}
+	return 0;
+}
+
+int vhk_map_del(struct vhk_map *map, u64 iova, u64 size)
+{
+	if (!size || iova + size - 1 < iova)
+		return -EINVAL;
+	return del_range(map, iova, iova + size - 1);
+}
+
+void vhk_map_clear(struct vhk_map *map)
+{
+	del_range(map, 0, U64_MAX);
+}
+
+void vhk_map_fini(struct vhk_map *map)
+{
+	vhk_map_clear(map);
+	mtree_destroy(&map->tree);
+}
+
+int vhk_map_set_identity(struct vhk_map *map, bool on)
+{
+	/* A DMA address then has a bit that is no address, or is that of a copy. */
+	if (on && cc_platform_has(CC_ATTR_MEM_ENCRYPT))
+		return -EOPNOTSUPP;
+	map->identity.va = phys_to_virt(0);
+	WRITE_ONCE(map->is_identity, on);
+	return 0;
+}
+
+static struct vhk_mapping *find(struct vhk_map *map, struct vhk_hit *hit, u64 iova)
+{
+	/* pairs with the release in take_first() */
+	const unsigned long gen = smp_load_acquire(&map->gen);
+	struct vhk_mapping *m = hit->m;
+
+	/* One that went after this load is freed after the caller's read section only. */
+	if (likely(hit->gen == gen && iova >= m->first && iova <= m->last))
+		return m;
+	m = mtree_load(&map->tree, iova);
+	if (m)
+		*hit = (struct vhk_hit){ m, gen };
+	return m;
+}
+
+struct vhk_mapping *vhk_map_get(struct vhk_map *map, struct vhk_hit *hit, u64 iova, u32 perm)
+{
+	struct vhk_mapping *m;
+
+	if (READ_ONCE(map->is_identity)) {
+		refcount_inc(&map->identity.refs);
+		return &map->identity;
+	}
+	rcu_read_lock();
+	m = find(map, hit, iova);
+	if (m && ((m->perm & perm) != perm || !refcount_inc_not_zero(&m->refs)))
+		m = NULL;
+	rcu_read_unlock();
+	return m;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Memory that a driver has mapped for a device: from IOVA to the kernel's own addresses of pages
+ * that are held for as long as anything uses them.
+ */
+#ifndef VHK_MAP_H
+#define VHK_MAP_H
+
+#include <linux/completion.h>
+#include <linux/maple_tree.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/refcount.h>
+#include <linux/types.h>
+
+/* What a device may do with memory; equal to VHOST_ACCESS_*. */
+#define VHK_MAY_READ 1
+#define VHK_MAY_WRITE 2
+
+/*
+ * One mapping. Who finds it holds a reference until what it did with the memory is over: then only
+ * is the mapping taken away, and its pages given back.
+ */
+struct vhk_mapping {
+	u64 first;
+	u64 last;
+	void *va; /* of @first */
+	u32 perm;
+	refcount_t refs;
+	struct completion *gone;
+	struct rcu_head rcu;
+};
+
+struct vhk_map {
+	struct mutex lock; /* writers of the tree */
+	struct maple_tree tree;
+	/* Counts mappings that went, so that a remembered one is known to be stale. */
+	unsigned long gen;
+	/* All memory there is: for a driver in this kernel. */
+	struct vhk_mapping identity;
+	bool is_identity;
+};
+
+/* The mapping found last, by one thread. Zeroed where there is none. */
+struct vhk_hit {
+	struct vhk_mapping *m;
+	unsigned long gen;
+};
+
+void vhk_map_init(struct vhk_map *map);
+/* No reference may be left. */
+void vhk_map_fini(struct vhk_map *map);
+/* -EEXIST: overlaps; -EINVAL: no ordinary memory, or nothing. */
+int vhk_map_add(struct vhk_map *map, u64 iova, u64 size, u64 pa, u32 perm);
+/* Takes away what lies in the range, and waits for its users. -EINVAL: part of a mapping. */
+int vhk_map_del(struct vhk_map *map, u64 iova, u64 size);
+void vhk_map_clear(struct vhk_map *map);
+/* Nothing may use the map meanwhile. -EOPNOTSUPP: addresses are not what they seem. */
+int vhk_map_set_identity(struct vhk_map *map, bool on);
+
+/* A reference to the mapping that has @iova and allows @perm; NULL: there is none. */
+struct vhk_mapping *vhk_map_get(struct vhk_map *map, struct vhk_hit *hit, u64 iova, u32 perm);
+
+static inline void vhk_mapping_put(struct vhk_mapping *m)
+{
+	if (refcount_dec_and_test(&m->refs))
+		complete(m->gone);
+}
+
+#endif

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What both layouts of the ring have in common: its life, and the way to its memory.
+ */
+#include <linux/errno.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "ring_impl.h"
+
+static void area_rest(struct vhk_area *a)
+{
+	if (a->m)
+		vhk_mapping_put(a->m);
+	a->m = NULL;
+	a->first = 1;
+	a->end = 0;
+}
+
+static void area_set(struct vhk_area *a, u64 iova, u32 size, u32 perm)
+{
+	*a = (struct vhk_area){ .iova = iova, .size = size, .perm = perm, .first = 1 };
+}
+
+/* Moves what is at hand to the mapping that has the byte at @at. */
+void *ring_area_find(struct vhk_ring *r, struct vhk_area *a, u32 at, u32 len)
+{
+	const u64 iova = a->iova + at;
+	u64 before, behind;
+
+	area_rest(a);
+	a->m = vhk_map_get(r->map, &a->hit, iova, a->perm);
+	if (!a->m)
+		return NULL;
+	before = min_t(u64, at, iova - a->m->first);
+	behind = min_t(u64, a->size - at - 1, a->m->last - iova);
+	a->first = at - before;
+	a->end = at + behind + 1;
+	a->va = a->m->va + (iova - before - a->m->first);
+	if (at + len > a->end)
+		return NULL;
+	return a->va + before;
+}
+
+int vhk_ring_init(struct vhk_ring *r, struct vhk_map *map, u16 max_size, unsigned int max_segs)
+{
+	*r = (struct vhk_ring){ .map = map, .max_segs = max_segs };
+	r->seg = kvcalloc(max_segs, sizeof(*r->seg), GFP_KERNEL);
+	r->held = kvcalloc(max_segs, sizeof(*r->held), GFP_KERNEL);
+	r->busy = kvzalloc(max_size, GFP_KERNEL);
+	if (r->seg && r->held && r->busy)
+		return 0;
+	vhk_ring_fini(r);
+	return -ENOMEM;
+}
+
+void vhk_ring_fini(struct vhk_ring *r)
+{
+	kvfree(r->seg);
+	kvfree(r->held);
+	kvfree(r->busy);
+	r->seg = NULL;
+	r->held = NULL;
+	r->busy = NULL;
+}
+
+static bool fits(u64 iova, u64 size, u64 align)
+{
+	return !(iova & (align - 1)) && iova + size - 1 >= iova;
+}
+
+static int set_areas(struct vhk_ring *r, const struct vhk_ring_opts *o)
+{
+	const u32 desc = 16 * o->size, driver = o->packed ? 4 : 6 + 2 * o->size,
+		  device = o->packed ? 4 : 6 + 8 * o->size;
+
+	if (!fits(o->desc, desc, 16) || !fits(o->driver, driver, o->packed ? 4 : 2) ||
+	    !fits(o->device, device, 4))
+		return -EINVAL;
+	area_set(&r->desc, o->desc, desc, o->packed ? VHK_MAY_READ | VHK_MAY_WRITE : VHK_MAY_READ);
+	area_set(&r->driver, o->driver, driver, VHK_MAY_READ);
+	area_set(&r->device, o->device, device, VHK_MAY_WRITE);
+	return 0;
+}
+
+int vhk_ring_start(struct vhk_ring *r, const struct vhk_ring_opts *o)
+{
+	int ret;
+
+	if (!o->size || (!o->packed && o->size & (o->size - 1)))
+		return -EINVAL;
+	ret = set_areas(r, o);
+	if (ret)
+		return ret;
+	r->size = o->size;
+	r->packed = o->packed;
+	r->indirect = o->indirect;
+	r->event_idx = o->event_idx;
+	r->max_indirect = o->max_indirect;
+	r->err = 0;
+	r->avail = o->avail;
+	r->used = o->used;
+	r->avail_wrap = o->avail_wrap;
+	r->used_wrap = o->used_wrap;
+	r->n_slots = 0;
+	r->n_staged = 0;
+	memset(&r->hit, 0, sizeof(r->hit));
+	memset(&r->table_hit, 0, sizeof(r->table_hit));
+	memset(r->busy, 0, o->size);
+	return o->packed ? ring_packed_start(r, o) : ring_split_start(r, o);
+}
+
+void vhk_ring_rest(struct vhk_ring *r)
+{
+	area_rest(&r->desc);
+	area_rest(&r->driver);
+	area_rest(&r->device);
+}
+
+/* Once broken, always broken: the driver's next step is a reset. */
+static int settle(struct vhk_ring *r, int ret)
+{
+	if (unlikely(ret < 0))
+		r->err = ret;
+	return ret;
+}
+
+int vhk_ring_pop(struct vhk_ring *r, struct vhk_chain *c)
+{
+	if (unlikely(r->err))
+		return r->err;
+	return settle(r, r->packed ? ring_packed_pop(r, c) : ring_split_pop(r, c));
+}
+
+int vhk_ring_push(struct vhk_ring *r, u16 id, u16 n_desc, u32 len)
+{
+	r->busy[id] = 0;
+	if (unlikely(r->err))
+		return r->err;
+	return settle(r, r->packed ? ring_packed_push(r, id, n_desc, len) :
+				     ring_split_push(r, id, len));
+}
+
+int vhk_ring_publish(struct vhk_ring *r)
+{
+	if (unlikely(r->err))
+		return r->err;
+	if (!r->n_staged)
+		return 0;
+	return settle(r, r->packed ? ring_packed_publish(r) : ring_split_publish(r));
+}
+
+int vhk_ring_arm(struct vhk_ring *r)
+{
+	if (unlikely(r->err))
+		return r->err;
+	return settle(r, r->packed ? ring_packed_arm(r) : ring_split_arm(r));
+}
+
+int vhk_ring_disarm(struct vhk_ring *r)
+{
+	if (unlikely(r->err))
+		return r->err;
+	return settle(r, r->packed ? ring_packed_disarm(r) : ring_split_disarm(r));
+}

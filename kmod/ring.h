@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The device side of a virtqueue: split and packed layout (virtio 1.3, 2.7 and 2.8). Knows indices,
+ * descriptors and barriers, and neither a device nor where notifications go. One thread at a time.
+ * Everything in the ring is copied once, and the copy is checked and used.
+ */
+#ifndef VHK_RING_H
+#define VHK_RING_H
+
+#include <linux/types.h>
+
+#include "map.h"
+
+/* A piece of memory of a chain; @va is NULL where nothing is mapped, or not for this use. */
+struct vhk_seg {
+	void *va;
+	u32 len;
+};
+
+/* One request: what it reads comes first. All of it lies in the ring until the next pop. */
+struct vhk_chain {
+	u16 id;
+	u16 n_desc; /* slots of the ring */
+	u16 n_out;
+	u16 n_in;
+	u32 out_len;
+	u32 in_len;
+	bool fault; /* some of it has no address */
+	const struct vhk_seg *seg;
+	u16 n_held;
+	struct vhk_mapping *const *held; /* references, the caller's to put */
+};
+
+/* A part of the ring, and that part of it which is at hand. */
+struct vhk_area {
+	u64 iova;
+	u32 size;
+	u32 perm;
+	u32 first; /* [first, end) is at @va, by way of @m */
+	u32 end;
+	void *va;
+	struct vhk_mapping *m;
+	struct vhk_hit hit;
+};
+
+struct vhk_ring_opts {
+	u64 desc;
+	u64 driver;
+	u64 device;
+	u16 size;
+	bool packed;
+	bool indirect;
+	bool event_idx;
+	u16 max_indirect; /* entries of an indirect table */
+	/* Where to go on. Split: the two are equal. */
+	u16 avail;
+	u16 used;
+	bool avail_wrap;
+	bool used_wrap;
+};
+
+struct vhk_ring {
+	struct vhk_map *map;
+	struct vhk_area desc;
+	struct vhk_area driver;
+	struct vhk_area device;
+	u16 size;
+	u16 max_indirect;
+	bool packed;
+	bool indirect;
+	bool event_idx;
+	int err; /* not 0: broken for good */
+
+	u16 avail; /* next to take, free-running in a split ring */
+	u16 avail_idx; /* split: the driver's index as last read */
+	u16 used; /* next to write */
+	u16 published; /* split: the index that the driver sees */
+	bool avail_wrap;
+	bool used_wrap;
+	u16 n_slots; /* taken and not given back: split chains, packed descriptors */
+	u16 n_staged; /* written and not yet visible, slots */
+	u16 first_used; /* packed: the first of them, its wrap and its flags */
+	u16 first_flags;
+
+	struct vhk_hit hit; /* of data */
+	struct vhk_hit table_hit;
+	unsigned int max_segs;
+	struct vhk_seg *seg;
+	struct vhk_mapping **held;
+	u8 *busy; /* of each id */
+};
+
+/* @max_size entries and @max_segs pieces of a chain at most. */
+int vhk_ring_init(struct vhk_ring *r, struct vhk_map *map, u16 max_size, unsigned int max_segs);
+void vhk_ring_fini(struct vhk_ring *r);
+/* -EINVAL: addresses that are not aligned, or positions that cannot be. */
+int vhk_ring_start(struct vhk_ring *r, const struct vhk_ring_opts *o);
+
+/* 1: filled @c; 0: there is none; -EBADMSG or -EFAULT: broken. */
+int vhk_ring_pop(struct vhk_ring *r, struct vhk_chain *c);
+/* Gives a chain back, after @len bytes were written. Visible with the next publish. */
+int vhk_ring_push(struct vhk_ring *r, u16 id, u16 n_desc, u32 len);
+/* 1: the driver wants to be told; 0: not; or broken. */
+int vhk_ring_publish(struct vhk_ring *r);
+/* Asks for kicks. 1: something came meanwhile; 0; or broken. */
+int vhk_ring_arm(struct vhk_ring *r);
+/* Asks for none, as far as that can be said. */
+int vhk_ring_disarm(struct vhk_ring *r);
+/* Lets go of the ring's own memory, until the next call of any of these. */
+void vhk_ring_rest(struct vhk_ring *r);
+
+#endif

@@ -128,7 +128,7 @@ $(B)/fuzz/%: tests/user/fuzz/%.c $(LIB_SRC:%.c=$(B)/fuzz/%.o)
 	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -MMD -MP -o $@ $< \
 		$(LIB_SRC:%.c=$(B)/fuzz/%.o) $(LIBS)
 
-$(B)/guest/%: tests/vm/guest/%.c uapi/linux/vhostkit.h
+$(B)/guest/%: tests/vm/guest/%.c uapi/linux/vhostkit.h $(wildcard tests/vm/guest/*.h)
 	$(call say,GUEST,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(GUEST_CFLAGS) -o $@ $<
 

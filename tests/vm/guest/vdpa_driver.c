@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Runs in the guest, as a static program: uses a disk through /dev/vhost-vdpa-N, well and badly.
+ *
+ *   vdpa_driver load PATH split|packed|in_order [SEED]   writes all of the disk, reads it back
+ *   vdpa_driver hostile PATH split|packed          broken requests and broken rings
+ *   vdpa_driver changes PATH split|packed          reset, suspend, unmapping and close under load
+ */
+#include "vdpa_driver.h"
+
+#define DEPTH (SIZE / 4)
+#define BLOCK 8192u
+
+static unsigned int n_tried, n_bad;
+
+static void expect(const char *what, int got, int want)
+{
+	n_tried++;
+	if (got == want)
+		return;
+	n_bad++;
+	printf("%s: %d, want %d\n", what, got, want);
+}
+
+static uint64_t capacity(struct driver *d)
+{
+	struct {
+		struct vhost_vdpa_config head;
+		uint64_t sectors;
+	} c = { .head = { .off = 0, .len = 8 } };
+
+	TRY(ioctl(d->fd, VHOST_VDPA_GET_CONFIG, &c));
+	return c.sectors;
+}
+
+static uint64_t layout(const char *name)
+{
+	if (!strcmp(name, "split"))
+		return 1ull << PACKED | 1ull << IN_ORDER;
+	return strcmp(name, "packed") ? 0 : 1ull << IN_ORDER;
+}
+
+static void fill(uint32_t *at, uint64_t block, uint32_t seed)
+{
+	unsigned int i;
+
+	for (i = 0; i < BLOCK / 4; i++)
+		at[i] = (uint32_t)(block * 2654435761u + i * 40503u + seed);
+}
+
+static struct drv_req block_req(uint32_t type, uint64_t block, unsigned int slot)
+{
+	return (struct drv_req){
+		.type = type,
+		.sector = block * (BLOCK / 512),
+		.data = IOVA + AT_DATA + slot * BLOCK,
+		.len = BLOCK,
+		.indirect = slot % 2,
+	};
+}
+
+static void check_block(struct driver *d, uint32_t type, uint64_t block, unsigned int slot,
+			uint32_t seed, uint32_t len)
+{
+	const unsigned char *data = d->mem + AT_DATA + slot * BLOCK;
+	uint32_t want[BLOCK / 4];
+	bool good = !d->mem[AT_STATUS + slot];
+
+	fill(want, block, seed);
+	if (type == VIRTIO_BLK_T_IN)
+		good = good && len == BLOCK + 1 && !memcmp(want, data, BLOCK);
+	if (good)
+		return;
+	printf("block %llu: status %u, len %u\n", (unsigned long long)block,
+	       d->mem[AT_STATUS + slot], len);
+	exit(1);
+}
+
+/* Every block once, DEPTH at a time. In order, answers come as the requests went. */
+static void pass(struct driver *d, uint32_t type, uint64_t n_blocks, uint32_t seed)
+{
+	const bool in_order = d->features >> IN_ORDER & 1;
+	unsigned int slot, n, i;
+	uint64_t base;
+	uint32_t len;
+	int id;
+
+	for (base = 0; base < n_blocks; base += n) {
+		n = n_blocks - base < DEPTH ? (unsigned int)(n_blocks - base) : DEPTH;
+		for (slot = 0; slot < n; slot++) {
+			const struct drv_req r = block_req(type, base + slot, slot);
+
+			if (type == VIRTIO_BLK_T_OUT)
+				fill((void *)(d->mem + AT_DATA + slot * BLOCK), base + slot, seed);
+			drv_put(d, slot, &r);
+		}
+		drv_kick(d);
+		for (i = 0; i < n; i++) {
+			/* Two kinds of request take 1 and 3 slots of a packed ring; in any order
+			 * but theirs, only a whole batch tells where the next answer is. */
+			const unsigned int slots = d->packed && !in_order ? 0 : i % 2 ? 1 : 3;
+
+			id = drv_wait(d, slots, &len);
+			if (id < 0 || id % 4 || (in_order && id != (int)(4 * i))) {
+				printf("answer %u of block %llu: id %d\n", i,
+				       (unsigned long long)base, id);
+				exit(1);
+			}
+			slot = (unsigned int)id / 4;
+			if (d->packed && !in_order) {
+				d->used = (uint16_t)(d->used + (slot % 2 ? 1 : 3));
+				if (d->used >= SIZE) {
+					d->used = (uint16_t)(d->used - SIZE);
+					d->used_wrap = !d->used_wrap;
+				}
+			}
+			check_block(d, type, base + slot, slot, seed, len);
+		}
+	}
+}
+
+static int load(struct driver *d, const char *how, uint32_t seed)
+{
+	uint64_t n_blocks;
+
+	drv_open(d);
+	drv_start(d, layout(how));
+	n_blocks = capacity(d) / (BLOCK / 512);
+	pass(d, VIRTIO_BLK_T_OUT, n_blocks, seed);
+	memset(d->mem + AT_DATA, 0, DEPTH * BLOCK);
+	pass(d, VIRTIO_BLK_T_IN, n_blocks, seed);
+	drv_close(d);
+	printf("%s: %llu blocks\n", how, (unsigned long long)n_blocks);
+	return 0;
+}
+
+/* Requests that are wrong in themselves: an error, and the ring goes on. */
+static void bad_requests(struct driver *d)
+{
+	const uint64_t end = capacity(d);
+	const struct {
+		const char *what;
+		struct drv_req r;
+		int want;
+	} cases[] = {
+		{ "good", { VIRTIO_BLK_T_IN, 0, IOVA + AT_DATA, 512, 0, 0 }, 0 },
+		{ "last sector", { VIRTIO_BLK_T_IN, end - 1, IOVA + AT_DATA, 512, 0, 0 }, 0 },
+		{ "behind the end", { VIRTIO_BLK_T_IN, end, IOVA + AT_DATA, 512, 0, 0 }, 1 },
+		{ "over the end", { VIRTIO_BLK_T_OUT, end - 1, IOVA + AT_DATA, 1024, 0, 0 }, 1 },
+		{ "sector wraps", { VIRTIO_BLK_T_IN, ~0ull, IOVA + AT_DATA, 512, 0, 0 }, 1 },
+		{ "bytes wrap", { VIRTIO_BLK_T_IN, 1ull << 55, IOVA + AT_DATA, 512, 0, 0 }, 1 },
+		{ "odd length", { VIRTIO_BLK_T_IN, 0, IOVA + AT_DATA, 100, 0, 0 }, 1 },
+		{ "nothing", { VIRTIO_BLK_T_OUT, 0, IOVA + AT_DATA, 0, 0, 0 }, 1 },
+		{ "odd memory", { VIRTIO_BLK_T_IN, 0, IOVA + AT_DATA + 3, 512, 0, 0 }, 0 },
+		{ "unknown type", { 77, 0, IOVA + AT_DATA, 512, 0, 0 }, 2 },
+		{ "unmapped", { VIRTIO_BLK_T_IN, 0, IOVA_NONE, 512, 0, 0 }, 1 },
+		{ "out of the map", { VIRTIO_BLK_T_IN, 0, IOVA + MEM_SIZE - 512, 1024, 0, 0 }, 1 },
+		{ "write from read-only", { VIRTIO_BLK_T_OUT, 0, IOVA_RO, 512, 0, 0 }, 0 },
+		{ "read into read-only", { VIRTIO_BLK_T_IN, 0, IOVA_RO, 512, 0, 0 }, 1 },
+		{ "one range too short", { VIRTIO_BLK_T_DISCARD, 0, IOVA + AT_DATA, 15, 0, 0 }, 1 },
+		{ "indirect", { VIRTIO_BLK_T_IN, 0, IOVA + AT_DATA, 512, 0, 1 }, 0 },
+		{ "indirect, unmapped", { VIRTIO_BLK_T_IN, 0, IOVA_NONE, 512, 0, 1 }, 1 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		expect(cases[i].what, drv_do(d, &cases[i].r), cases[i].want);
+	memset(d->mem + AT_RO, 0x55, RO_SIZE);
+	expect("nothing was written there", drv_do(d, &cases[13].r), 1);
+	expect("first byte", d->mem[AT_RO], 0x55);
+}
+
+/* Without a place for a status, the answer is a length of 0. */
+static void no_status(struct driver *d)
+{
+	struct drv_req r = { VIRTIO_BLK_T_IN, 0, IOVA + AT_DATA, 512, IOVA_RO, 0 };
+	uint32_t len = 77;
+
+	d->mem[AT_RO] = 0x55;
+	drv_put(d, 0, &r);
+	drv_kick(d);
+	expect("status in read-only memory", drv_wait(d, 3, &len), 0);
+	expect("its length", (int)len, 0);
+	expect("its byte", d->mem[AT_RO], 0x55);
+	r.status = IOVA_NONE;
+	drv_put(d, 0, &r);
+	drv_kick(d);
+	expect("status nowhere", drv_wait(d, 3, &len), 0);
+	expect("its length", (int)len, 0);
+}
+
+#define N VRING_DESC_F_NEXT
+#define W VRING_DESC_F_WRITE
+#define I VRING_DESC_F_INDIRECT
+
+static const struct {
+	const char *what;
+	uint16_t head;
+	uint16_t jump; /* of the available index, beyond the one */
+	struct split_desc desc[3];
+	struct split_desc table[2];
+} split_cases[] = {
+	{ "head out of range", SIZE, 0, { { 0 } }, { { 0 } } },
+	{ "head far out of range", 0xffff, 0, { { 0 } }, { { 0 } } },
+	{ "index jumps", 0, SIZE, { { 0 } }, { { 0 } } },
+	{ "index goes back", 0, 0xfffe, { { 0 } }, { { 0 } } },
+	{ "next out of range", 0, 0, { { IOVA, 16, N, SIZE } }, { { 0 } } },
+	{ "next is itself", 0, 0, { { IOVA, 16, N, 0 } }, { { 0 } } },
+	{ "next loops", 0, 0,
+	  { { IOVA, 16, N, 1 }, { IOVA, 16, N, 2 }, { IOVA, 16, N, 1 } }, { { 0 } } },
+	{ "loop of nothing", 0, 0,
+	  { { IOVA, 0, N, 1 }, { IOVA, 0, N, 2 }, { IOVA, 0, N, 1 } }, { { 0 } } },
+	{ "read after write", 0, 0, { { IOVA, 16, N | W, 1 }, { IOVA, 16, 0, 0 } }, { { 0 } } },
+	{ "address wraps", 0, 0, { { ~0ull - 5, 16, 0, 0 } }, { { 0 } } },
+	{ "more than 4 GiB", 0, 0,
+	  { { IOVA, 0xffffffff, N, 1 }, { IOVA, 0xffffffff, 0, 0 } }, { { 0 } } },
+	{ "empty table", 0, 0, { { IOVA + AT_TABLE, 0, I, 0 } }, { { 0 } } },
+	{ "odd table", 0, 0, { { IOVA + AT_TABLE, 17, I, 0 } }, { { 0 } } },
+	{ "table of many", 0, 0, { { IOVA + AT_TABLE, 16 * 1025, I, 0 } }, { { 0 } } },
+	{ "table and next", 0, 0, { { IOVA + AT_TABLE, 16, I | N, 1 } }, { { IOVA, 16, 0, 0 } } },
+	{ "table nowhere", 0, 0, { { IOVA_NONE, 16, I, 0 } }, { { 0 } } },
+	{ "table wraps", 0, 0, { { ~0ull - 15, 32, I, 0 } }, { { 0 } } },
+	{ "table in table", 0, 0,
+	  { { IOVA + AT_TABLE, 16, I, 0 } }, { { IOVA + AT_TABLE, 16, I, 0 } } },
+	{ "next out of the table", 0, 0,
+	  { { IOVA + AT_TABLE, 32, I, 0 } }, { { IOVA, 16, N, 2 } } },
+	{ "loop in the table", 0, 0,
+	  { { IOVA + AT_TABLE, 32, I, 0 } }, { { IOVA, 16, N, 1 }, { IOVA, 16, N, 0 } } },
+};
+
+static void good_again(struct driver *d, const char *what, uint64_t without)
+{
+	const struct drv_req r = { VIRTIO_BLK_T_IN, 0, IOVA + AT_DATA, 512, 0, 0 };
+
+	drv_restart(d, without);
+	expect(what, drv_do(d, &r), 0);
+}
+
+static void bad_split(struct driver *d, uint64_t without)
+{
+	unsigned int i;
+	uint32_t len;
+
+	for (i = 0; i < sizeof(split_cases) / sizeof(split_cases[0]); i++) {
+		good_again(d, split_cases[i].what, without);
+		memcpy(drv_split(d), split_cases[i].desc, sizeof(split_cases[i].desc));
+		memcpy(d->mem + AT_TABLE, split_cases[i].table, sizeof(split_cases[i].table));
+		d->avail = (uint16_t)(d->avail + split_cases[i].jump);
+		drv_offer(d, split_cases[i].head);
+		drv_avail(d)[2 + 1] = split_cases[i].head;
+		drv_kick(d);
+		expect(split_cases[i].what, drv_wait(d, 1, &len), -1);
+	}
+	/* The same chain twice at once. */
+	good_again(d, "twice", without);
+	drv_put(d, 0, &(struct drv_req){ VIRTIO_BLK_T_IN, 0, IOVA + AT_DATA, 512, 0, 0 });
+	drv_offer(d, 0);
+	drv_kick(d);
+	while (drv_wait(d, 3, &len) >= 0)
+		;
+	expect("twice", !!(drv_status(d) & VIRTIO_CONFIG_S_NEEDS_RESET), 1);
+}
+
+static const struct {
+	const char *what;
+	unsigned int n; /* descriptors, the first again and again */
+	struct split_desc desc; /* next is the id */
+	struct packed_desc table;
+} packed_cases[] = {
+	{ "id out of range", 1, { IOVA, 16, 0, SIZE }, { 0, 0, 0, 0 } },
+	{ "id far out of range", 1, { IOVA, 16, 0, 0xffff }, { 0, 0, 0, 0 } },
+	{ "next all round", SIZE, { IOVA, 16, N, 0 }, { 0, 0, 0, 0 } },
+	{ "address wraps", 1, { ~0ull - 5, 16, 0, 0 }, { 0, 0, 0, 0 } },
+	{ "empty table", 1, { IOVA + AT_TABLE, 0, I, 0 }, { 0, 0, 0, 0 } },
+	{ "odd table", 1, { IOVA + AT_TABLE, 17, I, 0 }, { 0, 0, 0, 0 } },
+	{ "table of many", 1, { IOVA + AT_TABLE, 16 * 1025, I, 0 }, { 0, 0, 0, 0 } },
+	{ "table and next", 2, { IOVA + AT_TABLE, 16, I | N, 0 }, { IOVA, 16, 0, 0 } },
+	{ "table nowhere", 1, { IOVA_NONE, 16, I, 0 }, { 0, 0, 0, 0 } },
+	{ "table in table", 1, { IOVA + AT_TABLE, 16, I, 0 }, { IOVA + AT_TABLE, 16, 0, I } },
+};
+
+static void bad_packed(struct driver *d, uint64_t without)
+{
+	unsigned int i, k;
+	uint32_t len;
+
+	for (i = 0; i < sizeof(packed_cases) / sizeof(packed_cases[0]); i++) {
+		const struct split_desc *s = &packed_cases[i].desc;
+
+		good_again(d, packed_cases[i].what, without);
+		memcpy(d->mem + AT_TABLE, &packed_cases[i].table, sizeof(packed_cases[i].table));
+		for (k = packed_cases[i].n; k-- > 0;)
+			drv_packed_put(d, k, s->addr, s->len, s->flags, s->next);
+		drv_kick(d);
+		expect(packed_cases[i].what, drv_wait(d, 1, &len), -1);
+	}
+}
+
+/* Rings where nothing is, and where nothing may be written. */
+static void bad_places(struct driver *d, uint64_t without)
+{
+	uint32_t len;
+
+	drv_set_status(d, 0);
+	d->ring_iova = IOVA_NONE;
+	drv_start(d, without);
+	drv_kick(d);
+	expect("ring nowhere", drv_wait(d, 1, &len), -1);
+	d->ring_iova = IOVA;
+	if (d->packed)
+		return;
+	drv_set_status(d, 0);
+	d->device_iova = IOVA_RO;
+	memset(d->mem + AT_RO, 0x55, RO_SIZE);
+	drv_start(d, without);
+	drv_put(d, 0, &(struct drv_req){ VIRTIO_BLK_T_IN, 0, IOVA + AT_DATA, 512, 0, 0 });
+	drv_kick(d);
+	expect("used ring in read-only memory", drv_wait(d, 1, &len), -1);
+	expect("nothing was written there", d->mem[AT_RO + 2], 0x55);
+	d->device_iova = IOVA + AT_DEVICE;
+}
+
+static int hostile(struct driver *d, const char *how)
+{
+	const uint64_t without = layout(how);
+
+	drv_open(d);
+	drv_start(d, without);
+	bad_requests(d);
+	no_status(d);
+	if (d->packed)
+		bad_packed(d, without);
+	else
+		bad_split(d, without);
+	bad_places(d, without);
+	good_again(d, "at the end", without);
+	drv_close(d);
+	printf("%s: %u cases, %u wrong\n", how, n_tried, n_bad);
+	return n_bad > 0;
+}
+
+/* All of the queue, without waiting. */
+static void put_many(struct driver *d)
+{
+	unsigned int slot;
+
+	for (slot = 0; slot < DEPTH; slot++) {
+		struct drv_req r = block_req(VIRTIO_BLK_T_IN, slot, slot);
+
+		r.indirect = false;
+		drv_put(d, slot, &r);
+	}
+	drv_kick(d);
+}
+
+static unsigned int count_used(struct driver *d)
+{
+	unsigned int n = 0;
+	uint32_t len;
+
+	while (drv_get(d, 3, &len) >= 0)
+		n++;
+	return n;
+}
+
+static int changes(struct driver *d, const char *how)
+{
+	const uint64_t without = layout(how);
+	struct vhost_vring_state base = { 0 };
+	unsigned int i;
+
+	for (i = 0; i < 50; i++) {
+		drv_open(d);
+		drv_start(d, without);
+		put_many(d);
+		/* What was taken is answered, and the rest is not begun. */
+		TRY(ioctl(d->fd, VHOST_VDPA_SUSPEND));
+		TRY(ioctl(d->fd, VHOST_GET_VRING_BASE, &base));
+		if (!d->packed)
+			expect("position of a suspended queue", (int)(base.num & 0xffff),
+			       *drv_used_idx(d));
+		TRY(ioctl(d->fd, VHOST_VDPA_RESUME));
+		usleep(1000 * (i % 8));
+		switch (i % 4) {
+		case 0:
+			drv_set_status(d, 0);
+			count_used(d);
+			usleep(1000);
+			expect("after a reset", (int)count_used(d), 0);
+			break;
+		case 1:
+			/* Memory goes while the device reads into it. */
+			TRY(drv_iotlb(d, VHOST_IOTLB_INVALIDATE, IOVA, NULL, MEM_SIZE, 0));
+			memset(d->mem + AT_DATA, 0x77, DEPTH * BLOCK);
+			drv_kick(d);
+			usleep(20000);
+			expect("written after unmapping", d->mem[AT_DATA + BLOCK - 1], 0x77);
+			break;
+		case 2:
+			expect("suspended twice", ioctl(d->fd, VHOST_VDPA_SUSPEND), 0);
+			expect("and again", ioctl(d->fd, VHOST_VDPA_SUSPEND), 0);
+			break;
+		}
+		drv_close(d);
+	}
+	printf("%s: %u cases, %u wrong\n", how, n_tried, n_bad);
+	return n_bad > 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct driver d = { 0 };
+
+	if (argc < 4)
+		return 2;
+	d.path = argv[2];
+	if (!strcmp(argv[1], "load"))
+		return load(&d, argv[3], argc > 4 ? (uint32_t)atoi(argv[4]) : 1);
+	if (!strcmp(argv[1], "hostile"))
+		return hostile(&d, argv[3]);
+	if (!strcmp(argv[1], "changes"))
+		return changes(&d, argv[3]);
+	return 2;
+}

@@ -1,0 +1,33 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+# time-limit: 600
+#
+# A disk on a block device, used by the kernel that serves it: with and without a write cache and
+# discard below, with large blocks, and taken away from everybody else.
+. "$(dirname "$0")/kmod_cases"
+
+bdev_case() {
+	say "$*"
+	guest "disks add d0 $*; vdpa dev add name d0 mgmtdev vhostkit_blk"
+	guest "! mount $1 /mnt 2>/dev/null"
+	check_disk "$1"
+	check_mount
+	no_errors d0
+	guest "vdpa dev del d0; vdpa_add d0 vhostkit_blk $NO_RO $NO_DISCARD $NO_FLUSH $NO_WCE $NO_PACKED"
+	load_options='' check_disk "$1"
+	no_errors d0
+	del_disk d0
+}
+
+start_vdpa_guest virtio_vdpa
+guest "truncate -s 16M /tmp/l0; modprobe loop; losetup /dev/loop0 /tmp/l0"
+load_options=discard bdev_case /dev/loop0
+bdev_case /dev/loop0 block=4096 queues=3
+guest "losetup -d /dev/loop0"
+guest "modprobe null_blk nr_devices=0; mount -t configfs none /sys/kernel/config; mkdir /sys/kernel/config/nullb/nullb0"
+guest "cd /sys/kernel/config/nullb/nullb0; echo 1 >memory_backed; echo 16 >size; echo 4096 >blocksize; echo 1 >power"
+bdev_case /dev/nullb0
+# What is smaller than the device's own blocks cannot be.
+guest "! disks add d0 /dev/nullb0 block=512"
+guest "rmmod vhostkit_vdpa vhostkit"
+stop_guest

@@ -1,0 +1,21 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+# time-limit: 600
+#
+# A disk behind /dev/vhost-vdpa-0, used by a driver of our own in every layout of the ring, and then
+# by a hostile one: the device refuses what is wrong, and is usable after.
+. "$(dirname "$0")/kmod_cases"
+
+start_vdpa_guest vhost_vdpa
+guest "truncate -s 8M /tmp/d0.img; disks add d0 /tmp/d0.img queues=1 entries=64; vdpa dev add name d0 mgmtdev vhostkit_blk"
+for layout in split packed in_order; do
+	guest "vdpa_driver load /dev/vhost-vdpa-0 $layout $RANDOM"
+done
+for layout in split packed; do
+	guest "vdpa_driver hostile /dev/vhost-vdpa-0 $layout"
+	guest "vdpa_driver changes /dev/vhost-vdpa-0 $layout"
+done
+guest "disks stats d0 | grep 'in flight 0 '"
+del_disk d0
+guest "rmmod vhostkit_vdpa vhostkit"
+stop_guest

@@ -242,8 +242,8 @@ static bool park(struct vhk_loop *l, struct vhk_source *s)
 }
 
 /*
- * Takes up to BUDGET requests, published by the quantum. Storage that answers while it is asked is asked by the quantum,
- * too: the driver has its first answers while the rest is read.
+ * Takes up to BUDGET requests, published by the quantum. Storage that answers while it is asked is
+ * asked by the quantum, too: the driver has its first answers while the rest is read.
  */
 static unsigned int work(struct vhk_loop *l, struct vhk_source *s)
 {

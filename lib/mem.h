@@ -27,8 +27,8 @@ struct vhk_mapping {
 	bool owned; /* mapped here, not by the caller */
 };
 
-/* Whether a page of a memory was replaced by zeros, by whichever thread met it. Shared by all tables
- * that follow from one another, counted with them. */
+/* Whether a page of a memory was replaced by zeros, by whichever thread met it. Shared by all
+ * tables that follow from one another, counted with them. */
 struct vhk_torn {
 	atomic_uint refs;
 	atomic_bool set;
@@ -130,8 +130,8 @@ struct vhk_fault_scope {
 void vhk_fault_enter(struct vhk_fault_scope *s, const struct vhk_table *t);
 void vhk_fault_leave(struct vhk_fault_scope *s);
 
-/* Pairs with the release in vhk_mem_fault(): who has read such zeros, and asks then, is told. @t may
- * be NULL. */
+/* Pairs with the release in vhk_mem_fault(): who has read such zeros, and asks then, is told. @t
+ * may be NULL. */
 static inline bool vhk_table_torn(const struct vhk_table *t)
 {
 	return t && atomic_load_explicit(&t->torn->set, memory_order_acquire);

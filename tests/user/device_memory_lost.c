@@ -16,8 +16,8 @@ static const uint64_t layouts[LAYOUTS] = {
 	VHK_F_VERSION_1 | VHK_F_RING_PACKED,
 };
 
-/* The device's own mapping of a driver's ring. The buffers that it finds at their addresses lie in a
- * file that can be cut. */
+/* The device's own mapping of a driver's ring. The buffers that it finds at their addresses lie in
+ * a file that can be cut. */
 struct view {
 	struct vhk_mem *mem;
 	int data;

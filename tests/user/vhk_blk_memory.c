@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * What vhk-blk takes for itself: little with four queues at work, and no more after a thousand front ends have come
- * and gone, in memory, in descriptors and in mappings.
+ * What vhk-blk takes for itself: little with four queues at work, and no more after a thousand front
+ * ends have come and gone, in memory, in descriptors and in mappings.
  */
 #include <dirent.h>
 
@@ -102,7 +102,8 @@ static void sessions_leave_nothing(void)
 	snprintf(sock, sizeof(sock), "%s/sock", t_dir());
 	snprintf(file_opt, sizeof(file_opt), "--blk-file=%s", image);
 	snprintf(sock_opt, sizeof(sock_opt), "--socket-path=%s", sock);
-	T_MUST(!close(open(image, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) && !truncate(image, 1 << 20));
+	T_MUST(!close(open(image, O_RDWR | O_CREAT | O_CLOEXEC, 0600)));
+	T_MUST(!truncate(image, 1 << 20));
 	t_prog_start(&p, "vhk-blk", args);
 	T_MUST(t_prog_ready(&p, 10000));
 	for (i = 0; i < WARM; i++)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * What vhk-blk takes for itself: little with four queues at work, and no more after a thousand front
- * ends have come and gone, in memory, in descriptors and in mappings.
+ * What vhk-blk takes for itself: little with four queues at work, and no more after a thousand
+ * front ends have come and gone, in memory, in descriptors and in mappings.
  */
 #include <dirent.h>
 

@@ -23,7 +23,8 @@ check_disk /tmp/d0.img
 no_errors d0
 guest "vdpa dev del d0"
 
-for features in "$NO_PACKED" "$NO_PACKED $NO_EVENT_IDX $NO_INDIRECT" "$NO_EVENT_IDX" "$NO_INDIRECT $NO_FLUSH" "$NO_FLUSH $NO_WCE"; do
+for features in "$NO_PACKED" "$NO_PACKED $NO_EVENT_IDX $NO_INDIRECT" "$NO_EVENT_IDX" \
+	"$NO_INDIRECT $NO_FLUSH" "$NO_FLUSH $NO_WCE"; do
 	say "without $features"
 	guest "vdpa_add d0 vhostkit_blk $NO_RO $features"
 	check_disk /tmp/d0.img
@@ -51,7 +52,8 @@ guest "disks add d0 /tmp/d0.img; vdpa dev add name d0 mgmtdev vhostkit_blk"
 guest "mke2fs /dev/vda >/dev/null && mount -t ext4 /dev/vda /mnt"
 guest "truncate -s 32M /tmp/d0.img"
 guest_says 33554432 "disks resize d0"
-guest "n=0; until [ \$(cat /sys/block/vda/size) = 65536 ]; do n=\$((n+1)); [ \$n -lt 100 ] || exit 1; usleep 50000; done"
+guest "n=0; until [ \$(cat /sys/block/vda/size) = 65536 ]; do n=\$((n+1)); \
+[ \$n -lt 100 ] || exit 1; usleep 50000; done"
 guest "echo a >/mnt/a; umount /mnt"
 no_errors d0
 del_disk d0

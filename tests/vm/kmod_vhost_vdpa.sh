@@ -7,7 +7,8 @@
 . "$(dirname "$0")/kmod_cases"
 
 start_vdpa_guest vhost_vdpa
-guest "truncate -s 8M /tmp/d0.img; disks add d0 /tmp/d0.img queues=1 entries=64; vdpa dev add name d0 mgmtdev vhostkit_blk"
+guest "truncate -s 8M /tmp/d0.img; disks add d0 /tmp/d0.img queues=1 entries=64; \
+vdpa dev add name d0 mgmtdev vhostkit_blk"
 for layout in split packed in_order; do
 	guest "vdpa_driver load /dev/vhost-vdpa-0 $layout $RANDOM"
 done

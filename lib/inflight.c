@@ -33,7 +33,7 @@ void vhk_inflight_init(void *va, uint16_t size, bool packed)
 		((struct inflight_split *)va)->desc_num = size;
 }
 
-void inflight_close(struct inflight *f)
+void vhk_inflight_free(struct inflight *f)
 {
 	if (!f)
 		return;
@@ -44,13 +44,13 @@ void inflight_close(struct inflight *f)
 	free(f);
 }
 
-void inflight_forget_saved(struct inflight *f)
+void vhk_inflight_forget_saved(struct inflight *f)
 {
 	free(f->saved);
 	f->saved = NULL;
 }
 
-int inflight_new(struct inflight **out, uint16_t num)
+int vhk_inflight_new(struct inflight **out, uint16_t num)
 {
 	struct inflight *f = calloc(1, sizeof(*f));
 
@@ -61,7 +61,7 @@ int inflight_new(struct inflight **out, uint16_t num)
 		f->last = calloc(num, sizeof(*f->last));
 	}
 	if (!f || !f->heads || !f->next || !f->last) {
-		inflight_close(f);
+		vhk_inflight_free(f);
 		return -ENOMEM;
 	}
 	*out = f;
@@ -77,7 +77,7 @@ static int by_counter(const void *a, const void *b)
 	return (int)x->entry - (int)y->entry;
 }
 
-void inflight_sort(struct inflight *f)
+void vhk_inflight_sort(struct inflight *f)
 {
 	if (!f->n_heads)
 		return;
@@ -85,7 +85,7 @@ void inflight_sort(struct inflight *f)
 	f->counter = f->heads[f->n_heads - 1].counter + 1;
 }
 
-int inflight_num(uint16_t version, uint16_t desc_num, uint16_t size, size_t bytes, bool packed)
+int vhk_inflight_num(uint16_t version, uint16_t desc_num, uint16_t size, size_t bytes, bool packed)
 {
 	const bool fits = desc_num >= size && desc_num <= VHK_QUEUE_SIZE_MAX &&
 			  bytes >= region_bytes(desc_num, packed);
@@ -125,9 +125,9 @@ static int split_finish_batch(struct inflight *f, uint16_t size, uint16_t used)
 	for (; left; left--, at = f->next[at]) {
 		if (at >= size)
 			return -EPROTO;
-		inflight_split_clear(f, at);
+		vhk_inflight_split_clear(f, at);
 	}
-	inflight_split_end(f, used);
+	vhk_inflight_split_end(f, used);
 	return 0;
 }
 
@@ -146,7 +146,7 @@ static int split_collect(struct inflight *f, uint16_t size)
 		f->heads[f->n_heads++].counter =
 			__atomic_load_n(&f->split->desc[i].counter, __ATOMIC_RELAXED);
 	}
-	inflight_sort(f);
+	vhk_inflight_sort(f);
 	return 0;
 }
 
@@ -162,7 +162,8 @@ static int split_recover(struct inflight *f, uint16_t size, uint16_t used)
 	return ret ? ret : split_collect(f, size);
 }
 
-int inflight_open_split(struct inflight **out, void *va, size_t bytes, uint16_t size, uint16_t used)
+int vhk_inflight_new_split(struct inflight **out, void *va, size_t bytes, uint16_t size,
+			   uint16_t used)
 {
 	struct inflight_split *region = va;
 	struct inflight *f;
@@ -172,11 +173,11 @@ int inflight_open_split(struct inflight **out, void *va, size_t bytes, uint16_t 
 	if (bytes < sizeof(*region) || (uintptr_t)va % sizeof(uint64_t))
 		return -EINVAL;
 	version = __atomic_load_n(&region->version, __ATOMIC_RELAXED);
-	ret = inflight_num(version, __atomic_load_n(&region->desc_num, __ATOMIC_RELAXED), size,
-			   bytes, false);
+	ret = vhk_inflight_num(version, __atomic_load_n(&region->desc_num, __ATOMIC_RELAXED), size,
+			       bytes, false);
 	if (ret < 0)
 		return ret;
-	ret = inflight_new(&f, (uint16_t)ret);
+	ret = vhk_inflight_new(&f, (uint16_t)ret);
 	if (ret)
 		return ret;
 	f->split = region;
@@ -186,7 +187,7 @@ int inflight_open_split(struct inflight **out, void *va, size_t bytes, uint16_t 
 	else
 		split_init(f, used);
 	if (ret)
-		inflight_close(f);
+		vhk_inflight_free(f);
 	else
 		*out = f;
 	return ret;

@@ -100,26 +100,26 @@ struct inflight {
 /* Takes over the region at @va. @used: what the used ring in guest memory says. On success the
  * region is in order, and heads[] is what to hand out again. -EPROTO: the region contradicts
  * itself; -EINVAL: it does not fit. */
-int inflight_open_split(struct inflight **out, void *va, size_t bytes, uint16_t size,
-			uint16_t used);
+int vhk_inflight_new_split(struct inflight **out, void *va, size_t bytes, uint16_t size,
+			   uint16_t used);
 struct packed_desc;
 /* @fresh_idx, @fresh_wrap: the used position of a region that nobody used yet. @ring: looked at to
  * see whether the last batch went out. On success used.used_idx and used.used_wrap are the used
  * position. */
-int inflight_open_packed(struct inflight **out, void *va, size_t bytes, uint16_t size,
-			 uint16_t fresh_idx, bool fresh_wrap, const struct packed_desc *ring);
-void inflight_close(struct inflight *f);
+int vhk_inflight_new_packed(struct inflight **out, void *va, size_t bytes, uint16_t size,
+			    uint16_t fresh_idx, bool fresh_wrap, const struct packed_desc *ring);
+void vhk_inflight_free(struct inflight *f);
 /* The copies of packed descriptors are of no use any more. */
-void inflight_forget_saved(struct inflight *f);
+void vhk_inflight_forget_saved(struct inflight *f);
 
-/* What both layouts' openings are made of. */
-int inflight_new(struct inflight **out, uint16_t num);
-void inflight_sort(struct inflight *f);
+/* What both layouts' beginnings are made of. */
+int vhk_inflight_new(struct inflight **out, uint16_t num);
+void vhk_inflight_sort(struct inflight *f);
 /* How many entries the region has, or why it is refused. */
-int inflight_num(uint16_t version, uint16_t desc_num, uint16_t size, size_t bytes, bool packed);
+int vhk_inflight_num(uint16_t version, uint16_t desc_num, uint16_t size, size_t bytes, bool packed);
 
 /* A chain is popped: the mark is the last store. Returns its counter. */
-static inline uint64_t inflight_split_pop(struct inflight *f, uint16_t id)
+static inline uint64_t vhk_inflight_split_pop(struct inflight *f, uint16_t id)
 {
 	struct inflight_split_desc *e = &f->split->desc[id];
 	const uint64_t counter = f->counter++;
@@ -132,7 +132,7 @@ static inline uint64_t inflight_split_pop(struct inflight *f, uint16_t id)
 }
 
 /* Before the used index moves: puts @id on the list of the batch. */
-static inline void inflight_split_link(struct inflight *f, uint16_t id)
+static inline void vhk_inflight_split_link(struct inflight *f, uint16_t id)
 {
 	__atomic_store_n(&f->split->desc[id].next, f->last_batch_head, __ATOMIC_RELAXED);
 	vhk_compiler_fence();
@@ -142,13 +142,13 @@ static inline void inflight_split_link(struct inflight *f, uint16_t id)
 }
 
 /* After it has moved. */
-static inline void inflight_split_clear(struct inflight *f, uint16_t id)
+static inline void vhk_inflight_split_clear(struct inflight *f, uint16_t id)
 {
 	__atomic_store_n(&f->split->desc[id].inflight, 0, __ATOMIC_RELAXED);
 }
 
 /* After every chain of the batch is cleared. */
-static inline void inflight_split_end(struct inflight *f, uint16_t used)
+static inline void vhk_inflight_split_end(struct inflight *f, uint16_t used)
 {
 	vhk_compiler_fence();
 	__atomic_store_n(&f->split->used_idx, used, __ATOMIC_RELAXED);
@@ -157,16 +157,16 @@ static inline void inflight_split_end(struct inflight *f, uint16_t used)
 
 /* Descriptor @at of the free list, INFLIGHT_NONE: there is none, gets a copy; returns the next
  * free one. */
-uint16_t inflight_packed_put(struct inflight *f, uint16_t at, uint64_t addr, uint32_t len,
-			     uint16_t id, uint16_t flags);
+uint16_t vhk_inflight_packed_put(struct inflight *f, uint16_t at, uint64_t addr, uint32_t len,
+				 uint16_t id, uint16_t flags);
 /* Entries from the free head to @last, @num of them, are one chain in flight; @next is free.
  * Returns its head. */
-uint16_t inflight_packed_pop(struct inflight *f, uint16_t last, uint16_t num, uint16_t next,
-			     uint64_t *counter);
-void inflight_packed_link(struct inflight *f, uint16_t head);
+uint16_t vhk_inflight_packed_pop(struct inflight *f, uint16_t last, uint16_t num, uint16_t next,
+				 uint64_t *counter);
+void vhk_inflight_packed_link(struct inflight *f, uint16_t head);
 /* The batch's links are written: where the used position will be. */
-void inflight_packed_begin(struct inflight *f, uint16_t used, bool wrap);
-void inflight_packed_clear(struct inflight *f, uint16_t head);
-void inflight_packed_end(struct inflight *f);
+void vhk_inflight_packed_begin(struct inflight *f, uint16_t used, bool wrap);
+void vhk_inflight_packed_clear(struct inflight *f, uint16_t head);
+void vhk_inflight_packed_end(struct inflight *f);
 
 #endif

@@ -20,8 +20,8 @@ static void store_used(struct inflight *f)
 	vhk_compiler_fence();
 }
 
-uint16_t inflight_packed_put(struct inflight *f, uint16_t at, uint64_t addr, uint32_t len,
-			     uint16_t id, uint16_t flags)
+uint16_t vhk_inflight_packed_put(struct inflight *f, uint16_t at, uint64_t addr, uint32_t len,
+				 uint16_t id, uint16_t flags)
 {
 	struct inflight_packed_desc *e;
 
@@ -35,8 +35,8 @@ uint16_t inflight_packed_put(struct inflight *f, uint16_t at, uint64_t addr, uin
 	return f->next[at];
 }
 
-uint16_t inflight_packed_pop(struct inflight *f, uint16_t last, uint16_t num, uint16_t next,
-			     uint64_t *counter)
+uint16_t vhk_inflight_packed_pop(struct inflight *f, uint16_t last, uint16_t num, uint16_t next,
+				 uint64_t *counter)
 {
 	const uint16_t head = f->free.free_head;
 	struct inflight_packed_desc *e = &f->packed->desc[head];
@@ -53,7 +53,7 @@ uint16_t inflight_packed_pop(struct inflight *f, uint16_t last, uint16_t num, ui
 	return head;
 }
 
-void inflight_packed_link(struct inflight *f, uint16_t head)
+void vhk_inflight_packed_link(struct inflight *f, uint16_t head)
 {
 	const uint16_t last = f->last[head];
 
@@ -62,7 +62,7 @@ void inflight_packed_link(struct inflight *f, uint16_t head)
 	f->free.free_head = head;
 }
 
-void inflight_packed_begin(struct inflight *f, uint16_t used, bool wrap)
+void vhk_inflight_packed_begin(struct inflight *f, uint16_t used, bool wrap)
 {
 	store_free(f);
 	f->used.used_idx = used;
@@ -70,12 +70,12 @@ void inflight_packed_begin(struct inflight *f, uint16_t used, bool wrap)
 	store_used(f);
 }
 
-void inflight_packed_clear(struct inflight *f, uint16_t head)
+void vhk_inflight_packed_clear(struct inflight *f, uint16_t head)
 {
 	__atomic_store_n(&f->packed->desc[head].inflight, 0, __ATOMIC_RELAXED);
 }
 
-void inflight_packed_end(struct inflight *f)
+void vhk_inflight_packed_end(struct inflight *f)
 {
 	f->free.old_free_head = f->free.free_head;
 	store_free(f);
@@ -91,7 +91,7 @@ static void packed_init(struct inflight *f, uint16_t idx, bool wrap)
 	for (i = 0; i < f->num; i++) {
 		f->next[i] = i + 1;
 		__atomic_store_n(&f->packed->desc[i].next, i + 1, __ATOMIC_RELAXED);
-		inflight_packed_clear(f, i);
+		vhk_inflight_packed_clear(f, i);
 	}
 	f->used.used_idx = idx;
 	f->used.old_used_idx = idx;
@@ -160,7 +160,7 @@ static int packed_walk_free(struct inflight *f, uint8_t *seen)
 		if (seen[at])
 			return -EPROTO;
 		seen[at] = 1;
-		inflight_packed_clear(f, at);
+		vhk_inflight_packed_clear(f, at);
 	}
 	return n;
 }
@@ -224,12 +224,12 @@ static int packed_recover(struct inflight *f, uint16_t size, const struct packed
 		return -ENOMEM;
 	ret = packed_walk(f, size, seen);
 	free(seen);
-	inflight_sort(f);
+	vhk_inflight_sort(f);
 	return ret;
 }
 
-int inflight_open_packed(struct inflight **out, void *va, size_t bytes, uint16_t size,
-			 uint16_t fresh_idx, bool fresh_wrap, const struct packed_desc *ring)
+int vhk_inflight_new_packed(struct inflight **out, void *va, size_t bytes, uint16_t size,
+			    uint16_t fresh_idx, bool fresh_wrap, const struct packed_desc *ring)
 {
 	struct inflight_packed *region = va;
 	union inflight_free free_word;
@@ -239,10 +239,10 @@ int inflight_open_packed(struct inflight **out, void *va, size_t bytes, uint16_t
 	if (bytes < sizeof(*region) || (uintptr_t)va % sizeof(uint64_t))
 		return -EINVAL;
 	free_word.word = __atomic_load_n(&region->free.word, __ATOMIC_RELAXED);
-	ret = inflight_num(free_word.version, free_word.desc_num, size, bytes, true);
+	ret = vhk_inflight_num(free_word.version, free_word.desc_num, size, bytes, true);
 	if (ret < 0)
 		return ret;
-	ret = inflight_new(&f, (uint16_t)ret);
+	ret = vhk_inflight_new(&f, (uint16_t)ret);
 	if (ret)
 		return ret;
 	f->packed = region;
@@ -253,7 +253,7 @@ int inflight_open_packed(struct inflight **out, void *va, size_t bytes, uint16_t
 	else
 		packed_init(f, fresh_idx, fresh_wrap);
 	if (ret)
-		inflight_close(f);
+		vhk_inflight_free(f);
 	else
 		*out = f;
 	return ret;

@@ -99,7 +99,7 @@ static struct vhk_ring *ring_alloc(const struct vhk_ring_opts *o)
 	}
 	r->max_segs = o->max_segs;
 	r->inline_segs = vhk_min(RING_SEGS_INLINE, o->max_segs);
-	ring_segs_init(r, base + l.segs, l.n_small, l.n_big);
+	vhk_ring_segs_init(r, base + l.segs, l.n_small, l.n_big);
 	return r;
 }
 
@@ -109,7 +109,7 @@ static void ring_setup(struct vhk_ring *r, struct vhk_table *t, const struct vhk
 	r->indirect = o->features & VHK_F_INDIRECT_DESC;
 	r->event_idx = o->features & VHK_F_EVENT_IDX;
 	r->in_order = o->features & VHK_F_IN_ORDER;
-	r->ops = r->packed ? &ring_packed_ops : &ring_split_ops;
+	r->ops = r->packed ? &vhk_ring_packed_ops : &vhk_ring_split_ops;
 	r->table = vhk_table_get(t);
 	r->gen = t->gen;
 	r->desc = o->desc;
@@ -137,7 +137,7 @@ int vhk_ring_new_table(struct vhk_ring **out, struct vhk_table *t, const struct 
 		return -ENOMEM;
 	ring_setup(r, t, &o);
 	r->armed = true;
-	ret = r->packed ? ring_packed_start(r, &o) : ring_split_start(r, &o);
+	ret = r->packed ? vhk_ring_packed_start(r, &o) : vhk_ring_split_start(r, &o);
 	if (ret) {
 		vhk_ring_free(r);
 		return ret;
@@ -166,7 +166,7 @@ void vhk_ring_free(struct vhk_ring *r)
 {
 	if (!r)
 		return;
-	inflight_close(r->inflight);
+	vhk_inflight_free(r->inflight);
 	drop_old_table(r);
 	vhk_table_put(r->table);
 	free(r);
@@ -189,7 +189,7 @@ static int pop_resubmitted(struct vhk_ring *r, struct vhk_chain **out, unsigned 
 		r->n_resubmit--;
 	}
 	if (!r->n_resubmit)
-		inflight_forget_saved(r->inflight);
+		vhk_inflight_forget_saved(r->inflight);
 	return ring_pop_end(r, i, ret);
 }
 
@@ -226,7 +226,7 @@ static __attribute__((noinline)) void push_special(struct vhk_ring *r, struct vh
 	if (old && !--r->n_old)
 		drop_old_table(r);
 	if (c->seg != chain_segs(c)) {
-		ring_segs_put(r, c->seg);
+		vhk_ring_segs_put(r, c->seg);
 		c->seg = chain_segs(c);
 	}
 	r->stalled = false;

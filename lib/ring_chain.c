@@ -25,7 +25,7 @@ static void block_push(void **list, void *block)
 	*list = block;
 }
 
-void ring_segs_init(struct vhk_ring *r, void *at, unsigned int n_small, unsigned int n_big)
+void vhk_ring_segs_init(struct vhk_ring *r, void *at, unsigned int n_small, unsigned int n_big)
 {
 	unsigned char *block = at;
 
@@ -36,7 +36,7 @@ void ring_segs_init(struct vhk_ring *r, void *at, unsigned int n_small, unsigned
 		block_push(&r->big, block);
 }
 
-void ring_segs_put(struct vhk_ring *r, struct iovec *seg)
+void vhk_ring_segs_put(struct vhk_ring *r, struct iovec *seg)
 {
 	block_push((unsigned char *)seg < r->big_start ? &r->small : &r->big, seg);
 }
@@ -61,7 +61,7 @@ static int walk_grow(struct ring_walk *w)
 		return -EAGAIN;
 	memcpy(seg, w->seg, w->n * sizeof(*seg));
 	if (!in_slot)
-		ring_segs_put(r, w->seg);
+		vhk_ring_segs_put(r, w->seg);
 	w->seg = seg;
 	w->cap = vhk_min(cap, r->max_segs);
 	return 0;
@@ -87,7 +87,7 @@ static int walk_find(struct ring_walk *w, const struct ring_desc *d, struct vhk_
 	return 1;
 }
 
-int ring_walk_slow(struct ring_walk *w, struct ring_desc d, unsigned int role)
+int vhk_ring_walk_slow(struct ring_walk *w, struct ring_desc d, unsigned int role)
 {
 	int ret;
 
@@ -243,7 +243,7 @@ RING_INLINE int walk_split_table(struct ring_walk *w, const struct table *t)
 	return -EBADMSG;
 }
 
-int ring_walk_table(struct ring_walk *w, struct ring_desc d)
+int vhk_ring_walk_table(struct ring_walk *w, struct ring_desc d)
 {
 	struct table t;
 	int ret;
@@ -254,7 +254,7 @@ int ring_walk_table(struct ring_walk *w, struct ring_desc d)
 	return w->r->packed ? walk_packed_table(w, &t) : walk_split_table(w, &t);
 }
 
-void ring_log(const struct vhk_ring *r, uint64_t gpa, uint64_t at, uint64_t len)
+void vhk_ring_log(const struct vhk_ring *r, uint64_t gpa, uint64_t at, uint64_t len)
 {
 	if (gpa != UINT64_MAX)
 		vhk_dirty_mark(r->dirty, gpa + at, len);

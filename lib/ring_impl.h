@@ -149,17 +149,17 @@ struct ring_walk {
 	uint64_t out_len;
 };
 
-int ring_walk_slow(struct ring_walk *w, struct ring_desc d, unsigned int role);
-int ring_walk_table(struct ring_walk *w, struct ring_desc d);
-void ring_segs_init(struct vhk_ring *r, void *at, unsigned int n_small, unsigned int n_big);
-void ring_segs_put(struct vhk_ring *r, struct iovec *seg);
+int vhk_ring_walk_slow(struct ring_walk *w, struct ring_desc d, unsigned int role);
+int vhk_ring_walk_table(struct ring_walk *w, struct ring_desc d);
+void vhk_ring_segs_init(struct vhk_ring *r, void *at, unsigned int n_small, unsigned int n_big);
+void vhk_ring_segs_put(struct vhk_ring *r, struct iovec *seg);
 /* Logs [at, at + len) of the part that starts at @gpa. */
-void ring_log(const struct vhk_ring *r, uint64_t gpa, uint64_t at, uint64_t len);
+void vhk_ring_log(const struct vhk_ring *r, uint64_t gpa, uint64_t at, uint64_t len);
 
-extern const struct ring_ops ring_split_ops;
-extern const struct ring_ops ring_packed_ops;
-int ring_split_start(struct vhk_ring *r, const struct vhk_ring_opts *o);
-int ring_packed_start(struct vhk_ring *r, const struct vhk_ring_opts *o);
+extern const struct ring_ops vhk_ring_split_ops;
+extern const struct ring_ops vhk_ring_packed_ops;
+int vhk_ring_split_start(struct vhk_ring *r, const struct vhk_ring_opts *o);
+int vhk_ring_packed_start(struct vhk_ring *r, const struct vhk_ring_opts *o);
 
 /* A slot is a line of segments, then the chain. */
 RING_INLINE struct iovec *chain_segs(struct vhk_chain *c)
@@ -225,7 +225,7 @@ RING_INLINE int ring_walk_add(struct ring_walk *w, const struct ring_desc *d, un
 		return 0;
 	}
 	copy = *w;
-	ret = ring_walk_slow(&copy, *d, role);
+	ret = vhk_ring_walk_slow(&copy, *d, role);
 	*w = copy;
 	return ret;
 }
@@ -234,7 +234,7 @@ RING_INLINE int ring_walk_add(struct ring_walk *w, const struct ring_desc *d, un
 RING_INLINE int ring_walk_indirect(struct ring_walk *w, const struct ring_desc *d)
 {
 	struct ring_walk copy = *w;
-	const int ret = ring_walk_table(&copy, *d);
+	const int ret = vhk_ring_walk_table(&copy, *d);
 
 	*w = copy;
 	return ret;
@@ -243,7 +243,7 @@ RING_INLINE int ring_walk_indirect(struct ring_walk *w, const struct ring_desc *
 RING_INLINE void ring_walk_abort(struct ring_walk *w, struct vhk_chain *c)
 {
 	if (w->seg != chain_segs(c))
-		ring_segs_put(w->r, w->seg);
+		vhk_ring_segs_put(w->r, w->seg);
 }
 
 /* Hands out the filled chain. */

@@ -40,7 +40,7 @@ struct tracked {
 static int track(struct vhk_ring *r, struct tracked *t, const struct ring_desc *d)
 {
 	t->last = t->at;
-	t->at = inflight_packed_put(r->inflight, t->at, d->addr, d->len, d->next, d->flags);
+	t->at = vhk_inflight_packed_put(r->inflight, t->at, d->addr, d->len, d->next, d->flags);
 	return t->at == INFLIGHT_NONE ? -EBADMSG : 0;
 }
 
@@ -109,7 +109,8 @@ static __attribute__((noinline)) int packed_take(struct vhk_ring *r, struct vhk_
 		return ret;
 	}
 	if (r->inflight)
-		c->inflight = inflight_packed_pop(r->inflight, t.last, c->n_desc, t.at, &c->order);
+		c->inflight =
+			vhk_inflight_packed_pop(r->inflight, t.last, c->n_desc, t.at, &c->order);
 	step(r, &pos->at, &pos->wrap, c->n_desc);
 	pos->left -= c->n_desc;
 	return 0;
@@ -286,8 +287,8 @@ static void packed_log(const struct vhk_ring *r, unsigned int first, unsigned in
 	const unsigned int part = vhk_min(n, r->size - first);
 	const size_t each = sizeof(struct packed_desc);
 
-	ring_log(r, r->desc_gpa, first * each, part * each);
-	ring_log(r, r->desc_gpa, 0, (n - part) * each);
+	vhk_ring_log(r, r->desc_gpa, first * each, part * each);
+	vhk_ring_log(r, r->desc_gpa, 0, (n - part) * each);
 }
 
 static void packed_inflight_begin(struct vhk_ring *r, unsigned int n, unsigned int slots)
@@ -297,9 +298,9 @@ static void packed_inflight_begin(struct vhk_ring *r, unsigned int n, unsigned i
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
-		inflight_packed_link(r->inflight, r->staged[i].inflight);
+		vhk_inflight_packed_link(r->inflight, r->staged[i].inflight);
 	step(r, &used, &wrap, slots);
-	inflight_packed_begin(r->inflight, used, wrap);
+	vhk_inflight_packed_begin(r->inflight, used, wrap);
 }
 
 static void packed_inflight_end(struct vhk_ring *r, unsigned int n)
@@ -308,8 +309,8 @@ static void packed_inflight_end(struct vhk_ring *r, unsigned int n)
 
 	vhk_compiler_fence();
 	for (i = 0; i < n; i++)
-		inflight_packed_clear(r->inflight, r->staged[i].inflight);
-	inflight_packed_end(r->inflight);
+		vhk_inflight_packed_clear(r->inflight, r->staged[i].inflight);
+	vhk_inflight_packed_end(r->inflight);
 }
 
 static unsigned int count_slots(const struct vhk_ring *r, unsigned int n)
@@ -351,7 +352,7 @@ static void store_event(struct vhk_ring *r, uint16_t flags)
 	vhk_store16_release(&event->flags, flags);
 	r->event_set = true;
 	if (r->dirty)
-		ring_log(r, r->used_gpa, 0, sizeof(*event));
+		vhk_ring_log(r, r->used_gpa, 0, sizeof(*event));
 }
 
 static void packed_arm(struct vhk_ring *r)
@@ -379,7 +380,7 @@ static uint32_t packed_base(const struct vhk_ring *r)
 	       (uint32_t)r->used_wrap << 31;
 }
 
-const struct ring_ops ring_packed_ops = {
+const struct ring_ops vhk_ring_packed_ops = {
 	.pop = packed_pop,
 	.resubmit = packed_resubmit,
 	.publish = packed_publish,
@@ -393,8 +394,8 @@ static int packed_recover(struct vhk_ring *r, const struct vhk_ring_opts *o)
 {
 	int ret;
 
-	ret = inflight_open_packed(&r->inflight, o->inflight, o->inflight_size, r->size, r->used,
-				   r->used_wrap, r->desc);
+	ret = vhk_inflight_new_packed(&r->inflight, o->inflight, o->inflight_size, r->size, r->used,
+				      r->used_wrap, r->desc);
 	if (ret)
 		return ret;
 	if (r->inflight->fresh)
@@ -407,7 +408,7 @@ static int packed_recover(struct vhk_ring *r, const struct vhk_ring_opts *o)
 	return 0;
 }
 
-int ring_packed_start(struct vhk_ring *r, const struct vhk_ring_opts *o)
+int vhk_ring_packed_start(struct vhk_ring *r, const struct vhk_ring_opts *o)
 {
 	unsigned int ahead;
 

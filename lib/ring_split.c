@@ -144,7 +144,7 @@ static int split_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int ma
 		if (vhk_unlikely(ret))
 			break;
 		if (vhk_unlikely(r->inflight != NULL))
-			out[i]->order = inflight_split_pop(r->inflight, heads[i]);
+			out[i]->order = vhk_inflight_split_pop(r->inflight, heads[i]);
 	}
 	r->last_avail = (uint16_t)(r->last_avail + i);
 	return ring_pop_end(r, i, !ret && sane < n ? -EBADMSG : ret);
@@ -189,8 +189,8 @@ static void split_log(const struct vhk_ring *r, uint16_t from, uint16_t to)
 	const unsigned int part = vhk_min(n, r->size - first);
 	const size_t each = sizeof(struct split_used_elem), at = sizeof(struct split_used);
 
-	ring_log(r, r->used_gpa, at + first * each, part * each);
-	ring_log(r, r->used_gpa, at, (n - part) * each);
+	vhk_ring_log(r, r->used_gpa, at + first * each, part * each);
+	vhk_ring_log(r, r->used_gpa, at, (n - part) * each);
 }
 
 static bool split_wants_call(const struct vhk_ring *r, uint16_t old)
@@ -215,16 +215,16 @@ static int split_publish(struct vhk_ring *r, unsigned int n)
 		split_log(r, old, idx);
 	if (r->inflight)
 		for (i = 0; i < n; i++)
-			inflight_split_link(r->inflight, r->staged[i].id);
+			vhk_inflight_split_link(r->inflight, r->staged[i].id);
 	vhk_store16_release(&used->idx, idx);
 	r->used = idx;
 	if (r->dirty)
-		ring_log(r, r->used_gpa, 0, sizeof(*used));
+		vhk_ring_log(r, r->used_gpa, 0, sizeof(*used));
 	if (r->inflight) {
 		vhk_compiler_fence();
 		for (i = 0; i < n; i++)
-			inflight_split_clear(r->inflight, r->staged[i].id);
-		inflight_split_end(r->inflight, idx);
+			vhk_inflight_split_clear(r->inflight, r->staged[i].id);
+		vhk_inflight_split_end(r->inflight, idx);
 	}
 	return split_wants_call(r, old);
 }
@@ -241,13 +241,13 @@ static void split_arm(struct vhk_ring *r)
 	if (r->event_idx) {
 		vhk_store16(avail_event(r), r->last_avail);
 		if (r->dirty)
-			ring_log(r, r->used_gpa,
-				 sizeof(*used) + r->size * sizeof(used->ring[0]),
-				 sizeof(uint16_t));
+			vhk_ring_log(r, r->used_gpa,
+				     sizeof(*used) + r->size * sizeof(used->ring[0]),
+				     sizeof(uint16_t));
 	} else if (!r->armed) {
 		vhk_store16(&used->flags, 0);
 		if (r->dirty)
-			ring_log(r, r->used_gpa, 0, sizeof(*used));
+			vhk_ring_log(r, r->used_gpa, 0, sizeof(*used));
 	}
 	r->armed = true;
 }
@@ -260,7 +260,7 @@ static void split_disarm(struct vhk_ring *r)
 	if (r->armed && !r->event_idx) {
 		vhk_store16(&used->flags, USED_F_NO_NOTIFY);
 		if (r->dirty)
-			ring_log(r, r->used_gpa, 0, sizeof(*used));
+			vhk_ring_log(r, r->used_gpa, 0, sizeof(*used));
 	}
 	r->armed = false;
 }
@@ -270,7 +270,7 @@ static uint32_t split_base(const struct vhk_ring *r)
 	return r->last_avail;
 }
 
-const struct ring_ops ring_split_ops = {
+const struct ring_ops vhk_ring_split_ops = {
 	.pop = split_pop,
 	.resubmit = split_resubmit,
 	.publish = split_publish,
@@ -282,15 +282,15 @@ const struct ring_ops ring_split_ops = {
 
 /* Where to go on. With an inflight region the chains up to the last one popped are known
  * exactly: the marks are set in ring order, so what is marked is what follows the used index. */
-int ring_split_start(struct vhk_ring *r, const struct vhk_ring_opts *o)
+int vhk_ring_split_start(struct vhk_ring *r, const struct vhk_ring_opts *o)
 {
 	int ret;
 
 	r->used = vhk_load16_acquire(&((const struct split_used *)r->device)->idx);
 	r->last_avail = (uint16_t)o->base;
 	if (o->inflight) {
-		ret = inflight_open_split(&r->inflight, o->inflight, o->inflight_size, r->size,
-					  r->used);
+		ret = vhk_inflight_new_split(&r->inflight, o->inflight, o->inflight_size, r->size,
+					     r->used);
 		if (ret)
 			return ret;
 		if (!r->inflight->fresh)

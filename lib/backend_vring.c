@@ -4,9 +4,9 @@
  * change while it runs.
  */
 #include <fcntl.h>
-#include <unistd.h>
 
 #include "backend_impl.h"
+#include "fd.h"
 
 /* Bytes of the three parts (virtio 1.3, 2.7 and 2.8): with the event fields, whatever was
  * negotiated. */
@@ -180,12 +180,6 @@ static int take_notify(struct vhk_session *s, struct vhk_notify *n)
 	return 0;
 }
 
-static void close_fd(int fd)
-{
-	if (fd >= 0)
-		close(fd);
-}
-
 static int duplicate(int *out, int fd)
 {
 	*out = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -230,8 +224,8 @@ static int fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
 		return 0;
 	vhk_table_put(q->table);
 	vhk_table_put(q->inflight_table);
-	close_fd(q->call_fd);
-	close_fd(kick_fd);
+	vhk_fd_close(q->call_fd);
+	vhk_fd_close(kick_fd);
 	return ret;
 }
 
@@ -271,7 +265,7 @@ static int start_ring(struct vhk_session *s, unsigned int idx, int kick_fd)
 	int ret;
 
 	if (!r->size || !r->has_addr) {
-		close_fd(kick_fd);
+		vhk_fd_close(kick_fd);
 		return vhk_session_refuse(s, -EINVAL, "its size or its addresses are not known");
 	}
 	ret = fill_setup(s, idx, kick_fd, &q);

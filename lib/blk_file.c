@@ -11,6 +11,7 @@
 
 #include "base.h"
 #include "blk_file.h"
+#include "fd.h"
 
 #define LOCK_MS 2000
 
@@ -118,8 +119,7 @@ int vhk_blk_file_open(struct vhk_blk_file *f, const struct vhk_blk_opts *o)
 
 void vhk_blk_file_close(struct vhk_blk_file *f)
 {
-	if (f->fd >= 0)
-		close(f->fd);
+	vhk_fd_close(f->fd);
 	f->fd = -1;
 }
 

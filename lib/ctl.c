@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ctl_impl.h"
+#include "fd.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
 #define EVENTS_MAX 16
@@ -140,12 +141,9 @@ void vhk_ctl_close(struct vhk_ctl *c)
 	c->ops->disconnect(c, -ENOTCONN);
 	vhk_ctl_queues_free(c);
 	free(c->shared);
-	if (c->inflight_fd >= 0)
-		close(c->inflight_fd);
-	if (c->timer_fd >= 0)
-		close(c->timer_fd);
-	if (c->epoll_fd >= 0)
-		close(c->epoll_fd);
+	vhk_fd_close(c->inflight_fd);
+	vhk_fd_close(c->timer_fd);
+	vhk_fd_close(c->epoll_fd);
 	c->ops->free(c);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "ctl_impl.h"
+#include "fd.h"
 
 #define STATUS_RUNS                                                                                \
 	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK |     \
@@ -28,10 +29,8 @@ static void queue_free(struct vhk_ctl *c, unsigned int idx)
 		vhk_ctl_unwatch(c, q->err_fd);
 		close(q->err_fd);
 	}
-	if (q->call_fd >= 0)
-		close(q->call_fd);
-	if (q->kick_fd >= 0)
-		close(q->kick_fd);
+	vhk_fd_close(q->call_fd);
+	vhk_fd_close(q->kick_fd);
 	free(q);
 	c->queue[idx] = NULL;
 }

@@ -3,8 +3,6 @@
  * A device: its life, its configuration space, and the door that holds it. What happens to running
  * queues is in device_change.c and queue.c.
  */
-#include <unistd.h>
-
 #include "base.h"
 #include "device_impl.h"
 

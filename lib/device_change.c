@@ -4,16 +4,9 @@
  * many loops have yet to answer. Queues are asked by the message embedded in them, so nothing here
  * can fail half-way.
  */
-#include <unistd.h>
-
 #include "base.h"
 #include "device_impl.h"
-
-static void close_fd(int fd)
-{
-	if (fd >= 0)
-		close(fd);
-}
+#include "fd.h"
 
 void vhk_queue_init(struct vhk_queue *q, struct vhk_device *d, unsigned int idx)
 {
@@ -77,7 +70,7 @@ static void queue_release(struct vhk_queue *q)
 	q->table = q->inflight_table = NULL;
 	vhk_notify_fini(&q->call);
 	vhk_notify_fini(&q->err);
-	close_fd(q->source.kick_fd);
+	vhk_fd_close(q->source.kick_fd);
 	q->source.kick_fd = -1;
 	q->started = false;
 }
@@ -92,7 +85,7 @@ void vhk_queue_answered(struct vhk_work *w)
 		c->ret = m->ret;
 	c->base = m->base;
 	vhk_notify_fini(&m->notify);
-	close_fd(m->kick_fd);
+	vhk_fd_close(m->kick_fd);
 	m->kick_fd = -1;
 	if (m->ask == VHK_ASK_TABLE)
 		vhk_table_put(m->table);
@@ -111,9 +104,9 @@ void vhk_queue_failed(struct vhk_work *w)
 
 static void setup_fini(struct vhk_queue_setup *s)
 {
-	close_fd(s->kick_fd);
-	close_fd(s->call_fd);
-	close_fd(s->err_fd);
+	vhk_fd_close(s->kick_fd);
+	vhk_fd_close(s->call_fd);
+	vhk_fd_close(s->err_fd);
 	vhk_table_put(s->table);
 	vhk_table_put(s->inflight_table);
 	s->kick_fd = s->call_fd = s->err_fd = -1;
@@ -308,7 +301,7 @@ int vhk_device_set_kick(struct vhk_device *d, unsigned int idx, int fd, vhk_chan
 	struct vhk_queue *q = begin_one(d, idx, VHK_ASK_KICK, fn, arg, &ret);
 
 	if (!q) {
-		close_fd(fd);
+		vhk_fd_close(fd);
 		return ret;
 	}
 	q->msg.kick_fd = fd;

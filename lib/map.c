@@ -79,12 +79,6 @@ void vhk_unmap_range(struct vhk_map *m)
 	m->base = NULL;
 }
 
-void vhk_map_close(int fd)
-{
-	if (fd >= 0)
-		close(fd);
-}
-
 int vhk_map_fd(void **va, int fd, uint64_t offset, uint64_t size)
 {
 	struct vhk_map m;

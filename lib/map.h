@@ -24,8 +24,6 @@ struct vhk_map {
  */
 int vhk_map_range(struct vhk_map *m, int fd, uint64_t offset, uint64_t size);
 void vhk_unmap_range(struct vhk_map *m);
-/* For the file behind it, which the mapping does not need; -1: none. */
-void vhk_map_close(int fd);
 
 /* The same for files of ordinary pages, without the structure; -EINVAL for huge pages, too. */
 int vhk_map_fd(void **va, int fd, uint64_t offset, uint64_t size);

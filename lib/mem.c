@@ -4,6 +4,7 @@
  * A change that fails leaves the table as it was.
  */
 #include "base.h"
+#include "fd.h"
 #include "mem.h"
 
 int vhk_mem_new(struct vhk_mem **out)
@@ -86,7 +87,7 @@ static int add_mapping(struct vhk_mem *m, const struct vhk_region *r, const stru
 	if (!mapping) {
 		if (owned)
 			vhk_unmap_range(&undo);
-		vhk_map_close(fd);
+		vhk_fd_close(fd);
 		return -ENOMEM;
 	}
 	atomic_init(&mapping->refs, 1);
@@ -106,7 +107,7 @@ int vhk_mem_add_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd)
 	ret = fd < 0 ? -EINVAL : check_region(m, r);
 	if (!ret)
 		ret = vhk_map_range(&map, fd, r->offset, r->size);
-	vhk_map_close(fd);
+	vhk_fd_close(fd);
 	return ret ? ret : add_mapping(m, r, &map, -1, true);
 }
 
@@ -154,7 +155,7 @@ int vhk_mem_alloc(struct vhk_mem *m, struct vhk_gpa at, size_t size, void **va)
 	ret = check_region(m, &r);
 	if (ret) {
 		vhk_unmap_range(&map);
-		vhk_map_close(fd);
+		vhk_fd_close(fd);
 		return ret;
 	}
 	ret = add_mapping(m, &r, &map, fd, true);

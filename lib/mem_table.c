@@ -4,6 +4,7 @@
  * the arrays of one lie in one allocation.
  */
 #include "base.h"
+#include "fd.h"
 #include "mem.h"
 
 void vhk_mapping_put(struct vhk_mapping *mapping)
@@ -12,7 +13,7 @@ void vhk_mapping_put(struct vhk_mapping *mapping)
 		return;
 	if (mapping->owned)
 		vhk_unmap_range(&mapping->map);
-	vhk_map_close(mapping->fd);
+	vhk_fd_close(mapping->fd);
 	free(mapping);
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base.h"
+#include "fd.h"
 #include "notify.h"
 
 static enum vhk_notify_kind kind_of(int fd)
@@ -52,8 +53,7 @@ int vhk_notify_init_take_fd(struct vhk_notify *n, int fd)
 
 void vhk_notify_fini(struct vhk_notify *n)
 {
-	if (n->fd >= 0)
-		close(n->fd);
+	vhk_fd_close(n->fd);
 	n->fd = -1;
 	n->kind = VHK_NOTIFY_NONE;
 }

@@ -4,8 +4,6 @@
  * driver, and carries out the changes that the control thread asks for. Runs in the loop's thread
  * only.
  */
-#include <unistd.h>
-
 #include "base.h"
 #include "device_impl.h"
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base.h"
+#include "fd.h"
 #include "sock.h"
 
 /* What the kernel passes at most in one go (SCM_MAX_FD): with room for all of them none is lost
@@ -35,8 +36,7 @@ union fd_control {
 static void close_fds(int *fd, unsigned int n)
 {
 	while (n--) {
-		if (fd[n] >= 0)
-			close(fd[n]);
+		vhk_fd_close(fd[n]);
 		fd[n] = -1;
 	}
 }
@@ -99,8 +99,7 @@ void vhk_sock_fini(struct vhk_sock *s)
 	while (s->tx)
 		tx_drop_first(s);
 	vhk_msg_fini(&s->rx);
-	if (s->fd >= 0)
-		close(s->fd);
+	vhk_fd_close(s->fd);
 	s->fd = -1;
 }
 

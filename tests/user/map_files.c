@@ -5,6 +5,7 @@
  */
 #include <sys/mman.h>
 
+#include "fd.h"
 #include "map.h"
 #include "mem.h"
 #include "t.h"
@@ -89,7 +90,7 @@ static void memory_of_our_own(void)
 		memset(va, 1, sizes[i]);
 		vhk_unmap(va, sizes[i]);
 		T_EQ(count_maps("memfd:own"), 0);
-		vhk_map_close(fd);
+		vhk_fd_close(fd);
 		T_EQ(fcntl(fd, F_GETFD), -1);
 		T_EQ(vhk_map_anon(&va, sizes[i]), 0);
 		T_OK(!((uintptr_t)va & (PAGE - 1)) && !*(unsigned char *)va);
@@ -99,7 +100,7 @@ static void memory_of_our_own(void)
 	}
 	T_EQ(vhk_map_memfd(&va, "own", 0), -EINVAL);
 	T_EQ(vhk_map_memfd(&va, "own", SIZE_MAX), -EINVAL);
-	vhk_map_close(-1);
+	vhk_fd_close(-1);
 	vhk_unmap(NULL, PAGE);
 }
 

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "backend_impl.h"
+#include "clock.h"
 
 #define PAUSE_MIN_NS 100000000u
 #define PAUSE_MAX_NS 5000000000u
@@ -349,20 +349,12 @@ int vhk_backend_take_fd(struct vhk_backend **out, struct vhk_loop *ctl, struct v
 	return 0;
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 static void wait_for_session(struct vhk_backend *b)
 {
-	int64_t left, end = now_ns() + CLOSE_NS;
+	uint64_t now, end = vhk_now_ns() + CLOSE_NS;
 
-	while (b->s.state != VHK_SESSION_NONE && (left = end - now_ns()) > 0)
-		if (vhk_loop_step(b->ctl, left) < 0)
+	while (b->s.state != VHK_SESSION_NONE && (now = vhk_now_ns()) < end)
+		if (vhk_loop_step(b->ctl, (int64_t)(end - now)) < 0)
 			return;
 }
 

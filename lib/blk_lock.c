@@ -10,6 +10,7 @@
 
 #include "base.h"
 #include "blk_file.h"
+#include "clock.h"
 
 #define TRY_AGAIN_MS 2
 
@@ -25,23 +26,15 @@ static int try_lock(const struct vhk_blk_file *f)
 	return fcntl(f->fd, F_OFD_SETLK, &lock) ? -errno : 0;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 int vhk_blk_file_lock(const struct vhk_blk_file *f, uint32_t ms)
 {
 	const struct timespec pause = { .tv_nsec = TRY_AGAIN_MS * 1000000 };
-	uint64_t until = now_ms() + ms;
+	uint64_t until = vhk_now_ns() + ms * 1000000ull;
 	int ret;
 
 	/* A waiting F_OFD_SETLKW has no deadline, and a timer signal is not a library's to use. */
 	while ((ret = try_lock(f)) == -EAGAIN || ret == -EACCES || ret == -EINTR) {
-		if (now_ms() >= until)
+		if (vhk_now_ns() >= until)
 			return -EBUSY;
 		nanosleep(&pause, NULL);
 	}

@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ctl_impl.h"
@@ -16,17 +15,9 @@
 #define DEFAULT_TIMEOUT_MS 5000
 #define EVENTS_MAX 16
 
-uint64_t vhk_ctl_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 uint64_t vhk_ctl_deadline(const struct vhk_ctl *c, uint32_t timeout_ms)
 {
-	return vhk_ctl_now() + (timeout_ms ? timeout_ms : c->opts.timeout_ms) * 1000000ull;
+	return vhk_now_ns() + (timeout_ms ? timeout_ms : c->opts.timeout_ms) * 1000000ull;
 }
 
 static int ctl_epoll(struct vhk_ctl *c, int how, int fd, uint32_t events, uint32_t tag)
@@ -101,7 +92,7 @@ static int ctl_wait_link(struct vhk_ctl *c)
 	struct pollfd p = { .fd = c->epoll_fd, .events = POLLIN };
 
 	while (!c->ops->link(c)) {
-		now = vhk_ctl_now();
+		now = vhk_now_ns();
 		if (now >= end)
 			return -ETIMEDOUT;
 		poll(&p, 1, (int)((end - now) / 1000000u) + 1);
@@ -179,7 +170,7 @@ static int ctl_process(struct vhk_ctl *c)
 		if (err && !ret)
 			ret = err;
 	}
-	c->ops->expire(c, vhk_ctl_now());
+	c->ops->expire(c, vhk_now_ns());
 	c->busy = false;
 	return ret ? ret : vhk_min(c->ops->link(c), 0);
 }

@@ -9,6 +9,7 @@
 #include <vhostkit/ctl.h>
 
 #include "base.h"
+#include "clock.h"
 
 /* What woke us: kind in the upper half, queue number in the lower one. */
 enum vhk_ctl_tag {
@@ -107,7 +108,6 @@ struct vhk_ctl_job {
 	uint64_t features, protocol;
 };
 
-uint64_t vhk_ctl_now(void);
 int vhk_ctl_watch(struct vhk_ctl *c, int fd, uint32_t events, uint32_t tag);
 int vhk_ctl_rewatch(struct vhk_ctl *c, int fd, uint32_t events, uint32_t tag);
 void vhk_ctl_unwatch(struct vhk_ctl *c, int fd);

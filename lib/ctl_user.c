@@ -120,7 +120,7 @@ static int user_dial(struct vhk_ctl_user *u, bool again)
 		return ret;
 	u->link = VHK_CTL_USER_ON_ITS_WAY;
 	u->retry_pause = RETRY_FIRST_NS;
-	u->retry_at = vhk_ctl_now() + u->retry_pause;
+	u->retry_at = vhk_now_ns() + u->retry_pause;
 	return 0;
 }
 

@@ -51,7 +51,7 @@ static int wait_sleep(struct vhk_ctl *c, const struct vhk_ctl_queue *q, uint64_t
 	struct timespec ts, *limit = NULL;
 
 	if (deadline != UINT64_MAX) {
-		now = vhk_ctl_now();
+		now = vhk_now_ns();
 		left = deadline > now ? deadline - now : 0;
 		ts.tv_sec = (time_t)(left / 1000000000u);
 		ts.tv_nsec = (long)(left % 1000000000u);
@@ -77,7 +77,7 @@ static int wait_look(const struct vhk_ctl *c, const struct vhk_ctl_queue *q)
 
 int vhk_ctl_wait(struct vhk_ctl *c, unsigned int idx, int64_t timeout_ns)
 {
-	uint64_t deadline = timeout_ns < 0 ? UINT64_MAX : vhk_ctl_now() + (uint64_t)timeout_ns;
+	uint64_t deadline = timeout_ns < 0 ? UINT64_MAX : vhk_now_ns() + (uint64_t)timeout_ns;
 	struct vhk_ctl_queue *q = queue_running(c, idx);
 	int ret = 0;
 

@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "barrier.h"
@@ -20,14 +19,6 @@
 #define ROUNDS_MAX 16	 /* of one embedded step */
 #define RUN_DRAIN_NS 1000000000u
 #define FREE_DRAIN_NS 5000000000u
-
-uint64_t vhk_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 void vhk_loop_wake(struct vhk_loop *l)
 {

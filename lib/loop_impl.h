@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "base.h"
+#include "clock.h"
 #include "learn.h"
 #include "loop.h"
 
@@ -140,7 +141,6 @@ struct vhk_loop {
 	bool slept;	      /* the last wait was a sleep, not a spin */
 };
 
-uint64_t vhk_now_ns(void);
 /* Gives the kernel what is queued and takes what is done; how much. */
 unsigned int vhk_loop_hand_over(struct vhk_loop *l, bool idle);
 /*

@@ -82,6 +82,7 @@ rooms() {
 		# The size and the limits of a block device, and of a file's file system, come by
 		# ioctl only.
 		only '\bioctl\(' '^lib/blk[a-z_]*\.c$'
+		only '\bclock_gettime\(' '^tools/|^lib/clock\.h$'
 		only '\bpthread_create\(|[^a-z_]f?printf\(|\bassert\(|\babort\(|[^_]exit\(' '^tools/'
 		# The pure floor makes no system call.
 		only 'include <(unistd|fcntl|poll|sys/(socket|mman|ioctl|eventfd|epoll|timerfd))\.h>' \

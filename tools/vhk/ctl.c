@@ -12,6 +12,7 @@
 #include <vhostkit/ctl.h>
 
 #include "commands.h"
+#include "disk.h"
 #include "say.h"
 #include "uri.h"
 
@@ -58,6 +59,7 @@ struct offer {
 	struct virtio_blk_config config;
 	uint32_t config_len; /* bytes of it that the back end has */
 	int pid;
+	enum vhk_ctl_op asked; /* the last question */
 };
 
 static const char *feature_name(unsigned int bit)
@@ -72,6 +74,7 @@ static int ask_config(struct vhk_ctl *c, struct offer *o)
 	size_t i;
 	int ret = 0;
 
+	o->asked = VHK_CTL_GET_CONFIG;
 	for (i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
 		if (tries[i] > sizeof(o->config))
 			continue;
@@ -88,6 +91,7 @@ static int ask_inflight(struct vhk_ctl *c, struct offer *o)
 {
 	int fd, ret;
 
+	o->asked = VHK_CTL_GET_INFLIGHT_FD;
 	o->inflight = (struct vhk_ctl_inflight){ .n_queues = 1, .queue_size = 128 };
 	ret = vhk_ctl_get_inflight_fd(c, &o->inflight, &fd);
 	if (ret == -EREMOTEIO)
@@ -99,17 +103,29 @@ static int ask_inflight(struct vhk_ctl *c, struct offer *o)
 	return 0;
 }
 
+static bool ask_if(const struct vhk_ctl *c, struct offer *o, enum vhk_ctl_op op)
+{
+	if (!vhk_ctl_can(c, op))
+		return false;
+	o->asked = op;
+	return true;
+}
+
 static int ask_protocol(struct vhk_ctl *c, struct offer *o)
 {
-	int ret = vhk_ctl_get_protocol_features(c, &o->protocol);
+	int ret;
 
-	if (!ret)
-		ret = vhk_ctl_set_protocol_features(c, o->protocol & PROTOCOL_ASKED);
-	if (!ret && vhk_ctl_can(c, VHK_CTL_GET_QUEUE_NUM)) {
+	o->asked = VHK_CTL_GET_PROTOCOL_FEATURES;
+	ret = vhk_ctl_get_protocol_features(c, &o->protocol);
+	if (ret)
+		return ret;
+	o->asked = VHK_CTL_SET_PROTOCOL_FEATURES;
+	ret = vhk_ctl_set_protocol_features(c, o->protocol & PROTOCOL_ASKED);
+	if (!ret && ask_if(c, o, VHK_CTL_GET_QUEUE_NUM)) {
 		ret = vhk_ctl_get_queue_num(c, &o->queues);
 		o->has_queues = !ret;
 	}
-	if (!ret && vhk_ctl_can(c, VHK_CTL_GET_MAX_MEM_SLOTS)) {
+	if (!ret && ask_if(c, o, VHK_CTL_GET_MAX_MEM_SLOTS)) {
 		ret = vhk_ctl_get_max_mem_slots(c, &o->slots);
 		o->has_slots = !ret;
 	}
@@ -122,8 +138,10 @@ static int ask_protocol(struct vhk_ctl *c, struct offer *o)
 
 static int ask(struct vhk_ctl *c, struct offer *o)
 {
-	int ret = vhk_ctl_get_features(c, &o->features);
+	int ret;
 
+	o->asked = VHK_CTL_GET_FEATURES;
+	ret = vhk_ctl_get_features(c, &o->features);
 	o->pid = vhk_ctl_peer_pid(c);
 	if (!ret && (o->features & VHK_F_PROTOCOL_FEATURES))
 		ret = ask_protocol(c, o);
@@ -224,8 +242,10 @@ static void print_text(const char *uri, const struct offer *o)
 		if (!field_get(o, &fields[i], &v))
 			continue;
 		printf("  %s %llu", fields[i].name, (unsigned long long)v);
-		if (!i)
-			printf(" sectors (%llu bytes)", (unsigned long long)v * 512);
+		if (!i && v > INT64_MAX / DISK_SECTOR)
+			printf(" sectors (more than a disk can have)");
+		else if (!i)
+			printf(" sectors (%llu bytes)", (unsigned long long)v * DISK_SECTOR);
 		putchar('\n');
 	}
 }
@@ -274,13 +294,21 @@ static void print_json(const char *uri, const struct offer *o)
 	json_end(&j);
 }
 
+static int ask_failed(const char *uri, const struct offer *o, int ret)
+{
+	if (ret != -ENOTCONN || o->asked != VHK_CTL_GET_FEATURES)
+		return say_error(ret, "%s: %s", uri, vhk_ctl_op_name(o->asked));
+	say("%s: " DISK_BUSY, uri);
+	return EXIT_FAILED;
+}
+
 int ctl_show(int argc, char **argv)
 {
 	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
 						 { "timeout", required_argument, NULL, 't' },
 						 { "quiet", no_argument, NULL, 'q' },
 						 { 0 } };
-	struct vhk_ctl_opts opts = { .sz = sizeof(opts) };
+	struct vhk_ctl_opts opts = { .sz = sizeof(opts), .log = say_log() };
 	struct offer o = { 0 };
 	struct vhk_ctl *c;
 	bool json = false;
@@ -306,7 +334,7 @@ int ctl_show(int argc, char **argv)
 	ret = ask(c, &o);
 	vhk_ctl_close(c);
 	if (ret)
-		return say_error(ret, "%s", argv[optind]);
+		return ask_failed(argv[optind], &o, ret);
 	if (json)
 		print_json(argv[optind], &o);
 	else

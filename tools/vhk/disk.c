@@ -5,6 +5,7 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -25,9 +26,11 @@ static const uint64_t features_known =
 	1ull << VIRTIO_BLK_F_RO | 1ull << VIRTIO_BLK_F_BLK_SIZE | 1ull << VIRTIO_BLK_F_MQ |
 	1ull << VIRTIO_BLK_F_FLUSH;
 
+/* Positive: has been said. */
 static int disk_negotiate(struct disk *d, const struct disk_opts *o)
 {
-	uint64_t want = features_known, must = VHK_F_VERSION_1;
+	uint64_t want = features_known, must = VHK_F_VERSION_1, offered;
+	int ret;
 
 	if (o->packed)
 		must |= VHK_F_RING_PACKED;
@@ -37,6 +40,13 @@ static int disk_negotiate(struct disk *d, const struct disk_opts *o)
 		want &= ~VHK_F_EVENT_IDX;
 	if (!o->indirect)
 		want &= ~VHK_F_INDIRECT_DESC;
+	ret = vhk_ctl_get_features(d->ctl, &offered);
+	if (ret == -ENOTCONN) {
+		say("%s: " DISK_BUSY, d->uri);
+		return EXIT_FAILED;
+	}
+	if (ret)
+		return say_error(ret, "%s: GET_FEATURES", d->uri);
 	return vhk_ctl_setup(d->ctl, want, must, d->mem);
 }
 
@@ -45,17 +55,25 @@ static int disk_config(struct disk *d, const struct disk_opts *o)
 {
 	uint64_t features = vhk_ctl_features(d->ctl);
 	struct virtio_blk_config c = { 0 };
+	uint64_t sectors;
 	int ret;
 
 	ret = vhk_ctl_get_config(d->ctl, 0, &c, offsetof(struct virtio_blk_config, blk_size) + 4);
 	if (ret)
-		return ret;
-	d->size = le64toh(c.capacity) * DISK_SECTOR;
+		return say_error(ret, "%s: GET_CONFIG", d->uri);
+	sectors = le64toh(c.capacity);
+	if (sectors > INT64_MAX / DISK_SECTOR) {
+		say("%s: claims %" PRIu64 " sectors, more than a disk can have", d->uri, sectors);
+		return EXIT_FAILED;
+	}
+	d->size = sectors * DISK_SECTOR;
 	d->sector = DISK_SECTOR;
 	if (features & 1ull << VIRTIO_BLK_F_BLK_SIZE)
 		d->sector = le32toh(c.blk_size);
-	if (d->sector < DISK_SECTOR || d->sector > 1u << 20 || d->sector & (d->sector - 1))
-		return -EPROTO;
+	if (d->sector < DISK_SECTOR || d->sector > 1u << 20 || d->sector & (d->sector - 1)) {
+		say("%s: claims blocks of %u bytes", d->uri, d->sector);
+		return EXIT_FAILED;
+	}
 	d->read_only = features & 1ull << VIRTIO_BLK_F_RO;
 	if (o->queues > 1 && o->queues > vhk_ctl_n_queues(d->ctl)) {
 		say("%s: has %u queues, %u wanted", d->uri, vhk_ctl_n_queues(d->ctl), o->queues);
@@ -139,6 +157,7 @@ static int disk_watch(struct disk *d)
 	return 0;
 }
 
+/* Positive: has been said. */
 static int disk_start(struct disk *d)
 {
 	struct vhk_vq **vq = calloc(d->n_queues, sizeof(*vq));
@@ -151,13 +170,17 @@ static int disk_start(struct disk *d)
 		vq[i] = d->queue[i].vq;
 	ret = vhk_ctl_start_all(d->ctl, vq, d->n_queues);
 	free(vq);
-	return ret;
+	if (ret != -EMSGSIZE)
+		return ret;
+	say("%s: takes fewer than %u memory regions", d->uri, vhk_mem_count(d->mem));
+	return EXIT_FAILED;
 }
 
 static int disk_connect(struct disk *d, const struct disk_opts *o)
 {
 	struct vhk_ctl_opts co = { .sz = sizeof(co),
 				   .timeout_ms = o->timeout_ms,
+				   .log = say_log(),
 				   .n_queues = (uint16_t)o->queues };
 	int ret = vhk_mem_new(&d->mem);
 
@@ -393,5 +416,7 @@ int disk_reconnect(struct disk *d)
 	do
 		ret = vhk_ctl_reconnect(d->ctl);
 	while (ret == -ENOTCONN);
+	if (!ret)
+		say_forget();
 	return ret || kept ? ret : disk_ask_again(d);
 }

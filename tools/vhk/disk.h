@@ -11,6 +11,8 @@
 #include <vhostkit/ctl.h>
 
 #define DISK_SECTOR 512u
+/* What a front end hears that its first request was not answered. */
+#define DISK_BUSY "the back end closed the connection: another front end may be connected"
 
 struct disk_opts {
 	const char *uri;

@@ -51,6 +51,36 @@ static const char *meaning(int ret)
 	}
 }
 
+/* Of several lines the first is the cause. */
+static char reason[256];
+
+static void keep_reason(void *arg, enum vhk_log_level level, const char *text)
+{
+	(void)arg;
+	(void)level;
+	if (!*reason)
+		snprintf(reason, sizeof(reason), "%s", text);
+}
+
+struct vhk_log say_log(void)
+{
+	return (struct vhk_log){ .fn = keep_reason, .level = VHK_LOG_WARN };
+}
+
+void say_forget(void)
+{
+	*reason = 0;
+}
+
+/* Without the words for the code, which come before it. */
+static void cut_reason(int ret)
+{
+	size_t n = strlen(reason), tail = strlen(strerror(-ret));
+
+	if (n > tail + 2 && !strcmp(reason + n - tail, strerror(-ret)))
+		reason[n - tail - 2] = 0;
+}
+
 int say_error(int ret, const char *fmt, ...)
 {
 	char text[512];
@@ -59,7 +89,11 @@ int say_error(int ret, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	say("%s: %s", text, meaning(ret));
+	cut_reason(ret);
+	if (*reason && ret != -ENOTCONN)
+		say("%s: %s (%s)", text, meaning(ret), reason);
+	else
+		say("%s: %s", text, meaning(ret));
 	return EXIT_FAILED;
 }
 
@@ -132,7 +166,8 @@ void progress_begin(struct progress *p, const char *what, uint64_t total)
 
 static void progress_draw(const struct progress *p, uint64_t done, uint64_t now)
 {
-	unsigned int i, full = (unsigned int)(done * BAR_WIDTH / p->total);
+	double part = (double)done / (double)p->total;
+	unsigned int i, full = (unsigned int)(part * BAR_WIDTH);
 	double s = (double)(now - p->begun) / 1e9;
 	char bar[BAR_WIDTH + 1];
 
@@ -140,7 +175,7 @@ static void progress_draw(const struct progress *p, uint64_t done, uint64_t now)
 		bar[i] = i < full ? '#' : '.';
 	bar[BAR_WIDTH] = 0;
 	fprintf(stderr, "\r%s [%s] %3u%% %.0f s ", p->what, bar,
-		(unsigned int)(done * 100 / p->total), s);
+		(unsigned int)(part * 100), s);
 	fflush(stderr);
 }
 

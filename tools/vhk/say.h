@@ -10,15 +10,22 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <vhostkit/vhk.h>
+
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
 
 /* "vhk: TEXT" on stderr. */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* The same, followed by what the code means. Returns EXIT_FAILED. */
+/* The same, followed by what the code means, and by what the library said of it. EXIT_FAILED. */
 int say_error(int ret, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same, followed by a hint at --help. Returns EXIT_USAGE. */
 int say_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Keeps the first line that the library says, for say_error(). */
+struct vhk_log say_log(void);
+/* What was said was dealt with. */
+void say_forget(void);
 
 /*
  * A number with an optional suffix (k, M, G, T: 1024 each); false: not one, or outside of [min,

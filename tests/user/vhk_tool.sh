@@ -62,15 +62,27 @@ for load in randread randwrite read write verify; do
 		grep -q '"backend_cpu_ns"' "$T/json" || fail "bench $load $flags knows no back end"
 	done
 done
+grep -q '"p999_ns"' "$T/json" && grep -q '"verified": true' "$T/json" || fail "JSON of verify: $(cat "$T/json")"
+cp "$T/a.img" "$T/before"
+"$vhk" blk bench --rw verify --count 200 --offset 4M --size 64k --seed 7 "unix:$T/a" >/dev/null || fail "bench --offset"
+"$vhk" blk bench --rw randwrite --count 200 --offset 4M --size 64k "unix:$T/a" >/dev/null || fail "bench --offset"
+cmp -n 4M "$T/before" "$T/a.img" && cmp -i 4259840 "$T/before" "$T/a.img" || fail "bench left its part of the disk"
+! cmp -s "$T/before" "$T/a.img" || fail "bench wrote nothing"
 "$vhk" blk bench --time 0.2 "unix:$T/a" >"$T/out"
 grep -q '^latency us .*p99' "$T/out" && grep -q '##' "$T/out" || fail "no histogram: $(cat "$T/out")"
 
 # Killed under load: the same request is answered by the next back end.
 for flags in "" --packed; do
 	# shellcheck disable=SC2086
+	cp "$T/a.img" "$T/before"
 	"$vhk" blk bench --rw verify --time 2 --queues 4 --size 2M --reconnect $flags "unix:$T/a" \
 		>"$T/out" 2>&1 &
 	load=$!
+	# Only what has begun goes on.
+	for _ in $(seq 500); do
+		cmp -s "$T/before" "$T/a.img" || break
+		sleep 0.01
+	done
 	for _ in 1 2 3 4; do
 		sleep 0.3
 		kill -9 "$a"
@@ -80,6 +92,17 @@ for flags in "" --packed; do
 	done
 	wait "$load" || fail "verify over deaths $flags: $(cat "$T/out" "$T/log")"
 	grep -q " [1-4] reconnects: nothing lost" "$T/out" || fail "$(cat "$T/out")"
+done
+
+# A pipe's length is known when it is too late; what was written before is told, and is there.
+for n in "8M 512" "1M 700"; do
+	# shellcheck disable=SC2086 # words
+	set -- $n
+	got=0
+	{ yes | head -c "$1" && head -c "$2" /dev/zero; } | "$vhk" blk write "unix:$T/b" 2>"$T/err" || got=$?
+	[ "$got" = 1 ] && grep -qE "(8388608|1048576) bytes (before )?were written" "$T/err" ||
+		fail "a pipe of $n: $got $(cat "$T/err")"
+	cmp -n "$1" "$T/b.img" <(yes) || fail "a pipe of $n: not written"
 done
 
 expect() { # CODE TEXT ARGUMENTS
@@ -124,6 +147,13 @@ expect 1 "Connection refused" ctl show "unix:$T/file"
 expect 1 "8388608 bytes only" blk read --offset 9M "$u"
 expect 1 "multiples of 512" blk read --offset 100 "$u"
 expect 1 "188 bytes at its end are no whole block" blk write "$u" "$T/odd"
+expect 1 "too few for this" blk bench --offset 8M "$u"
+expect 1 "too few for this" blk bench --offset 8000k --size 1M "$u"
+expect 1 "multiples of its block size 512" blk bench --offset 100 "$u"
+expect 2 "bench: does not take --length" blk bench --length 1M "$u"
+expect 2 "read: does not take --queues" blk read --queues 4 "$u"
+expect 2 "read: does not take --rw" blk read --rw=read "$u"
+expect 2 "write: does not take -j" blk write -j "$u"
 expect 1 "9437184 bytes do not fit" blk write "$u" "$T/big"
 expect 1 "Is a directory" blk read "$u" "$T"
 expect 1 "$T/none: No such file" blk write "$u" "$T/none"

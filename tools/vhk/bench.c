@@ -33,7 +33,7 @@ struct bench {
 	uint64_t submitted, answered;
 	uint64_t cpu_self, cpu_peer; /* at the beginning, then spent; ns */
 	clockid_t peer_clock;
-	bool has_peer, final, warm;
+	bool has_peer, final, warm, differs;
 	unsigned int reconnects;
 };
 
@@ -73,7 +73,7 @@ static bool bench_prepare(struct bench *b, struct disk_req *r)
 		return verify_prepare(b->v, r);
 	r->type = b->a->load == BLK_RANDWRITE || b->a->load == BLK_WRITE ? VIRTIO_BLK_T_OUT :
 									   VIRTIO_BLK_T_IN;
-	r->at = (random ? next_random(b) % b->n_blocks : b->next++ % b->n_blocks) *
+	r->at = b->a->offset + (random ? next_random(b) % b->n_blocks : b->next++ % b->n_blocks) *
 		b->a->disk.block;
 	r->len = b->a->disk.block;
 	return true;
@@ -111,7 +111,9 @@ static int bench_answered(struct bench *b, struct disk_req *r)
 				 (unsigned long long)r->at);
 	b->answered++;
 	hist_add(&b->hist, b->now - r->begun);
-	return b->v ? verify_check(b->v, r) : 0;
+	ret = b->v ? verify_check(b->v, r) : 0;
+	b->differs |= ret;
+	return ret;
 }
 
 /* Takes what queue @q has; how many, or -1 after saying why. */
@@ -305,11 +307,14 @@ static void bench_json(const struct bench *b)
 	json_real(&j, "requests_per_second", per_second(b));
 	json_u64(&j, "p50_ns", hist_quantile(h, 0.5));
 	json_u64(&j, "p99_ns", hist_quantile(h, 0.99));
+	json_u64(&j, "p999_ns", hist_quantile(h, 0.999));
 	json_u64(&j, "max_ns", h->max);
 	json_real(&j, "driver_cpu_ns", per_request(b, b->cpu_self));
 	if (b->has_peer)
 		json_real(&j, "backend_cpu_ns", per_request(b, b->cpu_peer));
 	json_u64(&j, "reconnects", b->reconnects);
+	if (b->v)
+		json_bool(&j, "verified", !b->differs);
 	hist_json(h, &j);
 	json_end(&j);
 }
@@ -325,32 +330,30 @@ static int bench_run(struct bench *b)
 	bench_end(b);
 	if (!ret && b->v)
 		ret = bench_final(b);
-	if (ret)
-		return ret;
-	if (b->a->json)
+	if (b->a->json && (!ret || b->differs))
 		bench_json(b);
-	else
+	else if (!ret)
 		bench_text(b);
-	return 0;
+	return ret;
 }
 
 static int bench_init(struct bench *b)
 {
-	uint64_t size = b->a->size;
+	uint64_t size = b->a->size, offset = b->a->offset;
+	uint64_t have = offset < b->d->size ? b->d->size - offset : 0;
 	int pid, ret;
 
 	if (!size)
-		size = b->a->load == BLK_VERIFY && b->d->size > VERIFY_DEFAULT ? VERIFY_DEFAULT :
-										 b->d->size;
+		size = b->a->load == BLK_VERIFY && have > VERIFY_DEFAULT ? VERIFY_DEFAULT : have;
 	b->n_blocks = size / b->a->disk.block;
 	b->random = b->a->seed | 1;
-	if (size > b->d->size || !b->n_blocks) {
+	if (size > have || !b->n_blocks) {
 		say("%s: has %llu bytes, too few for this", b->d->uri,
 		    (unsigned long long)b->d->size);
 		return EXIT_FAILED;
 	}
-	if (b->a->disk.block % b->d->sector) {
-		say("%s: --bs %u is no multiple of its block size %u", b->d->uri, b->a->disk.block,
+	if (b->a->disk.block % b->d->sector || offset % b->d->sector) {
+		say("%s: --bs and --offset have to be multiples of its block size %u", b->d->uri,
 		    b->d->sector);
 		return EXIT_FAILED;
 	}
@@ -362,7 +365,7 @@ static int bench_init(struct bench *b)
 	b->has_peer = pid > 0 && !clock_getcpuclockid(pid, &b->peer_clock);
 	if (b->a->load != BLK_VERIFY)
 		return 0;
-	ret = verify_new(&b->v, b->d, size, b->a->disk.block, b->a->seed);
+	ret = verify_new(&b->v, b->d, b->a, size);
 	return ret ? say_error(ret, "verify") : 0;
 }
 

@@ -154,6 +154,30 @@ static bool parse_value(struct blk_args *a, int opt, const char *text)
 	}
 }
 
+/* Options that would do nothing are refused: somebody expects them to do something. */
+static bool applies(const char *command, int opt)
+{
+	bool bench = !strcmp(command, "bench");
+
+	switch (opt) {
+	case OPT_LENGTH:
+		return !bench;
+	case OPT_RW:
+	case OPT_SIZE:
+	case OPT_QUEUES:
+	case OPT_TIME:
+	case OPT_COUNT:
+	case OPT_SEED:
+	case OPT_CPU:
+	case OPT_POLL:
+	case OPT_RECONNECT:
+	case 'j':
+		return bench;
+	default:
+		return true;
+	}
+}
+
 int blk_parse(struct blk_args *a, int argc, char **argv, int n_min, int n_max)
 {
 	int opt, at = -1;
@@ -161,6 +185,10 @@ int blk_parse(struct blk_args *a, int argc, char **argv, int n_min, int n_max)
 	while ((opt = getopt_long(argc, argv, "jqt:", options, &at)) >= 0) {
 		if (opt == '?')
 			return EXIT_USAGE;
+		if (!applies(argv[0], opt))
+			return say_usage("blk %s: does not take %s", argv[0],
+					 optarg && argv[optind - 1] == optarg ? argv[optind - 2] :
+										argv[optind - 1]);
 		if (optarg && !parse_value(a, opt, optarg))
 			return say_usage("bad value of %s: %s", argv[optind - 1] == optarg ?
 					 argv[optind - 2] : argv[optind - 1], optarg);

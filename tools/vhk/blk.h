@@ -29,8 +29,9 @@ int blk_parse(struct blk_args *a, int argc, char **argv, int n_min, int n_max);
 
 /* bench.c */
 struct disk_verify;
-int verify_new(struct disk_verify **out, const struct disk *d, uint64_t size, uint32_t block,
-	       uint64_t seed);
+/* Of @a offset, block size and seed count; @size bytes from there are used. */
+int verify_new(struct disk_verify **out, const struct disk *d, const struct blk_args *a,
+	       uint64_t size);
 void verify_free(struct disk_verify *v);
 /* Makes @r a write, or a read of something written before. False: every block is busy. */
 bool verify_prepare(struct disk_verify *v, struct disk_req *r);

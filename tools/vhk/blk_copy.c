@@ -157,31 +157,6 @@ static int to_file(struct copy *c, const unsigned char *data, size_t len)
 	return 0;
 }
 
-static int to_disk(struct copy *c, const unsigned char *data, size_t len)
-{
-	struct end *e = &c->to;
-	struct disk_req *r;
-
-	if (len % e->d->sector) {
-		say("%s: %zu bytes at its end are no whole block of %u", c->from.name,
-		    len % e->d->sector, e->d->sector);
-		return EXIT_FAILED;
-	}
-	if (len > e->end - e->at) {
-		say("%s: is full at %" PRIu64, e->name, e->end);
-		return EXIT_FAILED;
-	}
-	while (!(r = disk_get(e->d, 0)))
-		if (end_wait(e, c->a))
-			return EXIT_FAILED;
-	r->type = VIRTIO_BLK_T_OUT;
-	r->at = e->at;
-	r->len = (uint32_t)len;
-	memcpy(r->data, data, len);
-	e->at += len;
-	return submit(e, r);
-}
-
 /* What was written is on the medium. */
 static int end_flush(struct copy *c)
 {
@@ -203,6 +178,33 @@ static int end_flush(struct copy *c)
 		if (end_wait(e, c->a))
 			return EXIT_FAILED;
 	return 0;
+}
+
+static int to_disk(struct copy *c, const unsigned char *data, size_t len)
+{
+	struct end *e = &c->to;
+	struct disk_req *r;
+
+	if (len % e->d->sector) {
+		say("%s: %zu bytes at its end are no whole block of %u; %" PRIu64
+		    " bytes before were written",
+		    c->from.name, len % e->d->sector, e->d->sector, c->moved);
+		return end_flush(c) | EXIT_FAILED;
+	}
+	if (len > e->end - e->at) {
+		say("%s: is longer than its place on %s; its first %" PRIu64 " bytes were written",
+		    c->from.name, e->name, c->moved);
+		return end_flush(c) | EXIT_FAILED;
+	}
+	while (!(r = disk_get(e->d, 0)))
+		if (end_wait(e, c->a))
+			return EXIT_FAILED;
+	r->type = VIRTIO_BLK_T_OUT;
+	r->at = e->at;
+	r->len = (uint32_t)len;
+	memcpy(r->data, data, len);
+	e->at += len;
+	return submit(e, r);
 }
 
 static int copy_flow(struct copy *c)

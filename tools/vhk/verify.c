@@ -14,6 +14,7 @@
 
 struct disk_verify {
 	const char *uri;
+	uint64_t first; /* byte */
 	uint64_t n, next_final, stamp, seed, random;
 	uint32_t block;
 	uint64_t *held; /* stamp of the last answered write, 0: none */
@@ -27,17 +28,18 @@ static uint64_t mix(uint64_t v)
 	return v ^ v >> 31;
 }
 
-int verify_new(struct disk_verify **out, const struct disk *d, uint64_t size, uint32_t block,
-	       uint64_t seed)
+int verify_new(struct disk_verify **out, const struct disk *d, const struct blk_args *a,
+	       uint64_t size)
 {
 	struct disk_verify *v = calloc(1, sizeof(*v));
 
 	if (!v)
 		return -ENOMEM;
 	v->uri = d->uri;
-	v->n = size / block;
-	v->block = block;
-	v->seed = v->random = seed;
+	v->first = a->offset;
+	v->block = a->disk.block;
+	v->n = size / v->block;
+	v->seed = v->random = a->seed;
 	v->held = calloc(v->n, sizeof(*v->held));
 	v->busy = calloc(v->n, sizeof(*v->busy));
 	if (!v->held || !v->busy) {
@@ -91,7 +93,7 @@ bool verify_prepare(struct disk_verify *v, struct disk_req *r)
 	if (block == UINT64_MAX)
 		return false;
 	v->busy[block] = true;
-	r->at = block * v->block;
+	r->at = v->first + block * v->block;
 	r->len = v->block;
 	if (v->held[block] && mix(v->random ^ 1) & 1) {
 		r->type = VIRTIO_BLK_T_IN;
@@ -110,7 +112,7 @@ bool verify_prepare_final(struct disk_verify *v, struct disk_req *r)
 	if (v->next_final == v->n)
 		return false;
 	v->busy[v->next_final] = true;
-	r->at = v->next_final++ * v->block;
+	r->at = v->first + v->next_final++ * v->block;
 	r->len = v->block;
 	r->type = VIRTIO_BLK_T_IN;
 	return true;
@@ -139,7 +141,7 @@ static int compare(const struct disk_verify *v, const struct disk_req *r, uint64
 
 int verify_check(struct disk_verify *v, struct disk_req *r)
 {
-	uint64_t block = r->at / v->block;
+	uint64_t block = (r->at - v->first) / v->block;
 
 	v->busy[block] = false;
 	if (r->type == VIRTIO_BLK_T_OUT) {

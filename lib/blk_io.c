@@ -4,14 +4,20 @@
  * buffer where O_DIRECT does not take the driver's addresses. Short transfers go on; what a read
  * misses at the end of the file is zeros.
  */
+#include "barrier.h"
 #include "blk_impl.h"
 
 /*
- * The buffer of a request whose memory does not suit O_DIRECT; longer ones go through it piece by
- * piece.
+ * The buffer of a request whose memory does not suit O_DIRECT; longer ones go through it bit by
+ * bit.
  */
 #define BOUNCE_MAX (128u << 10)
 #define BOUNCE_ALIGN 4096u
+/*
+ * One operation moves no more: data that is in memory is copied by the loop's own thread, which has
+ * others to serve between two of them. A multiple of every unit of O_DIRECT.
+ */
+#define PIECE (2u << 20)
 /* What a signal or a lack of kernel memory cut short is tried so many times more. */
 #define TRY_AGAIN 8
 
@@ -36,13 +42,55 @@ static void end_failed(struct vhk_blk_req *req, int err)
 	vhk_blk_fail(req, err);
 }
 
-/* Past the end of the image a disk of this size has zeros to read, but no room to write. */
+static void zero(const struct vhk_blk_req *req, size_t n)
+{
+	const struct iovec *seg;
+	size_t part;
+
+	for (seg = req->iov; n; seg++, n -= part) {
+		part = vhk_min(n, seg->iov_len);
+		vhk_shared_zero(seg->iov_base, part);
+	}
+}
+
+/*
+ * Past the end of the image a disk of this size has zeros to read, but no room to write. What is
+ * left is read on piece by piece, at O_DIRECT's units, so that zeros take no longer than data.
+ */
 static void end_of_file(struct vhk_blk_req *req)
 {
-	if (!is_read(req))
+	uint64_t left = req->len - req->moved, n = vhk_min(left, (uint64_t)PIECE);
+
+	if (!is_read(req)) {
 		end_failed(req, -ENOSPC);
-	else
+		return;
+	}
+	if (n < left)
+		n -= (req->moved + n) % req->bq->blk->file.io_align;
+	zero(req, n);
+	req->moved += n;
+	if (n == left) {
 		end(req, VIRTIO_BLK_S_OK);
+		return;
+	}
+	vhk_blk_advance(req, n);
+	next_piece(req);
+}
+
+/*
+ * The kernel found memory missing, and only an access of our own tells the fault scope of it
+ * (vhk_mem_fault()). A file that was cut short lacks its end.
+ */
+static void look_at_memory(const struct vhk_blk_req *req)
+{
+	const volatile unsigned char *end;
+	const struct iovec *seg;
+
+	for (seg = req->iov; seg < req->iov + req->n_iov; seg++) {
+		end = (unsigned char *)seg->iov_base + seg->iov_len;
+		if (seg->iov_len)
+			(void)end[-1];
+	}
 }
 
 static bool worth_another_try(struct vhk_blk_req *req, int res)
@@ -76,8 +124,27 @@ static void rw_done(struct vhk_io *io, int res)
 	} else if (worth_another_try(req, res)) {
 		next_piece(req);
 	} else {
+		if (res == -EFAULT)
+			look_at_memory(req);
 		end_failed(req, res);
 	}
+}
+
+/* As many whole segments as go into one piece, or the beginning of one that does not. */
+static void point_at_piece(struct vhk_blk_req *req)
+{
+	uint64_t room = PIECE;
+	unsigned int n = 0;
+
+	while (n < req->n_iov && req->iov[n].iov_len <= room)
+		room -= req->iov[n++].iov_len;
+	req->io.iov = req->iov;
+	req->io.n_iov = n;
+	if (room < PIECE)
+		return;
+	req->flat = (struct iovec){ req->iov[n].iov_base, PIECE };
+	req->io.iov = &req->flat;
+	req->io.n_iov = 1;
 }
 
 static void next_piece(struct vhk_blk_req *req)
@@ -86,6 +153,8 @@ static void next_piece(struct vhk_blk_req *req)
 
 	req->io.iov = req->iov;
 	req->io.n_iov = req->n_iov;
+	if (left > PIECE)
+		point_at_piece(req);
 	if (req->mem) {
 		req->flat.iov_base = req->mem;
 		req->flat.iov_len = vhk_min(left, (uint64_t)BOUNCE_MAX);

@@ -74,22 +74,16 @@ void vhk_blk_submit(struct vhk_blk_req *req, enum vhk_io_op op, uint64_t off, ui
 }
 
 /*
- * The driver reads "used length" bytes from the first writable one on: what nobody filled must not
- * look filled.
+ * The driver may take that many bytes, from the first writable one on, for written: what nobody
+ * filled must not look filled, and the status may lie behind it (virtio 1.3, 2.7.8.2: the length
+ * may be an underestimate). To fill it instead would take as long as a driver likes, which may
+ * offer close to 4 GiB of room to a request that fails.
  */
-static void zero_rest(struct vhk_blk_req *req)
+static uint32_t written(const struct vhk_blk_req *req)
 {
-	const struct iovec *seg = req->chain->seg + req->chain->n_out;
-	uint32_t skip = req->filled;
-	unsigned int i;
-	size_t part;
+	uint32_t room = req->chain->in_len - 1;
 
-	for (i = 0; i < req->chain->n_in; i++) {
-		part = vhk_min((size_t)skip, seg[i].iov_len);
-		skip -= (uint32_t)part;
-		if (seg[i].iov_base && part < seg[i].iov_len)
-			vhk_shared_zero((char *)seg[i].iov_base + part, seg[i].iov_len - part);
-	}
+	return vhk_likely(req->filled == room) ? room + 1 : req->filled;
 }
 
 static void count(struct vhk_blk_req *req, uint8_t status)
@@ -112,12 +106,10 @@ void vhk_blk_finish(struct vhk_blk_req *req, uint8_t status)
 	req->mem = NULL;
 	if (req->cut)
 		*req->cut = req->whole;
-	if (vhk_unlikely(req->filled != c->in_len - 1))
-		zero_rest(req);
 	vhk_shared_copy((char *)req->status->iov_base + req->status->iov_len, &status, 1);
 	req->status->iov_len++;
 	count(req, status);
-	vhk_queue_done(req->bq->q, c, c->in_len);
+	vhk_queue_done(req->bq->q, c, written(req));
 }
 
 /* A medium that fails goes on failing: each line stands for twice as many errors as the one

@@ -50,7 +50,8 @@ static uint8_t move(struct vhk_device *d, uint32_t type, uint64_t sector, unsign
 	t_medium.n = 0;
 	d->ops.work(d->priv, &t_queue, &c, 1);
 	T_OK(t_queue.answered == c);
-	T_EQ(t_queue.written, read ? n * len + 1 : 1);
+	if (status == VIRTIO_BLK_S_OK)
+		T_EQ(t_queue.written, read ? n * len + 1 : 1);
 	free(c);
 	return status;
 }
@@ -153,12 +154,11 @@ static void a_failing_medium_fails_the_bounced_request(void)
 	t_medium.fault[1] = -EIO;
 	T_EQ(move(d, VIRTIO_BLK_T_IN, 0, mem + 4, 1, 3 * BOUNCE_MAX, 0), ERR);
 	T_EQ(t_medium.n, 2);
-	/* what came before the fault is there, and the rest does not look as if it were */
+	/* what came before the fault is there, and nobody says that the rest were */
+	T_EQ(t_queue.written, BOUNCE_MAX);
 	T_EQ(mem[4 + BOUNCE_MAX - 2], 0);
 	T_EQ(mem[4], 1);
-	T_EQ(mem[4 + BOUNCE_MAX], 0);
-	T_EQ(mem[4 + 3 * BOUNCE_MAX - 1], 0);
-	T_EQ(mem[4 + 3 * BOUNCE_MAX], 0xee);
+	T_EQ(mem[4 + BOUNCE_MAX], 0xee);
 	T_EQ(move(d, VIRTIO_BLK_T_OUT, 0, mem + 4, 1, 3 * BOUNCE_MAX, 0), ERR);
 	t_disk_free(d);
 	free(mem);

@@ -113,6 +113,8 @@ int vhk_loop_new(struct vhk_loop **out, const struct vhk_loop_opts *o)
 	l->wake_fd = l->timer_fd = -1;
 	l->free_poll = VHK_NO_POLL;
 	l->backlog_tail = &l->backlog;
+	l->own_tail = &l->own;
+	l->own_left = VHK_OWN_ROUND;
 	l->nap = NAP_MIN;
 	vhk_sources_init(l);
 	ret = init(l, &opts);
@@ -186,10 +188,11 @@ static unsigned int go_round(struct vhk_loop *l)
 	unsigned int n;
 
 	l->n_learn = 0;
-	n = vhk_sources_work(l);
+	n = vhk_io_go_on(l);
+	n += vhk_sources_work(l);
 	n += vhk_loop_hand_over(l, !n);
 	n += vhk_mail_read(l);
-	if (!n || !(++l->n_rounds & 15))
+	if (!n || l->own || !(++l->n_rounds & 15))
 		n += vhk_timers_fire(l);
 	vhk_sources_flush(l);
 	/* Other things than requests do not end the idle time: a timer is no reason to spin. */
@@ -278,6 +281,8 @@ static int idle(struct vhk_loop *l, uint64_t until)
 {
 	uint64_t now = vhk_now_ns();
 
+	if (l->own)
+		return 0;
 	if (!l->idle_since)
 		l->idle_since = now;
 	note_blind(l, now);
@@ -314,8 +319,9 @@ static unsigned int hand_out(struct vhk_loop *l)
 	bool quiet = false;
 
 	for (i = 0; i < ROUNDS_MAX && !l->err; i++) {
-		quiet = vhk_sources_arm(l) && !l->engine->peek(l);
-		if (quiet)
+		quiet = vhk_sources_arm(l) && !l->own && !l->engine->peek(l);
+		/* The foreign loop has its own to serve, too. */
+		if (quiet || l->own)
 			break;
 		n += go_round(l);
 	}

@@ -110,11 +110,11 @@ static bool ep_begin(struct vhk_loop *l, struct vhk_io *io)
 	int fd = l->files[io->file].fd;
 
 	/*
-	 * Linux AIO has no operation for holes. They are made here and now: extents change, no data
-	 * moves.
+	 * Linux AIO has no operation for holes and zeros. In a file they are a matter of extents; a
+	 * block device may have to write them, byte by byte.
 	 */
 	if (a->event_fd < 0 || io->op == VHK_IO_PUNCH || io->op == VHK_IO_ZERO) {
-		vhk_io_end(l, io, vhk_io_now(fd, io));
+		vhk_io_own(l, io);
 		return true;
 	}
 	return vhk_aio_begin(a, fd, io);

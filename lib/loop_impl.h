@@ -16,6 +16,11 @@
 
 #define VHK_NEVER UINT64_MAX
 #define VHK_NO_POLL UINT32_MAX
+/*
+ * What the loop's own thread moves, zeroes or gives back in one round, bytes: kicks, timers and
+ * signals wait for no more than that, and for the operation or piece of one that went over it.
+ */
+#define VHK_OWN_ROUND (8ull << 20)
 
 enum vhk_poll_kind {
 	VHK_POLL_FREE,
@@ -127,6 +132,8 @@ struct vhk_loop {
 	unsigned int n_io; /* submitted and not done */
 	bool prompt;	   /* what was handed over last was done when the kernel returned */
 	struct vhk_io *backlog, **backlog_tail;
+	struct vhk_io *own, **own_tail; /* for this thread to do, when it has served the others */
+	uint64_t own_left;		/* bytes that it may still move for files in this round */
 
 	struct vhk_timer *timers; /* heap by at */
 	unsigned int n_timers, room_timers;
@@ -183,6 +190,10 @@ void vhk_source_lose_kick(struct vhk_loop *l, struct vhk_source *s);
 /* loop_io.c */
 void vhk_io_end(struct vhk_loop *l, struct vhk_io *io, int res);
 int vhk_io_now(int fd, const struct vhk_io *io); /* by a system call that may wait */
+/* Does it by system calls that may wait, as soon as this round, or a later one, has time for it. */
+void vhk_io_own(struct vhk_loop *l, struct vhk_io *io);
+/* Begins a round: goes on with what former ones had no time for; how many of them. */
+unsigned int vhk_io_go_on(struct vhk_loop *l);
 int vhk_io_falloc_mode(const struct vhk_io *io);
 void vhk_io_flush(struct vhk_loop *l);
 void vhk_io_drop(struct vhk_loop *l); /* ends what waits for room */

@@ -8,6 +8,8 @@
 #include "loop_impl.h"
 
 #define N_IOV_MAX 1024
+/* Of a range, bytes. */
+#define PIECE (4ull << 20)
 
 int vhk_loop_add_file(struct vhk_loop *l, int fd, uint32_t flags)
 {
@@ -98,6 +100,91 @@ void vhk_io_end(struct vhk_loop *l, struct vhk_io *io, int res)
 	io->done(io, res);
 }
 
+static bool is_range(const struct vhk_io *io)
+{
+	return io->op == VHK_IO_PUNCH || io->op == VHK_IO_ZERO;
+}
+
+static uint64_t bytes_of(const struct vhk_io *io)
+{
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < io->n_iov && io->op <= VHK_IO_WRITE; i++)
+		sum += io->iov[i].iov_len;
+	return sum;
+}
+
+/* Up to the next place that is a whole number of pieces, so that holes have no ragged ends. */
+static int range_piece(struct vhk_loop *l, struct vhk_io *io)
+{
+	struct vhk_io piece = *io;
+	int ret;
+
+	piece.off += io->begun;
+	piece.len = vhk_min(io->len - io->begun, PIECE - piece.off % PIECE);
+	ret = vhk_io_now(l->files[io->file].fd, &piece);
+	io->begun += piece.len;
+	l->own_left -= vhk_min(l->own_left, piece.len);
+	return ret;
+}
+
+/* False: more of it is left, and the round's time is not. */
+static bool do_own(struct vhk_loop *l, struct vhk_io *io)
+{
+	int ret = 0;
+
+	if (!is_range(io)) {
+		l->own_left -= vhk_min(l->own_left, bytes_of(io));
+		vhk_io_end(l, io, vhk_io_now(l->files[io->file].fd, io));
+		return true;
+	}
+	do
+		ret = range_piece(l, io);
+	while (!ret && io->begun < io->len && l->own_left);
+	if (!ret && io->begun < io->len)
+		return false;
+	vhk_io_end(l, io, ret);
+	return true;
+}
+
+static void own_later(struct vhk_loop *l, struct vhk_io *io)
+{
+	io->next = NULL;
+	*l->own_tail = io;
+	l->own_tail = &io->next;
+}
+
+void vhk_io_own(struct vhk_loop *l, struct vhk_io *io)
+{
+	if (l->own || !l->own_left || !do_own(l, io))
+		own_later(l, io);
+}
+
+static struct vhk_io *take_own(struct vhk_loop *l)
+{
+	struct vhk_io *io = l->own;
+
+	l->own = io->next;
+	if (!l->own)
+		l->own_tail = &l->own;
+	return io;
+}
+
+unsigned int vhk_io_go_on(struct vhk_loop *l)
+{
+	struct vhk_io *io;
+	unsigned int n;
+
+	l->own_left = VHK_OWN_ROUND;
+	for (n = 0; l->own && l->own_left; n++) {
+		io = take_own(l);
+		if (!do_own(l, io))
+			own_later(l, io);
+	}
+	return n;
+}
+
 static int refuse(const struct vhk_loop *l, const struct vhk_io *io)
 {
 	if (io->file < 0 || io->file >= l->n_files || l->files[io->file].fd < 0)
@@ -147,15 +234,16 @@ void vhk_loop_submit(struct vhk_loop *l, struct vhk_io *io)
 	int ret = refuse(l, io);
 
 	l->n_io++;
+	io->begun = 0;
 	if (ret) {
 		vhk_io_end(l, io, ret);
-	} else if (is_inline(l, io)) {
-		vhk_io_end(l, io, vhk_io_now(l->files[io->file].fd, io));
-	} else {
-		if (l->backlog || !l->engine->begin(l, io))
-			wait_for_room(l, io);
-		vhk_loop_touch(l);
+		return;
 	}
+	if (is_inline(l, io))
+		vhk_io_own(l, io);
+	else if (l->backlog || !l->engine->begin(l, io))
+		wait_for_room(l, io);
+	vhk_loop_touch(l);
 }
 
 void vhk_io_flush(struct vhk_loop *l)
@@ -174,6 +262,8 @@ void vhk_io_flush(struct vhk_loop *l)
 
 void vhk_io_drop(struct vhk_loop *l)
 {
+	while (l->own)
+		vhk_io_end(l, take_own(l), -ECANCELED);
 	while (l->backlog)
 		vhk_io_end(l, take_waiting(l), -ECANCELED);
 }
@@ -183,8 +273,9 @@ void vhk_io_drain(struct vhk_loop *l, uint64_t ns)
 	uint64_t now = vhk_now_ns(), until = now + ns;
 
 	for (; l->n_io && now < until; now = vhk_now_ns()) {
+		vhk_io_go_on(l);
 		vhk_io_flush(l);
-		if (l->engine->wait(l, (int64_t)(until - now)) < 0)
+		if (l->engine->wait(l, l->own ? 0 : (int64_t)(until - now)) < 0)
 			return;
 		l->engine->reap(l, true);
 		vhk_sources_flush(l);

@@ -293,6 +293,7 @@ enum vhk_io_op {
  *         moved, 0, or a negative errno. Short transfers are handed on, not repeated. The operation
  *         may be submitted again, or freed, from then on
  * @next:  the loop's own
+ * @begun: the loop's own
  */
 struct vhk_io {
 	enum vhk_io_op op;
@@ -304,6 +305,7 @@ struct vhk_io {
 	uint64_t len;
 	void (*done)(struct vhk_io *io, int res);
 	struct vhk_io *next;
+	uint64_t begun;
 };
 
 /**

@@ -88,9 +88,11 @@ static void channel_event(void *arg, uint32_t events)
 
 int vhk_backend_set_backend_req_fd(struct vhk_session *s)
 {
-	int ret, fd = vhk_msg_take_fd(&s->req, 0);
 	struct stat st;
+	int fd, ret = vhk_session_take_fd(s, &fd);
 
+	if (ret)
+		return ret;
 	if (fstat(fd, &st) || !S_ISSOCK(st.st_mode)) {
 		close(fd);
 		return vhk_session_refuse(s, -EINVAL, "not a socket");

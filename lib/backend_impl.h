@@ -126,6 +126,12 @@ int vhk_session_wait(struct vhk_session *s, int ret, vhk_session_finish_fn *fini
 void vhk_session_reply(struct vhk_session *s, const void *payload, uint32_t size);
 /* Refuses with @err and says why. */
 int vhk_session_refuse(struct vhk_session *s, int err, const char *why);
+/*
+ * The request's fd, or -1. Refuses the front end's own end of this connection: held here it would
+ * keep the session up when the front end is gone. (One on its way inside of another socket is not
+ * seen, nor is a process that the front end left behind with it.)
+ */
+int vhk_session_take_fd(struct vhk_session *s, int *fd);
 bool vhk_session_runs(const struct vhk_session *s, unsigned int idx);
 bool vhk_session_runs_any(const struct vhk_session *s);
 static inline bool vhk_session_packed(const struct vhk_session *s)

@@ -5,6 +5,7 @@
  * backend_*.c.
  */
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include "backend_impl.h"
 
@@ -71,6 +72,16 @@ int vhk_session_refuse(struct vhk_session *s, int err, const char *why)
 {
 	s->why = why;
 	return err;
+}
+
+int vhk_session_take_fd(struct vhk_session *s, int *fd)
+{
+	*fd = vhk_msg_take_fd(&s->req, 0);
+	if (*fd < 0 || !vhk_sock_is_peer(s->sock.fd, *fd))
+		return 0;
+	close(*fd);
+	*fd = -1;
+	return vhk_session_refuse(s, -EINVAL, "the fd is the front end's end of this connection");
 }
 
 /* Which requests the state of the rings forbids; SET_FEATURES and SET_VRING_ADDR depend on what

@@ -175,7 +175,11 @@ static unsigned int requested_fd_index(const struct vhk_session *s)
 /* The fd of the request, which is there unless the no-fd bit is set. */
 static int take_notify(struct vhk_session *s, struct vhk_notify *n)
 {
-	if (vhk_notify_init_take_fd(n, vhk_msg_take_fd(&s->req, 0)))
+	int fd, ret = vhk_session_take_fd(s, &fd);
+
+	if (ret)
+		return ret;
+	if (vhk_notify_init_take_fd(n, fd))
 		return vhk_session_refuse(s, -EINVAL, "neither eventfd, pipe nor socket");
 	return 0;
 }

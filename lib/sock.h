@@ -83,6 +83,13 @@ int vhk_sock_accept(int listen_fd); /* fd, -EAGAIN, or -errno */
 int vhk_sock_connect(const char *path);
 int vhk_sock_pair(int fd[2]); /* connected to each other; 0 or -errno */
 bool vhk_sock_is_listening(int fd);
+/*
+ * 0: @fd is a UNIX stream socket that listens or is connected. -EINVAL: no socket; -EAFNOSUPPORT:
+ * not a UNIX one; -EPROTOTYPE: not a stream; -ENOTCONN: neither listening nor connected.
+ */
+int vhk_sock_check(int fd);
+/* @fd, of whatever kind, is the other end of @sock's connection; one without a name may get one. */
+bool vhk_sock_is_peer(int sock, int fd);
 /* The peer is gone (poll, not read); messages of it may still wait. */
 bool vhk_sock_hung_up(int fd);
 

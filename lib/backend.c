@@ -324,13 +324,11 @@ int vhk_backend_take_fd(struct vhk_backend **out, struct vhk_loop *ctl, struct v
 			int fd, const struct vhk_backend_opts *o)
 {
 	struct vhk_backend *b;
-	struct stat st;
-	int ret;
+	int ret = vhk_sock_check(fd);
 
 	*out = NULL;
-	if (fstat(fd, &st))
-		return -EINVAL;
-	ret = S_ISSOCK(st.st_mode) ? backend_new(&b, ctl, d, VHK_BACKEND_CONNECTED, o) : -EINVAL;
+	if (!ret)
+		ret = backend_new(&b, ctl, d, VHK_BACKEND_CONNECTED, o);
 	if (ret) {
 		close(fd);
 		return ret;

@@ -107,10 +107,10 @@ static const struct {
 	{ "--blk-file=@busy --socket-path=@s", 1, "in use by another server" },
 	{ "--blk-file=@img --socket-path=@no/where", 1, "/no/where" },
 	{ "--blk-file=@img --socket-path=@live", 1, "/live" },
-	{ "--blk-file=@img --socket-path=@file", 1, "/file" },
+	{ "--blk-file=@img --socket-path=@file", 1, "/file: exists, and is not a socket" },
 	{ "--blk-file=@img --socket-path=@img", 1, "/img" },
-	{ "--blk-file=@img --fd=999", 1, "999" },
-	{ "--blk-file=@img --fd=0", 1, "0" },
+	{ "--blk-file=@img --fd=999", 1, "descriptor 999: not a socket" },
+	{ "--blk-file=@img --fd=0", 1, "descriptor 0: not a socket" },
 };
 
 static void one_line_names_what_is_wrong(void)
@@ -180,10 +180,41 @@ static void one_socket_is_taken_from_systemd(void)
 	T_OK(strstr(p.text[2], "LISTEN_FDS=2"));
 }
 
+static void a_socket_that_cannot_be_served(void)
+{
+	static const struct {
+		int domain, type;
+		const char *names;
+	} sockets[] = {
+		{ AF_INET, SOCK_STREAM, "not a UNIX socket" },
+		{ AF_UNIX, SOCK_DGRAM, "not a stream socket" },
+		{ AF_UNIX, SOCK_SEQPACKET, "not a stream socket" },
+		{ AF_UNIX, SOCK_STREAM, "neither listening nor connected" },
+	};
+	const char *args[] = { NULL, "--fd=3", NULL };
+	struct t_prog p;
+	unsigned int i;
+	char file[128];
+	int fd;
+
+	snprintf(file, sizeof(file), "--blk-file=%s/img", dir);
+	args[0] = file;
+	for (i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++) {
+		fd = socket(sockets[i].domain, sockets[i].type | SOCK_CLOEXEC, 0);
+		T_MUST(fd >= 0);
+		t_prog_start_fd(&p, "vhk-blk", args, fd, NULL);
+		T_EQ(t_prog_end(&p, MS), 1);
+		T_EQ(t_lines(p.text[2]), 1);
+		T_OK(strstr(p.text[2], "descriptor 3: ") && strstr(p.text[2], sockets[i].names));
+		close(fd);
+	}
+}
+
 int main(void)
 {
 	T_RUN(one_line_names_what_is_wrong);
 	T_RUN(what_asks_only_is_answered);
 	T_RUN(one_socket_is_taken_from_systemd);
+	T_RUN(a_socket_that_cannot_be_served);
 	return t_end();
 }

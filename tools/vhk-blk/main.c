@@ -154,6 +154,24 @@ static bool is_connected(int fd)
 	return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) && !listening;
 }
 
+static const char *why_no_door(int err)
+{
+	switch (err) {
+	case -EINVAL:
+		return "not a socket";
+	case -EAFNOSUPPORT:
+		return "not a UNIX socket";
+	case -EPROTOTYPE:
+		return "not a stream socket";
+	case -ENOTCONN:
+		return "neither listening nor connected";
+	case -EEXIST:
+		return "exists, and is not a socket";
+	default:
+		return strerror(-err);
+	}
+}
+
 static int open_door(struct server *s)
 {
 	const struct vhk_backend_opts o = {
@@ -165,13 +183,13 @@ static int open_door(struct server *s)
 		s->connected = is_connected(s->o.fd);
 		ret = vhk_backend_take_fd(&s->be, s->ctl, s->disk, s->o.fd, &o);
 		if (ret)
-			say("socket %d: %s", s->o.fd, strerror(-ret));
+			say("file descriptor %d: %s", s->o.fd, why_no_door(ret));
 		return ret;
 	}
 	ret = (s->o.client ? vhk_backend_connect : vhk_backend_listen)(&s->be, s->ctl, s->disk,
 								       s->o.socket_path, &o);
 	if (ret)
-		say("%s: %s", s->o.socket_path, strerror(-ret));
+		say("%s: %s", s->o.socket_path, why_no_door(ret));
 	return ret;
 }
 

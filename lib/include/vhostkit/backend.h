@@ -85,8 +85,9 @@ VHK_API int vhk_backend_connect(struct vhk_backend **out, struct vhk_loop *ctl,
  *       session
  * @o:   options, or NULL
  *
- * Return: 0; -EINVAL: @fd is no socket, or an option is wrong; -EBUSY: the device is served
- * already; -EOPNOTSUPP: an option is unknown; -ENOMEM.
+ * Return: 0; -EINVAL: @fd is no socket, or an option is wrong; -EAFNOSUPPORT: not a UNIX socket;
+ * -EPROTOTYPE: not a stream socket; -ENOTCONN: neither listening nor connected; -EBUSY: the device
+ * is served already; -EOPNOTSUPP: an option is unknown; -ENOMEM.
  */
 VHK_API int vhk_backend_take_fd(struct vhk_backend **out, struct vhk_loop *ctl,
 				struct vhk_device *d, int fd, const struct vhk_backend_opts *o);

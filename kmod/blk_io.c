@@ -28,6 +28,19 @@ static void later(struct vhk_blk_req *req, work_func_t fn)
 	queue_work(blocking, &req->work);
 }
 
+/* Writers of a backing that is throttled for us must not be throttled by us. */
+static unsigned int enter_reclaim(void)
+{
+	current->flags |= PF_LOCAL_THROTTLE;
+	return memalloc_noio_save();
+}
+
+static void leave_reclaim(unsigned int noio)
+{
+	memalloc_noio_restore(noio);
+	current->flags &= ~PF_LOCAL_THROTTLE;
+}
+
 static void bio_end(struct bio *bio)
 {
 	struct vhk_blk_req *req = bio->bi_private;
@@ -58,28 +71,70 @@ static bool is_aligned(const struct vhk_blk_req *req, u32 mem_mask)
 	return !(all & mem_mask);
 }
 
-/* Nobody below checks this for requests of the kernel's own. */
-static bool fits_bdev(const struct vhk_blk_req *req)
+static blk_opf_t op_of(const struct vhk_blk_req *req)
+{
+	if (req->type == VIRTIO_BLK_T_IN)
+		return REQ_OP_READ;
+	return REQ_OP_WRITE | REQ_SYNC | REQ_IDLE |
+	       (vhk_blk_is_durable(req->q->blk) ? REQ_FUA : 0);
+}
+
+/* One piece of a request by way of @buf, and on with @iter. */
+static int bounce_piece(struct vhk_blk_req *req, void *buf, u32 at, u32 len, struct iov_iter *iter)
+{
+	const bool write = req->type == VIRTIO_BLK_T_OUT;
+	struct bio_vec bv;
+	struct bio bio;
+	int ret;
+
+	if (write && copy_from_iter(buf, len, iter) != len)
+		return -EFAULT;
+	bio_init(&bio, req->q->blk->disk->bdev, &bv, 1, op_of(req));
+	bio.bi_iter.bi_sector = req->sector + (at >> SECTOR_SHIFT);
+	__bio_add_page(&bio, virt_to_page(buf), len, offset_in_page(buf));
+	ret = submit_bio_wait(&bio);
+	bio_uninit(&bio);
+	if (!ret && !write && copy_to_iter(buf, len, iter) != len)
+		ret = -EFAULT;
+	return ret;
+}
+
+static void bounce(struct work_struct *work)
+{
+	struct vhk_blk_req *req = container_of(work, struct vhk_blk_req, work);
+	const unsigned int dir = req->type == VIRTIO_BLK_T_OUT ? ITER_SOURCE : ITER_DEST;
+	const unsigned int noio = enter_reclaim();
+	void *buf = (void *)__get_free_page(GFP_NOIO);
+	struct iov_iter iter;
+	int ret = buf ? 0 : -ENOMEM;
+	u32 at, len;
+
+	iov_iter_bvec(&iter, dir, req->bv, req->n_bv, req->bytes);
+	for (at = 0; at < req->bytes && !ret; at += len) {
+		len = min_t(u32, req->bytes - at, PAGE_SIZE);
+		ret = bounce_piece(req, buf, at, len, &iter);
+	}
+	free_page((unsigned long)buf);
+	leave_reclaim(noio);
+	vhk_blk_end(req, status_of(ret));
+}
+
+/*
+ * Nobody below checks alignment for requests of the kernel's own. A driver can change pages while
+ * they are written, which a device with checksums must not see.
+ */
+static void submit_bdev(struct vhk_blk_req *req)
 {
 	struct block_device *bdev = req->q->blk->disk->bdev;
 	const u32 mask = bdev_logical_block_size(bdev) - 1;
 
-	return !((req->sector << SECTOR_SHIFT | req->bytes) & mask) &&
-	       is_aligned(req, bdev_dma_alignment(bdev));
-}
-
-static void submit_bdev(struct vhk_blk_req *req)
-{
-	blk_opf_t op = REQ_OP_READ;
-
-	if (!fits_bdev(req)) {
+	if ((req->sector << SECTOR_SHIFT | req->bytes) & mask)
 		vhk_blk_end(req, VIRTIO_BLK_S_IOERR);
-		return;
-	}
-	if (req->type == VIRTIO_BLK_T_OUT)
-		op = REQ_OP_WRITE | REQ_SYNC | REQ_IDLE |
-		     (vhk_blk_is_durable(req->q->blk) ? REQ_FUA : 0);
-	start_bio(req, op);
+	else if (!is_aligned(req, bdev_dma_alignment(bdev)) ||
+		 (req->type == VIRTIO_BLK_T_OUT && bdev_stable_writes(bdev)))
+		later(req, bounce);
+	else
+		start_bio(req, op_of(req));
 }
 
 static void file_done(struct vhk_blk_req *req, long ret);
@@ -164,19 +219,6 @@ static void file_rw(struct vhk_blk_req *req, int flags)
 	revert_creds(cred);
 	if (ret != -EIOCBQUEUED)
 		file_complete(iocb, ret);
-}
-
-/* Writers of a backing that is throttled for us must not be throttled by us. */
-static unsigned int enter_reclaim(void)
-{
-	current->flags |= PF_LOCAL_THROTTLE;
-	return memalloc_noio_save();
-}
-
-static void leave_reclaim(unsigned int noio)
-{
-	memalloc_noio_restore(noio);
-	current->flags &= ~PF_LOCAL_THROTTLE;
 }
 
 static void rw_blocking(struct work_struct *work)

@@ -18,5 +18,14 @@ for layout in split packed; do
 done
 guest "disks stats d0 | grep 'in flight 0 '"
 del_disk d0
+# The same on a block device.
+guest "truncate -s 8M /tmp/l0; modprobe loop; losetup /dev/loop0 /tmp/l0"
+guest "disks add d1 /dev/loop0 queues=1 entries=64; vdpa dev add name d1 mgmtdev vhostkit_blk"
+for layout in split packed; do
+	guest "vdpa_driver load /dev/vhost-vdpa-0 $layout $RANDOM"
+	guest "vdpa_driver hostile /dev/vhost-vdpa-0 $layout"
+	guest "vdpa_driver changes /dev/vhost-vdpa-0 $layout"
+done
+del_disk d1
 guest "rmmod vhostkit_vdpa vhostkit"
 stop_guest

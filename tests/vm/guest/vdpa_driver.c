@@ -170,6 +170,25 @@ static void bad_requests(struct driver *d)
 	expect("first byte", d->mem[AT_RO], 0x55);
 }
 
+/* What starts anywhere in memory arrives where it should. */
+static void odd_memory(struct driver *d)
+{
+	const uint32_t len = 5 * 512;
+	unsigned char *from = d->mem + AT_DATA + 5, *to = d->mem + AT_DATA + 0x4000;
+	struct drv_req r = { VIRTIO_BLK_T_OUT, 8, IOVA + AT_DATA + 5, len, 0, 0 };
+
+	fill((void *)(from + 3), 1, 99);
+	expect("write from odd memory", drv_do(d, &r), 0);
+	r.type = VIRTIO_BLK_T_IN;
+	r.data = IOVA + AT_DATA + 0x4000;
+	expect("read of it", drv_do(d, &r), 0);
+	expect("bytes written", memcmp(from, to, len), 0);
+	memset(from, 0, len + 3);
+	r.data = IOVA + AT_DATA + 7;
+	expect("read into odd memory", drv_do(d, &r), 0);
+	expect("bytes read", memcmp(from + 2, to, len), 0);
+}
+
 /* Without a place for a status, the answer is a length of 0. */
 static void no_status(struct driver *d)
 {
@@ -327,6 +346,7 @@ static int hostile(struct driver *d, const char *how)
 	drv_open(d);
 	drv_start(d, without);
 	bad_requests(d);
+	odd_memory(d);
 	no_status(d);
 	if (d->packed)
 		bad_packed(d, without);

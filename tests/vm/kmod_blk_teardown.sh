@@ -10,14 +10,18 @@ bad_lines=${bad_lines/|I\/O error/}
 
 # The load ends by itself when its disk is gone.
 load_ends() {
-	guest 'n=0; while kill -0 $(cat /tmp/load.pid) 2>/dev/null && [ $n -lt 300 ]; do usleep 100000; n=$((n+1)); done'
-	guest '! kill -0 $(cat /tmp/load.pid) 2>/dev/null'
+	# The guest's shell expands it.
+	# shellcheck disable=SC2016
+	local pid='$(cat /tmp/load.pid)'
+	guest "n=0; while kill -0 $pid 2>/dev/null && [ \$n -lt 300 ]; do usleep 100000; n=\$((n+1)); done"
+	guest "! kill -0 $pid 2>/dev/null"
 }
 
 start_vdpa_guest virtio_vdpa
 guest "truncate -s 16M /tmp/d0.img; disks add d0 /tmp/d0.img queues=2"
-guest -t 300 'n=0; while [ $n -lt 200 ]; do vdpa dev add name d0 mgmtdev vhostkit_blk && vdpa dev del d0 || exit 1; n=$((n+1)); done'
-guest "vdpa dev add name d0 mgmtdev vhostkit_blk; ! rmmod vhostkit_vdpa 2>/dev/null; ! vdpa dev add name d0 mgmtdev vhostkit_blk 2>/dev/null"
+add='vdpa dev add name d0 mgmtdev vhostkit_blk'
+guest -t 300 "n=0; while [ \$n -lt 200 ]; do $add && vdpa dev del d0 || exit 1; n=\$((n+1)); done"
+guest "$add; ! rmmod vhostkit_vdpa 2>/dev/null; ! $add 2>/dev/null"
 
 start_load 4 gone
 guest "sleep 1; echo d0 >/sys/bus/vdpa/drivers/virtio_vdpa/unbind"
@@ -26,7 +30,7 @@ guest "echo d0 >/sys/bus/vdpa/drivers/virtio_vdpa/bind; verify fill /dev/vda 3; 
 start_load 4 gone
 guest "sleep 1; vdpa dev del d0"
 load_ends
-guest "vdpa dev add name d0 mgmtdev vhostkit_blk"
+guest "$add"
 
 # A backing that shrinks gives errors, and the disk can still be taken away.
 start_load 4 gone

@@ -7,20 +7,7 @@
 
 #include "backend_impl.h"
 #include "fd.h"
-
-/* Bytes of the three parts (virtio 1.3, 2.7 and 2.8): with the event fields, whatever was
- * negotiated. */
-struct ring_parts {
-	uint64_t desc, driver, device;
-	uintptr_t driver_align;
-};
-
-static struct ring_parts parts_of(uint16_t size, bool packed)
-{
-	if (packed)
-		return (struct ring_parts){ 16ull * size, 4, 4, 4 };
-	return (struct ring_parts){ 16ull * size, 6 + 2ull * size, 6 + 8ull * size, 2 };
-}
+#include "ring_layout.h"
 
 static void *find_part(const struct vhk_table *t, uint64_t uva, uint64_t len)
 {
@@ -34,17 +21,15 @@ int vhk_session_find_ring(const struct vhk_session *s, const struct vhk_table *t
 			  void **desc, void **driver, void **device)
 {
 	const struct vhk_backend_ring *r = &s->ring[idx];
-	struct ring_parts p = parts_of(r->size, vhk_session_packed(s));
+	const bool packed = vhk_session_packed(s);
+	const struct ring_parts p = ring_parts_of(r->size, packed);
 
 	*desc = find_part(t, r->addr.desc, p.desc);
 	*driver = find_part(t, r->addr.avail, p.driver);
 	*device = find_part(t, r->addr.used, p.device);
 	if (!*desc || !*driver || !*device)
 		return -EFAULT;
-	if (((uintptr_t)*desc & 15) || ((uintptr_t)*driver & (p.driver_align - 1)) ||
-	    ((uintptr_t)*device & 3))
-		return -EINVAL;
-	return 0;
+	return ring_parts_aligned(*desc, *driver, *device, packed) ? 0 : -EINVAL;
 }
 
 void vhk_session_reset_rings(struct vhk_session *s)

@@ -51,11 +51,8 @@ static void plan(struct layout *l, const struct vhk_ring_opts *o)
 
 static bool parts_ok(const struct vhk_ring_opts *o)
 {
-	const bool packed = o->features & VHK_F_RING_PACKED;
-	const uintptr_t driver = packed ? 4 : 2;
-
-	return o->desc && o->driver && o->device && (uintptr_t)o->desc % 16 == 0 &&
-	       (uintptr_t)o->driver % driver == 0 && (uintptr_t)o->device % 4 == 0;
+	return o->desc && o->driver && o->device &&
+	       ring_parts_aligned(o->desc, o->driver, o->device, o->features & VHK_F_RING_PACKED);
 }
 
 static int opts_check(struct vhk_ring_opts *o)
@@ -326,13 +323,13 @@ int vhk_ring_error(const struct vhk_ring *r)
  * written. */
 static uint64_t desc_gpa(struct vhk_ring *r)
 {
-	const uint64_t at = (uintptr_t)r->desc;
+	const uint64_t at = (uintptr_t)r->desc, len = ring_parts_of(r->size, r->packed).desc;
 	const struct vhk_span *s;
 
 	if (!r->packed)
 		return UINT64_MAX;
 	r->dirty_hint = 0;
-	s = vhk_span_find(r->table->by_va, r->table->n, at, 16ull * r->size, &r->dirty_hint);
+	s = vhk_span_find(r->table->by_va, r->table->n, at, len, &r->dirty_hint);
 	return s ? (uintptr_t)s->va + (at - s->start) : UINT64_MAX;
 }
 

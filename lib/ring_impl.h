@@ -11,6 +11,7 @@
 #include "base.h"
 #include "inflight.h"
 #include "ring.h"
+#include "ring_layout.h"
 
 #define RING_LINE 64
 #define RING_BATCH 64
@@ -21,26 +22,6 @@
 #define RING_CTX_MAX 65536
 
 #define RING_INLINE static inline __attribute__((always_inline))
-
-#define DESC_F_NEXT 0x1
-#define DESC_F_WRITE 0x2
-#define DESC_F_INDIRECT 0x4
-#define DESC_F_AVAIL 0x80
-#define DESC_F_USED 0x8000
-
-struct split_desc {
-	uint64_t addr;
-	uint32_t len;
-	uint16_t flags;
-	uint16_t next;
-};
-
-struct packed_desc {
-	uint64_t addr;
-	uint32_t len;
-	uint16_t id;
-	uint16_t flags;
-};
 
 /* Our copy of a descriptor, in our byte order; @next is the buffer id in a packed ring. */
 struct ring_desc {
@@ -322,12 +303,6 @@ RING_INLINE int ring_pop_end(struct vhk_ring *r, unsigned int n, int ret)
 	else
 		r->err = ret;
 	return n || ret == -EAGAIN ? (int)n : ret;
-}
-
-/* virtio 1.3, 2.7.7.1: the event lies among what was added since @old. */
-RING_INLINE bool ring_need_event(uint16_t event, uint16_t idx, uint16_t old)
-{
-	return (uint16_t)(idx - event - 1) < (uint16_t)(idx - old);
 }
 
 /* How many of r->staged[i .. n) one used entry answers: an IN_ORDER driver takes skipped chains

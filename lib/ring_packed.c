@@ -5,15 +5,6 @@
  */
 #include "ring_impl.h"
 
-struct packed_event {
-	uint16_t off_wrap;
-	uint16_t flags;
-};
-
-enum { EVENT_ENABLE, EVENT_DISABLE, EVENT_DESC };
-
-#define EVENT_WRAP 0x8000
-
 RING_INLINE bool is_avail(uint16_t flags, bool wrap)
 {
 	return !!(flags & DESC_F_AVAIL) == wrap && !!(flags & DESC_F_USED) != wrap;

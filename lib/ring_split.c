@@ -5,26 +5,6 @@
  */
 #include "ring_impl.h"
 
-#define USED_F_NO_NOTIFY 1
-#define AVAIL_F_NO_INTERRUPT 1
-
-struct split_avail {
-	uint16_t flags;
-	uint16_t idx;
-	uint16_t ring[]; /* [size] is used_event */
-};
-
-struct split_used_elem {
-	uint32_t id;
-	uint32_t len;
-};
-
-struct split_used {
-	uint16_t flags;
-	uint16_t idx;
-	struct split_used_elem ring[]; /* [size] starts with avail_event */
-};
-
 static const uint16_t *used_event(const struct vhk_ring *r)
 {
 	return &((const struct split_avail *)r->driver)->ring[r->size];

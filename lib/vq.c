@@ -35,11 +35,11 @@ static int opts_read(struct vhk_vq_opts *o, const struct vhk_vq_opts *in)
 
 static void layout_of(struct layout *l, const struct vhk_vq_opts *o)
 {
-	bool packed = o->features & VHK_F_RING_PACKED;
+	struct ring_parts p = ring_parts_of(o->size, o->features & VHK_F_RING_PACKED);
 
-	l->driver = vhk_align_up((uint64_t)o->size * sizeof(struct vq_desc), PART);
-	l->device = l->driver + (packed ? PART : vhk_align_up(6 + 2 * (uint64_t)o->size, PART));
-	l->indirect = l->device + (packed ? PART : vhk_align_up(6 + 8 * (uint64_t)o->size, PART));
+	l->driver = vhk_align_up(p.desc, PART);
+	l->device = l->driver + vhk_align_up(p.driver, PART);
+	l->indirect = l->device + vhk_align_up(p.device, PART);
 	l->size = l->indirect + (uint64_t)o->size * o->max_indirect * sizeof(struct vq_desc);
 	l->size = vhk_align_up(l->size, PAGE);
 }
@@ -386,9 +386,9 @@ uint32_t vhk_vq_notification_data(const struct vhk_vq *q, uint16_t idx)
 	if (!q->packed)
 		at = (uint16_t)(q->avail - q->n_staged);
 	else if (q->n_added)
-		at = q->gate | (q->gate_flags & VQ_DESC_F_AVAIL ? 0x8000u : 0);
+		at = q->gate | (q->gate_flags & DESC_F_AVAIL ? 0x8000u : 0);
 	else
-		at = q->avail | (q->avail_flags & VQ_DESC_F_AVAIL ? 0x8000u : 0);
+		at = q->avail | (q->avail_flags & DESC_F_AVAIL ? 0x8000u : 0);
 	return at << 16 | idx;
 }
 

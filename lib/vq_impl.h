@@ -11,21 +11,13 @@
 #include "barrier.h"
 #include "base.h"
 #include "mem.h"
+#include "ring_layout.h"
 
 #define VHK_VQ_HITS 4 /* header, data, status and the rest lie in different regions often enough */
 
-struct vq_desc { /* virtio 1.3, 2.7.5: addr, len, flags, next; 2.8.13: addr, len, id, flags */
+struct vq_desc { /* a descriptor of either layout, in the two words that it is written in */
 	uint64_t addr;
 	uint64_t rest; /* len, then the two 16-bit members */
-};
-
-enum {
-	VQ_DESC_F_NEXT = 1,
-	VQ_DESC_F_WRITE = 2,
-	VQ_DESC_F_INDIRECT = 4,
-	VQ_DESC_F_AVAIL = 1 << 7,
-	VQ_DESC_F_USED = 1 << 15,
-	VQ_DESC_F_LAP = VQ_DESC_F_AVAIL | VQ_DESC_F_USED, /* both change with every lap */
 };
 
 struct vq_piece { /* one descriptor to be */
@@ -132,12 +124,6 @@ static inline struct vq_desc *vq_table(const struct vhk_vq *q, uint16_t i, unsig
 	whole->gpa = q->indirect_gpa + first * sizeof(struct vq_desc);
 	whole->len = n * (uint32_t)sizeof(struct vq_desc);
 	return q->indirect + first;
-}
-
-/* An entry of the device's for index @new was asked for or told: virtio 1.3, 2.7.10 and 2.8.10. */
-static inline bool vq_event_crossed(uint16_t event, uint16_t new, uint16_t old)
-{
-	return (uint16_t)(new - event - 1) < (uint16_t)(new - old);
 }
 
 /* The device wrote no more than the chain offers; some devices count what they read as well. */

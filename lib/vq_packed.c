@@ -5,12 +5,6 @@
  */
 #include "vq_impl.h"
 
-enum { /* virtio 1.3, 2.8.14 */
-	EVENT_ENABLE = 0,
-	EVENT_DISABLE = 1,
-	EVENT_DESC = 2,
-};
-
 static uint16_t *flags_of(const struct vhk_vq *q, uint16_t slot)
 {
 	return (uint16_t *)(void *)((unsigned char *)&q->desc[slot] + 14);
@@ -34,8 +28,8 @@ static inline void slots_write(struct vhk_vq *q, const struct vq_piece *p, uint1
 
 	for (i = 0; i < n; i++) {
 		struct vq_desc *d = &q->desc[at];
-		uint16_t flags = lap | extra | (i < n_out ? 0 : VQ_DESC_F_WRITE) |
-				 (i + 1 < n ? VQ_DESC_F_NEXT : 0);
+		uint16_t flags = lap | extra | (i < n_out ? 0 : DESC_F_WRITE) |
+				 (i + 1 < n ? DESC_F_NEXT : 0);
 
 		if (i || q->n_added) {
 			desc_write(d, &p[i], id, flags);
@@ -48,7 +42,7 @@ static inline void slots_write(struct vhk_vq *q, const struct vq_piece *p, uint1
 		}
 		if (++at == q->size) {
 			at = 0;
-			lap ^= VQ_DESC_F_LAP;
+			lap ^= DESC_F_LAP;
 		}
 	}
 	q->avail = at;
@@ -65,8 +59,8 @@ static __attribute__((noinline)) void indirect_write(struct vhk_vq *q, uint16_t 
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
-		desc_write(&t[i], &q->piece[i], 0, i < n_out ? 0 : VQ_DESC_F_WRITE);
-	slots_write(q, &whole, id, 1, 1, VQ_DESC_F_INDIRECT);
+		desc_write(&t[i], &q->piece[i], 0, i < n_out ? 0 : DESC_F_WRITE);
+	slots_write(q, &whole, id, 1, 1, DESC_F_INDIRECT);
 }
 
 static uint16_t id_after(const struct vhk_vq *q, uint16_t id)
@@ -103,13 +97,13 @@ void vhk_vq_packed_add(struct vhk_vq *q, unsigned int n_out, unsigned int n, boo
 static bool kick_wanted(const struct vhk_vq *q, uint16_t n_added)
 {
 	uint32_t v = vhk_load32((uint32_t *)(void *)q->device);
-	uint16_t flags = v >> 16, event = v & 0x7fff;
+	uint16_t flags = v >> 16, event = v & (EVENT_WRAP - 1);
 
 	if (flags != EVENT_DESC || !q->event_idx)
 		return flags != EVENT_DISABLE;
-	if (!(v & 0x8000) == !!(q->avail_flags & VQ_DESC_F_AVAIL))
+	if (!(v & EVENT_WRAP) == !!(q->avail_flags & DESC_F_AVAIL))
 		event -= q->size;
-	return vq_event_crossed(event, q->avail, q->avail - n_added);
+	return ring_need_event(event, q->avail, q->avail - n_added);
 }
 
 int vhk_vq_packed_publish(struct vhk_vq *q)
@@ -131,13 +125,13 @@ int vhk_vq_packed_publish(struct vhk_vq *q)
 
 bool vhk_vq_packed_ready(const struct vhk_vq *q)
 {
-	return !((vhk_load16(flags_of(q, q->used)) ^ q->used_flags) & VQ_DESC_F_LAP);
+	return !((vhk_load16(flags_of(q, q->used)) ^ q->used_flags) & DESC_F_LAP);
 }
 
 static inline bool is_used(const struct vhk_vq *q, uint16_t at, uint16_t lap)
 {
 	/* Pairs with the device's release store of the flags: id, length and data come after it. */
-	return !((vhk_load16_acquire(flags_of(q, at)) ^ lap) & VQ_DESC_F_LAP);
+	return !((vhk_load16_acquire(flags_of(q, at)) ^ lap) & DESC_F_LAP);
 }
 
 /* The used descriptor in slot @at: its id and length. */
@@ -156,7 +150,7 @@ static inline void pass(const struct vhk_vq *q, uint16_t *at, uint16_t *lap, uns
 
 	if (to >= q->size) {
 		to -= q->size;
-		*lap ^= VQ_DESC_F_LAP;
+		*lap ^= DESC_F_LAP;
 	}
 	*at = (uint16_t)to;
 }
@@ -243,14 +237,14 @@ int vhk_vq_packed_told(const struct vhk_vq *q, uint32_t *base)
 		if (!n)
 			return -EBADMSG;
 	}
-	*base = at | (lap & VQ_DESC_F_USED);
+	*base = at | (lap & DESC_F_USED);
 	*base |= *base << 16;
 	return 0;
 }
 
 void vhk_vq_packed_arm(struct vhk_vq *q)
 {
-	uint32_t at = q->used | (q->used_flags & VQ_DESC_F_USED);
+	uint32_t at = q->used | (q->used_flags & DESC_F_USED);
 
 	if (q->event_idx)
 		vhk_store32((uint32_t *)(void *)q->driver, at | (uint32_t)EVENT_DESC << 16);
@@ -269,7 +263,7 @@ void vhk_vq_packed_init(struct vhk_vq *q)
 
 	for (i = 0; i < q->size; i++)
 		q->slot[i].next = id_after(q, i);
-	q->avail_flags = VQ_DESC_F_AVAIL;
-	q->used_flags = VQ_DESC_F_LAP;
+	q->avail_flags = DESC_F_AVAIL;
+	q->used_flags = DESC_F_LAP;
 	vhk_vq_packed_disarm(q);
 }

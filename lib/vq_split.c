@@ -5,20 +5,9 @@
  */
 #include "vq_impl.h"
 
-enum {
-	AVAIL_F_NO_INTERRUPT = 1,
-	USED_F_NO_NOTIFY = 1,
-};
-
-struct avail_ring { /* virtio 1.3, 2.7.6 */
-	uint16_t flags;
-	uint16_t idx;
-	uint16_t ring[]; /* size heads, then used_event */
-};
-
-static struct avail_ring *avail_of(const struct vhk_vq *q)
+static struct split_avail *avail_of(const struct vhk_vq *q)
 {
-	return (struct avail_ring *)(void *)q->driver;
+	return (struct split_avail *)(void *)q->driver;
 }
 
 static uint16_t *used_idx(const struct vhk_vq *q)
@@ -56,9 +45,9 @@ static __attribute__((noinline)) void indirect_write(struct vhk_vq *q, uint16_t 
 
 	for (i = 0; i < n; i++)
 		desc_write(&t[i], &q->piece[i],
-			   (i < n_out ? 0 : VQ_DESC_F_WRITE) | (i + 1 < n ? VQ_DESC_F_NEXT : 0),
+			   (i < n_out ? 0 : DESC_F_WRITE) | (i + 1 < n ? DESC_F_NEXT : 0),
 			   i + 1 < n ? i + 1 : 0);
-	desc_write(&q->desc[head], &whole, VQ_DESC_F_INDIRECT, 0);
+	desc_write(&q->desc[head], &whole, DESC_F_INDIRECT, 0);
 }
 
 /*
@@ -72,13 +61,13 @@ static inline uint16_t chain_write(struct vhk_vq *q, uint16_t head, unsigned int
 	unsigned int i;
 
 	for (i = 0;; i++) {
-		uint16_t flags = i < n_out ? 0 : VQ_DESC_F_WRITE;
+		uint16_t flags = i < n_out ? 0 : DESC_F_WRITE;
 
 		if (i + 1 == n) {
 			desc_write(&q->desc[d], &q->piece[i], flags, 0);
 			return d;
 		}
-		desc_write(&q->desc[d], &q->piece[i], flags | VQ_DESC_F_NEXT, q->next[d]);
+		desc_write(&q->desc[d], &q->piece[i], flags | DESC_F_NEXT, q->next[d]);
 		d = q->next[d];
 	}
 }
@@ -120,7 +109,7 @@ int vhk_vq_split_publish(struct vhk_vq *q)
 	/* Pairs with the fence of a device that stores its event and then looks at the index. */
 	vhk_full_fence();
 	if (q->event_idx)
-		return vq_event_crossed(vhk_load16(avail_event(q)), q->avail, old);
+		return ring_need_event(vhk_load16(avail_event(q)), q->avail, old);
 	return !(vhk_load16((uint16_t *)(void *)q->device) & USED_F_NO_NOTIFY);
 }
 

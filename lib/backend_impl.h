@@ -121,7 +121,7 @@ void vhk_backend_session_gone(struct vhk_backend *b, bool served);
 int vhk_session_begin_take_fd(struct vhk_backend *b, int fd);
 void vhk_session_end(struct vhk_session *s, const char *why);
 void vhk_session_changed(void *arg, int ret, uint32_t base);
-/* @ret is what asking the device returned. */
+/* @ret is what asking the device returned. @finish NULL: the request's answer is the device's. */
 int vhk_session_wait(struct vhk_session *s, int ret, vhk_session_finish_fn *finish);
 void vhk_session_reply(struct vhk_session *s, const void *payload, uint32_t size);
 /* Refuses with @err and says why. */

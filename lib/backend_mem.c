@@ -32,13 +32,6 @@ static int find_ring(void *arg, unsigned int idx, void **desc, void **driver, vo
 	return ret;
 }
 
-static int finish_table(struct vhk_session *s, int ret, uint32_t base)
-{
-	(void)s;
-	(void)base;
-	return ret;
-}
-
 /* Hands the current table to the queues that run. */
 static int spread_table(struct vhk_session *s, bool drain)
 {
@@ -47,7 +40,7 @@ static int spread_table(struct vhk_session *s, bool drain)
 		vhk_device_set_table(s->backend->dev, t, drain, find_ring, vhk_session_changed, s);
 
 	vhk_table_put(t);
-	return vhk_session_wait(s, ret, finish_table);
+	return vhk_session_wait(s, ret, NULL);
 }
 
 static const char *why_not_added(int err)

@@ -345,7 +345,8 @@ void vhk_session_changed(void *arg, int ret, uint32_t base)
 {
 	struct vhk_session *s = arg;
 
-	ret = s->finish(s, ret, base);
+	if (s->finish)
+		ret = s->finish(s, ret, base);
 	if (ret == VHK_SESSION_LATER)
 		return;
 	session_calm(s);

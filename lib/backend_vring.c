@@ -269,13 +269,6 @@ static int start_ring(struct vhk_session *s, unsigned int idx, int kick_fd)
 	return vhk_session_wait(s, ret, finish_start);
 }
 
-static int finish_swap(struct vhk_session *s, int ret, uint32_t base)
-{
-	(void)s;
-	(void)base;
-	return ret;
-}
-
 /* Starts the ring (vhost-user, "Ring states"), with an fd or, polled, without. */
 int vhk_backend_set_vring_kick(struct vhk_session *s)
 {
@@ -288,7 +281,7 @@ int vhk_backend_set_vring_kick(struct vhk_session *s)
 	if (!vhk_session_runs(s, idx))
 		return start_ring(s, idx, kick.fd);
 	ret = vhk_device_set_kick(s->backend->dev, idx, kick.fd, vhk_session_changed, s);
-	return vhk_session_wait(s, ret, finish_swap);
+	return vhk_session_wait(s, ret, NULL);
 }
 
 typedef int set_fd_fn(struct vhk_device *d, unsigned int idx, int fd, vhk_change_fn *fn, void *arg);
@@ -309,7 +302,7 @@ static int keep_notify(struct vhk_session *s, struct vhk_notify *kept, set_fd_fn
 	ret = duplicate(&fd, n.fd);
 	if (!ret)
 		ret = set(s->backend->dev, idx, fd, vhk_session_changed, s);
-	return vhk_session_wait(s, ret, finish_swap);
+	return vhk_session_wait(s, ret, NULL);
 }
 
 int vhk_backend_set_vring_call(struct vhk_session *s)
@@ -331,5 +324,5 @@ int vhk_backend_set_vring_enable(struct vhk_session *s)
 	if (!vhk_session_runs(s, v.index))
 		return 0;
 	ret = vhk_device_set_enabled(s->backend->dev, v.index, v.num, vhk_session_changed, s);
-	return vhk_session_wait(s, ret, finish_swap);
+	return vhk_session_wait(s, ret, NULL);
 }

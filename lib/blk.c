@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "blk_impl.h"
+#include "device.h"
 
 #define DEVICE_ID_BLOCK 2
 #define QUEUES_MAX 256
@@ -186,7 +187,7 @@ err:
 
 static bool is_blk(const struct vhk_device *d)
 {
-	return vhk_device_info(d)->device_id == DEVICE_ID_BLOCK;
+	return vhk_device_does(d, &blk_ops);
 }
 
 int vhk_blk_resize(struct vhk_device *d)

@@ -81,6 +81,11 @@ void *vhk_device_priv(const struct vhk_device *d)
 	return d->priv;
 }
 
+bool vhk_device_does(const struct vhk_device *d, const struct vhk_device_ops *ops)
+{
+	return d->ops.work == ops->work;
+}
+
 const struct vhk_device_info *vhk_device_info(const struct vhk_device *d)
 {
 	return &d->info;

@@ -30,6 +30,9 @@ int vhk_device_hold(struct vhk_device *d, struct vhk_loop *ctl, const struct vhk
  */
 void vhk_device_drop(struct vhk_device *d);
 
+/* Whether @d does what @ops say, so that its vhk_device_priv() is theirs. */
+bool vhk_device_does(const struct vhk_device *d, const struct vhk_device_ops *ops);
+
 int vhk_device_set_features(struct vhk_device *d, uint64_t features);
 int vhk_device_get_config(struct vhk_device *d, uint32_t off, void *buf, uint32_t len);
 int vhk_device_set_config(struct vhk_device *d, uint32_t off, const void *buf, uint32_t len);

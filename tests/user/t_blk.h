@@ -11,6 +11,7 @@
 #define vhk_device_free t_device_free
 #define vhk_device_priv t_device_priv
 #define vhk_device_info t_device_info
+#define vhk_device_does t_device_does
 #define vhk_device_config_changed t_config_changed
 #define vhk_queue_index t_queue_index
 #define vhk_queue_loop t_queue_loop
@@ -100,6 +101,11 @@ void *vhk_device_priv(const struct vhk_device *d)
 const struct vhk_device_info *vhk_device_info(const struct vhk_device *d)
 {
 	return &d->info;
+}
+
+bool vhk_device_does(const struct vhk_device *d, const struct vhk_device_ops *ops)
+{
+	return d->ops.work == ops->work;
 }
 
 int vhk_device_config_changed(struct vhk_device *d)

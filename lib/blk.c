@@ -161,6 +161,7 @@ int vhk_blk_new(struct vhk_device **out, const struct vhk_blk_opts *opts)
 	struct vhk_blk *blk;
 	int ret;
 
+	*out = NULL;
 	ret = vhk_opts_read(&o, sizeof(o), opts);
 	if (!ret)
 		ret = check_opts(&o);

@@ -298,6 +298,7 @@ int vhk_ctl_user_new(struct vhk_ctl **out, const char *uri)
 	struct vhk_ctl_user *u = calloc(1, sizeof(*u));
 	int ret;
 
+	*out = NULL;
 	if (!u)
 		return -ENOMEM;
 	vhk_ctl_init_empty(&u->c, &user_ops);

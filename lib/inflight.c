@@ -54,6 +54,7 @@ int vhk_inflight_new(struct inflight **out, uint16_t num)
 {
 	struct inflight *f = calloc(1, sizeof(*f));
 
+	*out = NULL;
 	if (f) {
 		f->num = num;
 		f->heads = calloc(num, sizeof(*f->heads));
@@ -113,8 +114,7 @@ static void split_init(struct inflight *f, uint16_t used)
 	__atomic_store_n(&f->split->version, INFLIGHT_VERSION, __ATOMIC_RELAXED);
 }
 
-/* The used index moved, but the marks of that batch may stand: takes them away. @next: a copy of
- * the links. */
+/* The used index moved, but the marks of that batch may stand: takes them away. */
 static int split_finish_batch(struct inflight *f, uint16_t size, uint16_t used)
 {
 	const uint16_t from = __atomic_load_n(&f->split->used_idx, __ATOMIC_RELAXED);
@@ -170,6 +170,7 @@ int vhk_inflight_new_split(struct inflight **out, void *va, size_t bytes, uint16
 	uint16_t version;
 	int ret;
 
+	*out = NULL;
 	if (bytes < sizeof(*region) || (uintptr_t)va % sizeof(uint64_t))
 		return -EINVAL;
 	version = __atomic_load_n(&region->version, __ATOMIC_RELAXED);

@@ -236,6 +236,7 @@ int vhk_inflight_new_packed(struct inflight **out, void *va, size_t bytes, uint1
 	struct inflight *f;
 	int ret;
 
+	*out = NULL;
 	if (bytes < sizeof(*region) || (uintptr_t)va % sizeof(uint64_t))
 		return -EINVAL;
 	free_word.word = __atomic_load_n(&region->free.word, __ATOMIC_RELAXED);

@@ -104,6 +104,7 @@ int vhk_loop_new(struct vhk_loop **out, const struct vhk_loop_opts *o)
 	struct vhk_loop *l;
 	int ret;
 
+	*out = NULL;
 	ret = vhk_opts_read(&opts, sizeof(opts), o);
 	if (ret)
 		return ret;

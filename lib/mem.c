@@ -11,6 +11,7 @@ int vhk_mem_new(struct vhk_mem **out)
 {
 	struct vhk_mem *m = calloc(1, sizeof(*m));
 
+	*out = NULL;
 	if (!m)
 		return -ENOMEM;
 	m->table = vhk_table_empty(m->gen);

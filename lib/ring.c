@@ -124,6 +124,7 @@ int vhk_ring_new_table(struct vhk_ring **out, struct vhk_table *t, const struct 
 	struct vhk_ring *r;
 	int ret;
 
+	*out = NULL;
 	ret = vhk_opts_read(&o, sizeof(o), in);
 	if (!ret)
 		ret = opts_check(&o);

@@ -107,7 +107,7 @@ static __attribute__((noinline)) int packed_take(struct vhk_ring *r, struct vhk_
 	return 0;
 }
 
-/* As above; the caller's position stays in registers. */
+/* The copy keeps the caller's own position in registers. */
 RING_INLINE int packed_take_copy(struct vhk_ring *r, struct vhk_chain *c, struct position *pos,
 				 struct ring_desc first)
 {

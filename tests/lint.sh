@@ -106,7 +106,7 @@ headers() {
 		echo "#include <$h>" >"$dir/a.c"
 		cp "$dir/a.c" "$dir/a.cc"
 		$CC -std=c11 -Wall -Wextra -Wpedantic -Werror -Ilib/include -fsyntax-only "$dir/a.c" || ret=1
-		$CXX -std=c++17 -Wall -Wextra -Werror -Ilib/include -fsyntax-only "$dir/a.cc" || ret=1
+		$CXX -std=c++17 -Wall -Wextra -Wpedantic -Werror -Ilib/include -fsyntax-only "$dir/a.cc" || ret=1
 	done
 	rm -rf "$dir"
 	return "$ret"

@@ -57,7 +57,11 @@ struct vhk_chain {
 	struct iovec *seg;
 	uint64_t order;
 #ifdef __cplusplus
+/* C++ has no arrays of unknown size here, though its compilers do. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
 	alignas(16) unsigned char ctx[];
+#pragma GCC diagnostic pop
 #else
 	_Alignas(16) unsigned char ctx[];
 #endif

@@ -3,6 +3,8 @@
  * What every other header of the library shares: how errors are told, address types,
  * feature masks, the log callback and the version.
  *
+ * Languages: C11 and C++17, or later; gcc 12, clang 14 or later. The library itself is gnu11.
+ *
  * Errors. A fallible function returns >= 0, or a negative errno value of which each has one
  * meaning:
  *   -EINVAL      an argument of the caller's is wrong
@@ -39,8 +41,10 @@
 extern "C" {
 #endif
 
+/** What the shared library exports. */
 #define VHK_API __attribute__((visibility("default")))
 
+/* The version that a program is compiled against; vhk_version() tells the one that it runs with. */
 #define VHK_VERSION_MAJOR 0
 #define VHK_VERSION_MINOR 1
 #define VHK_VERSION_PATCH 0
@@ -70,7 +74,7 @@ struct vhk_iova {
 	uint64_t v;
 };
 
-/* Feature bits of virtio 1.3, section 6, and of vhost; masks, not bit numbers. */
+/* Feature bits of virtio 1.3, section 6, and of vhost and vhost-user; masks, not bit numbers. */
 #define VHK_F_NOTIFY_ON_EMPTY (1ULL << 24)
 #define VHK_F_LOG_ALL (1ULL << 26)
 #define VHK_F_ANY_LAYOUT (1ULL << 27)
@@ -85,11 +89,12 @@ struct vhk_iova {
 #define VHK_F_NOTIFICATION_DATA (1ULL << 38)
 #define VHK_F_RING_RESET (1ULL << 40)
 
-/* What the library's rings implement on both sides. */
+/** What the library's rings implement on both sides (virtio 1.3, 2.7 and 2.8). */
 #define VHK_F_RING_ALL                                                                             \
 	(VHK_F_INDIRECT_DESC | VHK_F_EVENT_IDX | VHK_F_VERSION_1 | VHK_F_RING_PACKED |             \
 	 VHK_F_IN_ORDER)
 
+/** Descriptors of the largest ring (virtio 1.3, 2.7 and 2.8). */
 #define VHK_QUEUE_SIZE_MAX 32768
 
 /**

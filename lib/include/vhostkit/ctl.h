@@ -263,8 +263,11 @@ struct vhk_ctl_req {
 };
 
 /**
- * End of a job: @ret is what the waiting form returns. May submit and begin the next job, may not
- * wait or close.
+ * typedef vhk_ctl_done_fn - end of a job
+ * @arg: the caller's own
+ * @ret: what the waiting form returns
+ *
+ * May submit and begin the next job, may not wait or close.
  */
 typedef void vhk_ctl_done_fn(void *arg, int ret);
 
@@ -289,80 +292,342 @@ VHK_API void vhk_ctl_close(struct vhk_ctl *c);
 /**
  * vhk_ctl_fd() - readable (poll, epoll) when vhk_ctl_process() has something to do, a deadline that
  * passed included
+ * @c: the front end
  *
  * Return: the fd, borrowed, the same for the whole life of @c.
  */
 VHK_API int vhk_ctl_fd(const struct vhk_ctl *c);
+
 /**
  * vhk_ctl_process() - receive, send and finish whatever is ready; never waits
+ * @c: the front end
  *
  * Return: 0; -ENOTCONN there is no peer; -EPROTO it has just been given up; -EBUSY from within a
  * completion function.
  */
 VHK_API int vhk_ctl_process(struct vhk_ctl *c);
+
 /**
- * vhk_ctl_can() - would a request for @op be sent: known, implemented, and negotiated as far as it
- * must be
+ * vhk_ctl_can() - would a request be sent: known, implemented, and negotiated as far as it must be
+ * @c:  the front end
+ * @op: the request
+ *
+ * Return: true or false.
  */
 VHK_API bool vhk_ctl_can(const struct vhk_ctl *c, enum vhk_ctl_op op);
-/** vhk_ctl_op_name() - the specification's name of @op, static; NULL: unknown */
+
+/**
+ * vhk_ctl_op_name() - name of a request
+ * @op: the request
+ *
+ * Return: the name in the specification without its prefix, static; NULL: unknown.
+ */
 VHK_API const char *vhk_ctl_op_name(enum vhk_ctl_op op);
+
 /**
  * vhk_ctl_submit() - ask, without waiting; answers come in the order of the requests
+ * @c: the front end
+ * @r: what; the caller's memory, left alone until r->done is called
  *
- * Return: 0: @r->done will be called or was. Negative: it will not be.
+ * Return: 0: r->done will be called or was. Negative: it will not be; codes as above.
  */
 VHK_API int vhk_ctl_submit(struct vhk_ctl *c, struct vhk_ctl_req *r);
-/** vhk_ctl_call() - submit and process until it is done. Return: r->ret. @r->done is replaced */
-VHK_API int vhk_ctl_call(struct vhk_ctl *c, struct vhk_ctl_req *r);
+
 /**
- * vhk_ctl_peer_pid() - process id of the peer (SO_PEERCRED), -ENOTCONN, or -EOPNOTSUPP where there
- * is none
+ * vhk_ctl_call() - submit and process until it is done
+ * @c: the front end
+ * @r: what; the caller's. Its done and arg are replaced
+ *
+ * Return: r->ret, or what vhk_ctl_submit() refused it with; codes as above.
+ */
+VHK_API int vhk_ctl_call(struct vhk_ctl *c, struct vhk_ctl_req *r);
+
+/**
+ * vhk_ctl_peer_pid() - who is at the other end (SO_PEERCRED)
+ * @c: the front end
+ *
+ * Return: process id; -ENOTCONN; -EOPNOTSUPP where there is none.
  */
 VHK_API int vhk_ctl_peer_pid(const struct vhk_ctl *c);
 
 /*
- * Level 1: one function per message; each waits for its answer. vhost-user, "Front-end message
- * types".
+ * Level 1: one function per message (vhost-user, "Front-end message types"); each waits for its
+ * answer, or for its acknowledgement where that was negotiated (VHK_PF_REPLY_ACK), and returns 0 or
+ * one of the codes above. Where a function names codes they are those with a meaning of their own.
+ */
+/**
+ * vhk_ctl_get_features() - GET_FEATURES: what the back end offers
+ * @c:   the front end
+ * @out: feature bits, a mask: VHK_F_* and those of the device; 0 on failure
+ *
+ * Return: 0, or a code as above.
  */
 VHK_API int vhk_ctl_get_features(struct vhk_ctl *c, uint64_t *out);
+
+/**
+ * vhk_ctl_set_features() - SET_FEATURES: what the driver took
+ * @c:        the front end
+ * @features: a mask, out of what was offered
+ *
+ * Return: 0; -EINVAL a bit was not offered; or a code as above.
+ */
 VHK_API int vhk_ctl_set_features(struct vhk_ctl *c, uint64_t features);
+
+/**
+ * vhk_ctl_get_protocol_features() - GET_PROTOCOL_FEATURES: what of the protocol the back end knows
+ * @c:   the front end
+ * @out: VHK_PF_*, a mask
+ *
+ * Return: 0; -EOPNOTSUPP VHK_F_PROTOCOL_FEATURES was not offered; or a code as above.
+ */
 VHK_API int vhk_ctl_get_protocol_features(struct vhk_ctl *c, uint64_t *out);
-/* Bits that were not offered, or that lack what they need, are -EINVAL. */
+
+/**
+ * vhk_ctl_set_protocol_features() - SET_PROTOCOL_FEATURES: what of the protocol will be used
+ * @c:        the front end
+ * @features: VHK_PF_*, a mask, out of what was offered
+ *
+ * Return: 0; -EINVAL a bit was not offered, or lacks another one that it needs; -EOPNOTSUPP as for
+ * the question; or a code as above.
+ */
 VHK_API int vhk_ctl_set_protocol_features(struct vhk_ctl *c, uint64_t features);
+
+/**
+ * vhk_ctl_set_owner() - SET_OWNER: claim the back end
+ * @c: the front end
+ *
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_set_owner(struct vhk_ctl *c);
+
+/**
+ * vhk_ctl_reset_owner() - RESET_OWNER: deprecated by the specification, which has RESET_DEVICE
+ * instead
+ * @c: the front end
+ *
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_reset_owner(struct vhk_ctl *c);
+
+/**
+ * vhk_ctl_reset_device() - RESET_DEVICE: stop all rings and forget their state
+ * @c: the front end
+ *
+ * Needs VHK_PF_RESET_DEVICE.
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_reset_device(struct vhk_ctl *c);
+
+/**
+ * vhk_ctl_get_status() - GET_STATUS: the device status (virtio 1.3, 2.1)
+ * @c:   the front end
+ * @out: VIRTIO_CONFIG_S_*, a mask
+ *
+ * Needs VHK_PF_STATUS.
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_get_status(struct vhk_ctl *c, uint8_t *out);
+
+/**
+ * vhk_ctl_set_status() - SET_STATUS: the device status (virtio 1.3, 2.1)
+ * @c:      the front end
+ * @status: VIRTIO_CONFIG_S_*, a mask; 0 resets the device
+ *
+ * Needs VHK_PF_STATUS.
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_set_status(struct vhk_ctl *c, uint8_t status);
+
+/**
+ * vhk_ctl_get_queue_num() - GET_QUEUE_NUM: how many queues there are
+ * @c:   the front end
+ * @out: their number, as the back end says it
+ *
+ * Needs VHK_PF_MQ.
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_get_queue_num(struct vhk_ctl *c, uint64_t *out);
-/* All of @m, 1 to 32 regions, each with an fd (else -EINVAL, -EMSGSIZE). */
+
+/**
+ * vhk_ctl_set_mem_table() - SET_MEM_TABLE: share memory, in place of what was shared
+ * @c: the front end
+ * @m: 1 to 32 regions, all of them are sent; borrowed for the call, and so are their fds
+ *
+ * Return: 0; -EINVAL there is no region, or one has no fd; -EMSGSIZE more than 32; or a code as
+ * above.
+ */
 VHK_API int vhk_ctl_set_mem_table(struct vhk_ctl *c, const struct vhk_mem *m);
+
+/**
+ * vhk_ctl_get_max_mem_slots() - GET_MAX_MEM_SLOTS: how many regions the back end takes one by one
+ * @c:   the front end
+ * @out: their number, as the back end says it
+ *
+ * Needs VHK_PF_CONFIGURE_MEM_SLOTS.
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_get_max_mem_slots(struct vhk_ctl *c, uint64_t *out);
-/* @fd is borrowed. */
+
+/**
+ * vhk_ctl_add_mem_reg() - ADD_MEM_REG: share one region more
+ * @c:  the front end
+ * @r:  where it lies; borrowed for the call
+ * @fd: its file; borrowed for the call
+ *
+ * Needs VHK_PF_CONFIGURE_MEM_SLOTS.
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_add_mem_reg(struct vhk_ctl *c, const struct vhk_region *r, int fd);
+
+/**
+ * vhk_ctl_rem_mem_reg() - REM_MEM_REG: share one region less
+ * @c: the front end
+ * @r: guest address, front-end address and size say which; borrowed for the call
+ *
+ * Needs VHK_PF_CONFIGURE_MEM_SLOTS. When it is acknowledged the back end has unmapped it.
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_rem_mem_reg(struct vhk_ctl *c, const struct vhk_region *r);
+
+/**
+ * vhk_ctl_set_vring_num() - SET_VRING_NUM: size of a ring that is stopped
+ * @c:   the front end
+ * @idx: ring, 0 to 65,535
+ * @num: descriptors, 1 to 32768; a power of two for a split ring
+ *
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_set_vring_num(struct vhk_ctl *c, unsigned int idx, uint32_t num);
+
+/**
+ * vhk_ctl_set_vring_addr() - SET_VRING_ADDR: where a ring lies
+ * @c: the front end
+ * @a: which ring, and its parts by front-end address; borrowed for the call
+ *
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_set_vring_addr(struct vhk_ctl *c, const struct vhk_ctl_vring_addr *a);
-/* As in struct vhk_ring_opts: 16 bits for a split ring, 32 for a packed one. */
+
+/**
+ * vhk_ctl_set_vring_base() - SET_VRING_BASE: where a ring that is stopped goes on
+ * @c:    the front end
+ * @idx:  ring, 0 to 65,535
+ * @base: as in struct vhk_ring_opts: 16 bits for a split ring, 32 for a packed one
+ *
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_set_vring_base(struct vhk_ctl *c, unsigned int idx, uint32_t base);
-/* Stops the ring. */
+
+/**
+ * vhk_ctl_get_vring_base() - GET_VRING_BASE: stop a ring
+ * @c:    the front end
+ * @idx:  ring, 0 to 65,535
+ * @base: where it would go on, as in struct vhk_ring_opts
+ *
+ * The answer comes after the last request in flight is answered.
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_get_vring_base(struct vhk_ctl *c, unsigned int idx, uint32_t *base);
-/* @fd is borrowed. -1: none; for a kick that means: the back end polls. */
+
+/**
+ * vhk_ctl_set_vring_kick() - SET_VRING_KICK: what the back end is woken by; starts the ring
+ * @c:   the front end
+ * @idx: ring, 0 to 255
+ * @fd:  eventfd, borrowed for the call; -1: none, the back end polls
+ *
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_set_vring_kick(struct vhk_ctl *c, unsigned int idx, int fd);
+
+/**
+ * vhk_ctl_set_vring_call() - SET_VRING_CALL: what the driver is woken by
+ * @c:   the front end
+ * @idx: ring, 0 to 255
+ * @fd:  eventfd, borrowed for the call; -1: none, the driver polls
+ *
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_set_vring_call(struct vhk_ctl *c, unsigned int idx, int fd);
+
+/**
+ * vhk_ctl_set_vring_err() - SET_VRING_ERR: what tells that a ring broke
+ * @c:   the front end
+ * @idx: ring, 0 to 255
+ * @fd:  eventfd, borrowed for the call; -1: none
+ *
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_set_vring_err(struct vhk_ctl *c, unsigned int idx, int fd);
+
+/**
+ * vhk_ctl_set_vring_enable() - SET_VRING_ENABLE: let a ring work, or pause it
+ * @c:   the front end
+ * @idx: ring, 0 to 65,535
+ * @on:  true: it works
+ *
+ * Needs VHK_F_PROTOCOL_FEATURES.
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_set_vring_enable(struct vhk_ctl *c, unsigned int idx, bool on);
+
+/**
+ * vhk_ctl_get_config() - GET_CONFIG: read the configuration space (virtio 1.3, 2.5)
+ * @c:   the front end
+ * @off: bytes from its start
+ * @buf: @len bytes, the caller's; filled in on success only
+ * @len: bytes, 1 to 256; @off + @len is at most 256
+ *
+ * Needs VHK_PF_CONFIG. What lies beyond the end of the device's space is for the back end to
+ * decide: ours answers zeros where @off is inside, and refuses otherwise; others refuse both.
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_get_config(struct vhk_ctl *c, uint32_t off, void *buf, uint32_t len);
+
+/**
+ * vhk_ctl_set_config() - SET_CONFIG: write the configuration space (virtio 1.3, 2.5)
+ * @c:     the front end
+ * @off:   bytes from its start
+ * @buf:   @len bytes; borrowed for the call
+ * @len:   bytes, 1 to 256; @off + @len is at most 256
+ * @flags: VHK_CTL_CONFIG_F_*
+ *
+ * Needs VHK_PF_CONFIG. All of it has to be inside the device's space.
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_set_config(struct vhk_ctl *c, uint32_t off, const void *buf, uint32_t len,
 			       uint32_t flags);
-/*
- * Makes the back-end channel, keeps one end; its requests are answered by vhk_ctl_process() and by
- * whatever waits.
+
+/**
+ * vhk_ctl_set_backend_req_fd() - SET_BACKEND_REQ_FD: let the back end ask, too
+ * @c: the front end
+ *
+ * Makes a pair of sockets and keeps one; requests are answered by vhk_ctl_process() and by whatever
+ * waits. Needs VHK_PF_BACKEND_REQ.
+ * Return: 0, or a code as above.
  */
 VHK_API int vhk_ctl_set_backend_req_fd(struct vhk_ctl *c);
-/* *fd is the caller's. @i: n_queues and queue_size are arguments, size and offset answers. */
+
+/**
+ * vhk_ctl_get_inflight_fd() - GET_INFLIGHT_FD: have a region made that survives the back end
+ * @c:  the front end
+ * @i:  n_queues and queue_size are arguments, size and offset answers
+ * @fd: its file, the caller's to close; -1 on failure
+ *
+ * Needs VHK_PF_INFLIGHT_SHMFD.
+ * Return: 0, or a code as above.
+ */
 VHK_API int vhk_ctl_get_inflight_fd(struct vhk_ctl *c, struct vhk_ctl_inflight *i, int *fd);
+
+/**
+ * vhk_ctl_set_inflight_fd() - SET_INFLIGHT_FD: hand such a region to a back end, before any ring
+ * starts
+ * @c:  the front end
+ * @i:  as vhk_ctl_get_inflight_fd() left it; borrowed for the call
+ * @fd: its file; borrowed for the call
+ *
+ * Needs VHK_PF_INFLIGHT_SHMFD.
+ * Return: 0; -EINVAL the region is of size 0 or wraps around; or a code as above.
+ */
 VHK_API int vhk_ctl_set_inflight_fd(struct vhk_ctl *c, const struct vhk_ctl_inflight *i, int fd);
 
 /* Level 2. One job at a time. */
@@ -376,52 +641,111 @@ VHK_API int vhk_ctl_set_inflight_fd(struct vhk_ctl *c, const struct vhk_ctl_infl
  *
  * Negotiates every protocol feature both ends know but opts.without.
  * Return: 0; -EOPNOTSUPP one of @must is missing; -EMSGSIZE more regions than the back end takes;
- * -EINVAL a region without fd.
+ * -EINVAL a region without fd; -EBUSY it was set up before, or a job is under way; or a code as
+ * above.
  */
 VHK_API int vhk_ctl_setup(struct vhk_ctl *c, uint64_t want, uint64_t must, struct vhk_mem *m);
-/* What setup settled on, vhost-user's own bit 30 included. */
+
+/**
+ * vhk_ctl_features() - what setup, or SET_FEATURES, settled on
+ * @c: the front end
+ *
+ * Return: feature bits, a mask, vhost-user's own bit 30 included; 0: nothing so far.
+ */
 VHK_API uint64_t vhk_ctl_features(const struct vhk_ctl *c);
+
+/**
+ * vhk_ctl_protocol_features() - what setup, or SET_PROTOCOL_FEATURES, settled on
+ * @c: the front end
+ *
+ * Return: VHK_PF_*, a mask; 0: nothing so far.
+ */
 VHK_API uint64_t vhk_ctl_protocol_features(const struct vhk_ctl *c);
-/** vhk_ctl_n_queues() - queues that the back end has, where it said so (VHK_PF_MQ); 0: unknown */
+
+/**
+ * vhk_ctl_n_queues() - queues that the back end has, where it said so (VHK_PF_MQ)
+ * @c: the front end
+ *
+ * Return: their number; 0: unknown.
+ */
 VHK_API unsigned int vhk_ctl_n_queues(const struct vhk_ctl *c);
+
 /**
  * vhk_ctl_start() - start and enable a queue; kick, call and error eventfds are made here
+ * @c:   set up
  * @idx: 0 to 255
  * @q:   borrowed until vhk_ctl_stop() or vhk_ctl_close()
  *
- * Return: 0; -EBUSY it runs; -EINVAL @idx or @q->size exceeds the inflight region (see opts);
- * -EFAULT @q is not in the memory.
+ * Return: 0; -EBUSY it runs, or @c is not set up; -EINVAL @idx or the ring's size exceeds the
+ * inflight region (see opts); -EFAULT @q is not in the memory; -EMSGSIZE as vhk_ctl_setup(); or a
+ * code as above.
  */
 VHK_API int vhk_ctl_start(struct vhk_ctl *c, unsigned int idx, struct vhk_vq *q);
-/** vhk_ctl_start_all() - queues 0 to @n - 1, all in one or two round trips; all or none */
+
+/**
+ * vhk_ctl_start_all() - start queues 0 to @n - 1, all in one or two round trips; all or none
+ * @c: set up
+ * @q: the queues, each borrowed as by vhk_ctl_start(); the array for the call
+ * @n: how many, 1 to 256
+ *
+ * Return: as vhk_ctl_start().
+ */
 VHK_API int vhk_ctl_start_all(struct vhk_ctl *c, struct vhk_vq *const *q, unsigned int n);
+
 /**
  * vhk_ctl_stop() - stop a queue after what is in flight is answered
+ * @c:    the front end
+ * @idx:  0 to 255
  * @base: the position, as in struct vhk_ring_opts; may be NULL. A queue that is started again goes
  *        on there
  *
  * Return: 0; -EBUSY it does not run. After another error the queue is stopped on our side.
  */
 VHK_API int vhk_ctl_stop(struct vhk_ctl *c, unsigned int idx, uint32_t *base);
-/** vhk_ctl_kick() - tell the back end of work. Return: 0; -EBUSY the queue does not run */
+
+/**
+ * vhk_ctl_kick() - tell the back end of work (virtio 1.3, 2.9)
+ * @c:   the front end
+ * @idx: 0 to 255
+ *
+ * Return: 0; -EBUSY the queue does not run; or what write(2) gave.
+ */
 VHK_API int vhk_ctl_kick(struct vhk_ctl *c, unsigned int idx);
+
 /**
  * vhk_ctl_wait() - arm, look, sleep until the queue has answers
- * @timeout_ns: -1: no limit, 0: only look
+ * @c:          the front end
+ * @idx:        0 to 255
+ * @timeout_ns: ns; -1: no limit, 0: only look
  *
  * The peer's other messages are served meanwhile.
- * Return: 0; -ETIMEDOUT; -ENOTCONN the peer is gone; -EBADMSG it gave the ring up (error eventfd).
+ * Return: 0; -ETIMEDOUT; -ENOTCONN the peer is gone; -EBADMSG it gave the ring up (error eventfd);
+ * -EBUSY the queue does not run.
  */
 VHK_API int vhk_ctl_wait(struct vhk_ctl *c, unsigned int idx, int64_t timeout_ns);
+
 /**
- * vhk_ctl_call_fd() - the eventfd that the back end calls with, borrowed; -EBUSY: does not run. The
- * caller may read it
+ * vhk_ctl_call_fd() - the eventfd that the back end calls with
+ * @c:   the front end
+ * @idx: 0 to 255
+ *
+ * Return: the fd, borrowed until the queue stops; the caller may read it. -EBUSY: does not run.
  */
 VHK_API int vhk_ctl_call_fd(const struct vhk_ctl *c, unsigned int idx);
+
+/**
+ * vhk_ctl_kick_fd() - the eventfd that the back end is kicked by
+ * @c:   the front end
+ * @idx: 0 to 255
+ *
+ * Return: the fd, borrowed until the queue stops; the caller may write to it. -EBUSY: does not run.
+ */
 VHK_API int vhk_ctl_kick_fd(const struct vhk_ctl *c, unsigned int idx);
+
 /**
  * vhk_ctl_reconnect() - connect anew after -ENOTCONN and replay features, memory, inflight region
  * and started queues
+ * @c: set up once
  *
  * Waits for the back end to come back. Call and kick eventfds stay the same, and each queue is
  * kicked once. With an inflight region (VHK_PF_INFLIGHT_SHMFD) the back end goes on with every
@@ -433,13 +757,55 @@ VHK_API int vhk_ctl_kick_fd(const struct vhk_ctl *c, unsigned int idx);
  */
 VHK_API int vhk_ctl_reconnect(struct vhk_ctl *c);
 
-/* The same, without waiting. 0: @done will be called or was. */
+/**
+ * vhk_ctl_setup_async() - vhk_ctl_setup() without waiting
+ * @c:    as there
+ * @want: as there
+ * @must: as there
+ * @m:    as there
+ * @done: called once, with what vhk_ctl_setup() would return; perhaps before this returns
+ * @arg:  handed to @done
+ *
+ * Return: 0: @done will be called or was. Negative: it will not be; -EBUSY or -ENOMEM.
+ */
 VHK_API int vhk_ctl_setup_async(struct vhk_ctl *c, uint64_t want, uint64_t must, struct vhk_mem *m,
 				vhk_ctl_done_fn *done, void *arg);
+
+/**
+ * vhk_ctl_start_async() - vhk_ctl_start_all() without waiting, from any queue on
+ * @c:     set up
+ * @first: index of the first queue, 0 to 255
+ * @q:     the queues, each borrowed as by vhk_ctl_start(); the array for the call
+ * @n:     how many
+ * @done:  as in vhk_ctl_setup_async(); @ret as from vhk_ctl_start()
+ * @arg:   handed to @done
+ *
+ * Return: as vhk_ctl_setup_async(); -EINVAL: @first and @n are out of range.
+ */
 VHK_API int vhk_ctl_start_async(struct vhk_ctl *c, unsigned int first, struct vhk_vq *const *q,
 				unsigned int n, vhk_ctl_done_fn *done, void *arg);
+
+/**
+ * vhk_ctl_stop_async() - vhk_ctl_stop() without waiting, of several queues
+ * @c:     the front end
+ * @first: index of the first queue, 0 to 255
+ * @n:     how many
+ * @done:  as in vhk_ctl_setup_async(); @ret as from vhk_ctl_stop()
+ * @arg:   handed to @done
+ *
+ * Return: as vhk_ctl_setup_async(); -EINVAL: @first and @n are out of range.
+ */
 VHK_API int vhk_ctl_stop_async(struct vhk_ctl *c, unsigned int first, unsigned int n,
 			       vhk_ctl_done_fn *done, void *arg);
+
+/**
+ * vhk_ctl_reconnect_async() - vhk_ctl_reconnect() without waiting
+ * @c:    as there
+ * @done: as in vhk_ctl_setup_async(); @ret as from vhk_ctl_reconnect()
+ * @arg:  handed to @done
+ *
+ * Return: as vhk_ctl_setup_async().
+ */
 VHK_API int vhk_ctl_reconnect_async(struct vhk_ctl *c, vhk_ctl_done_fn *done, void *arg);
 
 #ifdef __cplusplus

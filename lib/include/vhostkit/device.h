@@ -14,7 +14,12 @@
 extern "C" {
 #endif
 
+/**
+ * A device: what it is, its configuration space and its queues. Its control thread is the one that
+ * runs the loop of the door which serves it.
+ */
 struct vhk_device;
+/** A queue of a device, while it runs. Belongs to the thread of its loop; vhk_queue_loop() */
 struct vhk_queue;
 
 /**
@@ -66,31 +71,120 @@ struct vhk_device_info {
 	uint32_t config_size;
 };
 
+/**
+ * vhk_device_new() - make a device (virtio 1.3, section 2)
+ * @out:  the device, the caller's; NULL on failure
+ * @info: what it is; copied
+ * @ops:  what it does; copied. work is needed, and get_config where there is a configuration space
+ * @priv: handed to each of @ops; the caller's if this fails, else freed by ops.free
+ *
+ * Return: 0; -EINVAL: a number is out of range, or an operation is missing; -EOPNOTSUPP: an unknown
+ * member is set; -ENOMEM.
+ */
 VHK_API int vhk_device_new(struct vhk_device **out, const struct vhk_device_info *info,
 			   const struct vhk_device_ops *ops, void *priv);
-/* No door serves it any more. Accepts NULL. */
+
+/**
+ * vhk_device_free() - end a device
+ * @d: no door serves it any more; NULL is accepted
+ *
+ * Calls ops.free. One whose queues did not come to rest (vhk_backend_close()) stays as it is,
+ * because the kernel may still write into what it works with.
+ */
 VHK_API void vhk_device_free(struct vhk_device *d);
+
+/**
+ * vhk_device_priv() - the device author's own
+ * @d: the device
+ *
+ * Any thread. Return: priv, as given to vhk_device_new().
+ */
 VHK_API void *vhk_device_priv(const struct vhk_device *d);
+
+/**
+ * vhk_device_info() - what a device is
+ * @d: the device
+ *
+ * Any thread. Return: the device's copy, which lives as long as it does.
+ */
 VHK_API const struct vhk_device_info *vhk_device_info(const struct vhk_device *d);
-/*
- * Queues are spread over @loops, queue i to loop i % n; before the device is served. Loops outlive
- * the device.
+
+/**
+ * vhk_device_set_loops() - spread a device's queues over loops: queue i runs on loop i % @n
+ * @d:     the device; never served so far
+ * @loops: the array is copied; each loop outlives the device, and somebody runs it
+ * @n:     how many, not 0
+ *
+ * Without it all queues run on the loop of the door.
+ * Return: 0; -EINVAL: @n is 0; -EBUSY: the device is or was served; -ENOMEM.
  */
 VHK_API int vhk_device_set_loops(struct vhk_device *d, struct vhk_loop *const *loops,
 				 unsigned int n);
-/* The configuration space changed: the driver is told. Control thread. */
+
+/**
+ * vhk_device_config_changed() - tell the driver that the configuration space changed (virtio 1.3,
+ * 2.3; vhost-user, BACKEND_CONFIG_CHANGE_MSG)
+ * @d: the device. Control thread
+ *
+ * Return: 0: told, or the front end does not listen to it; -ENOTCONN: no door serves the device.
+ */
 VHK_API int vhk_device_config_changed(struct vhk_device *d);
 
+/**
+ * vhk_queue_index() - which of its device's queues it is
+ * @q: the queue
+ *
+ * Return: 0 to n_queues - 1.
+ */
 VHK_API unsigned int vhk_queue_index(const struct vhk_queue *q);
+
+/**
+ * vhk_queue_loop() - where a queue runs, for I/O and timers of the device
+ * @q: the queue
+ *
+ * Return: the loop, which outlives the device.
+ */
 VHK_API struct vhk_loop *vhk_queue_loop(const struct vhk_queue *q);
+
+/**
+ * vhk_queue_features() - what was negotiated when the queue started (virtio 1.3, 2.2)
+ * @q: the queue. Its thread
+ *
+ * Return: feature bits, a mask; vhost-user's own are among them.
+ */
 VHK_API uint64_t vhk_queue_features(const struct vhk_queue *q);
+
+/**
+ * vhk_queue_set_priv() - keep something with a queue
+ * @q:    the queue. Its thread
+ * @priv: stays the device's; NULL until it is set for the first time, kept over starts and stops
+ */
 VHK_API void vhk_queue_set_priv(struct vhk_queue *q, void *priv);
+
+/**
+ * vhk_queue_priv() - what vhk_queue_set_priv() kept
+ * @q: the queue. Its thread
+ *
+ * Return: that, or NULL.
+ */
 VHK_API void *vhk_queue_priv(const struct vhk_queue *q);
-/* Answers a chain: @written bytes were written from its first writable byte on. Queue's thread. */
+
+/**
+ * vhk_queue_done() - answer a chain (virtio 1.3, 2.7.8 and 2.8.7)
+ * @q:       the queue. Its thread
+ * @c:       from ops.work; the library's again
+ * @written: bytes, from the first writable byte on; at most @c->in_len
+ *
+ * The driver sees it, with others, when the loop's round ends or enough are gathered.
+ */
 VHK_API void vhk_queue_done(struct vhk_queue *q, struct vhk_chain *c, uint32_t written);
-/*
- * The request cannot be answered as the specification asks: the ring stops and the front end is
- * told.
+
+/**
+ * vhk_queue_fail() - a request cannot even be answered with an error: stop the ring
+ * @q: the queue. Its thread
+ *
+ * Nothing more is popped, and the front end is told (vhost-user, VHOST_USER_SET_VRING_ERR). Chains
+ * in hand are still to be given to vhk_queue_done().
  */
 VHK_API void vhk_queue_fail(struct vhk_queue *q);
 
@@ -111,6 +205,14 @@ struct vhk_queue_stats {
 	uint64_t in_flight;
 };
 
+/**
+ * vhk_device_stats() - read a queue's counters
+ * @d:     the device
+ * @queue: 0 to n_queues - 1
+ * @out:   filled in; each counter is right, though not all of the same moment
+ *
+ * Any thread. Return: 0; -EINVAL: there is no such queue.
+ */
 VHK_API int vhk_device_stats(const struct vhk_device *d, unsigned int queue,
 			     struct vhk_queue_stats *out);
 

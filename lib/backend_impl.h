@@ -79,6 +79,9 @@ struct vhk_session {
 	void (*then)(struct vhk_session *s); /* and what it does behind the last */
 	int patience;			     /* timer, 0: none */
 
+	int stall; /* timer, 0: no message or answer is under way */
+	unsigned int stall_of; /* which one it is about */
+
 	unsigned int n_served;
 	unsigned int n_refused;
 };
@@ -120,6 +123,8 @@ void vhk_backend_session_gone(struct vhk_backend *b, bool served);
 /* backend_session.c */
 int vhk_session_begin_take_fd(struct vhk_backend *b, int fd);
 void vhk_session_end(struct vhk_session *s, const char *why);
+/* Ends it for what the front end did wrong, which is worth a warning. */
+void vhk_session_fail(struct vhk_session *s, const char *why);
 void vhk_session_changed(void *arg, int ret, uint32_t base);
 /* @ret is what asking the device returned. @finish NULL: the request's answer is the device's. */
 int vhk_session_wait(struct vhk_session *s, int ret, vhk_session_finish_fn *finish);

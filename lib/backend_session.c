@@ -14,6 +14,8 @@
 /* Refusals that get a line of their own; a peer cannot fill a disk with the rest. */
 #define REFUSALS_LOGGED 32
 #define PATIENCE_NS 5000000000u
+/* For the rest of a message, and for answers to be taken. */
+#define STALL_NS 10000000000u
 
 typedef int session_handler_fn(struct vhk_session *s);
 
@@ -115,6 +117,37 @@ static int session_handle(struct vhk_session *s)
 	return handlers[request](s);
 }
 
+static void session_untime(struct vhk_session *s)
+{
+	if (s->stall > 0)
+		vhk_loop_del_timer(s->backend->ctl, s->stall);
+	s->stall = 0;
+}
+
+static void session_stalled(void *arg)
+{
+	struct vhk_session *s = arg;
+
+	s->stall = 0;
+	vhk_session_fail(s, s->sock.n_tx ? "it has not read its answers for 10 seconds"
+					 : "the rest of a message has not come for 10 seconds");
+}
+
+/* Each message and each answer has its own deadline, however slowly its bytes drip. */
+static void session_time(struct vhk_session *s)
+{
+	bool stalls = s->state == VHK_SESSION_READY && (s->sock.n_tx || s->sock.got);
+	unsigned int of = 2 * s->n_served + (s->sock.n_tx > 0);
+
+	if (stalls && s->stall > 0 && s->stall_of == of)
+		return;
+	session_untime(s);
+	if (!stalls)
+		return;
+	s->stall = vhk_loop_add_timer(s->backend->ctl, STALL_NS, session_stalled, s);
+	s->stall_of = of;
+}
+
 static void session_watch(struct vhk_session *s)
 {
 	struct vhk_loop *ctl = s->backend->ctl;
@@ -122,6 +155,7 @@ static void session_watch(struct vhk_session *s)
 
 	if (!s->watched)
 		return;
+	session_time(s);
 	/* A peer that does not take its answers is not asked for more. */
 	if (s->state == VHK_SESSION_READY)
 		events = s->sock.n_tx ? EPOLLOUT : EPOLLIN;
@@ -189,11 +223,12 @@ static void session_answer(struct vhk_session *s, int ret)
 	vhk_msg_fini(&s->reply);
 	vhk_msg_fini(&s->req);
 	s->state = VHK_SESSION_READY;
-	if (sent)
-		vhk_session_end(s,
-				sent == -ENOBUFS ? "it does not read its answers" : "it hung up");
+	if (sent == -ENOBUFS)
+		vhk_session_fail(s, "it does not read its answers");
+	else if (sent)
+		vhk_session_end(s, "it hung up");
 	else if (s->torn)
-		vhk_session_end(s, "a file of its memory was cut short");
+		vhk_session_fail(s, "a file of its memory was cut short");
 }
 
 static void session_serve(struct vhk_session *s, int received)
@@ -225,8 +260,12 @@ static void session_read(struct vhk_session *s)
 		ret = vhk_sock_recv(&s->sock, &s->req);
 		if (ret == -EAGAIN)
 			return;
+		if (ret == -EPROTO) {
+			vhk_session_fail(s, "its stream of messages is broken");
+			return;
+		}
 		if (ret && ret != -EBADF) {
-			vhk_session_end(s, ret == -EPROTO ? "its stream is broken" : "it hung up");
+			vhk_session_end(s, "it hung up");
 			return;
 		}
 		session_serve(s, ret);
@@ -326,19 +365,30 @@ static void session_stop(struct vhk_session *s)
 				strerrordesc_np(-ret));
 }
 
-void vhk_session_end(struct vhk_session *s, const char *why)
+static void session_end(struct vhk_session *s, enum vhk_log_level level, const char *why)
 {
 	if (s->state == VHK_SESSION_NONE || s->state == VHK_SESSION_ENDING)
 		return;
 	if (s->doomed)
 		return;
 	s->doomed = true;
+	session_untime(s);
 	session_unwatch(s);
-	vhk_session_log(s, VHK_LOG_INFO, "session ends: %s", why);
+	vhk_session_log(s, level, "session ends: %s", why);
 	/* The socket stays open until the queues have stopped: who sees it close may send the same
 	 * requests elsewhere. */
 	if (s->state == VHK_SESSION_READY)
 		session_stop(s);
+}
+
+void vhk_session_end(struct vhk_session *s, const char *why)
+{
+	session_end(s, VHK_LOG_INFO, why);
+}
+
+void vhk_session_fail(struct vhk_session *s, const char *why)
+{
+	session_end(s, VHK_LOG_WARN, why);
 }
 
 void vhk_session_changed(void *arg, int ret, uint32_t base)

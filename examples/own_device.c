@@ -37,6 +37,14 @@ static void work(void *priv, struct vhk_queue *q, struct vhk_chain **chains, uns
 	}
 }
 
+/* A front end that cuts its memory short ends its session, not this process. */
+static void on_sigbus(int signo, siginfo_t *info, void *context)
+{
+	(void)context;
+	if (!vhk_mem_fault(info->si_addr))
+		signal(signo, SIG_DFL);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct vhk_device_ops ops = { .sz = sizeof(ops), .work = work };
@@ -47,6 +55,7 @@ int main(int argc, char **argv)
 		.n_queues = 1,
 		.queue_size = 256,
 	};
+	struct sigaction bus = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
 	struct vhk_backend *backend = NULL;
 	struct vhk_device *device = NULL;
 	struct vhk_loop *loop = NULL;
@@ -56,6 +65,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: %s SOCKET\n", argv[0]);
 		return 2;
 	}
+	sigaction(SIGBUS, &bus, NULL);
 	ret = vhk_loop_new(&loop, NULL);
 	if (ret < 0)
 		goto out;
@@ -68,8 +78,7 @@ int main(int argc, char **argv)
 		ret = vhk_backend_listen(&backend, loop, device, argv[1], NULL);
 	if (ret >= 0)
 		ret = vhk_loop_run(loop);
-	if (backend)
-		vhk_backend_close(backend);
+	vhk_backend_close(backend); /* removes the socket */
 	vhk_device_free(device);
 	vhk_loop_free(loop);
 out:

@@ -82,10 +82,8 @@ int main(int argc, char **argv)
 		fwrite(request->data, sizeof(request->data), 1, stdout);
 	else
 		fprintf(stderr, "%s: %s\n", argv[0], strerror(-ret));
-	if (ctl)
-		vhk_ctl_close(ctl);
-	if (vq)
-		vhk_vq_free(vq);
+	vhk_ctl_close(ctl);
+	vhk_vq_free(vq);
 	vhk_mem_free(mem);
 	return ret < 0;
 }

@@ -61,7 +61,26 @@ done
 timeout 20 "$T/read_sector" "$T/sock" 2048 >/dev/null 2>&1 && fail "a sector behind the end was read"
 kill $server
 wait $server || fail "serve_disk ended with status $?; $(cat "$T/log")"
+[ ! -e "$T/sock" ] || fail "serve_disk left its socket"
 echo "# serve_disk and read_sector agree"
+
+# The readme's program says why it fails, and leaves nothing behind.
+mkdir "$T/here" && cd "$T/here"
+! "$T/readme" 2>"$T/log" || fail "the readme's program serves no image"
+grep -q "No such file" "$T/log" || fail "the readme's program does not say why: $(cat "$T/log")"
+cp "$T/disk.img" .
+"$T/readme" &
+server=$!
+for _ in $(seq 100); do
+	[ -S disk.sock ] && break
+	sleep 0.1
+done
+timeout 20 "$T/read_sector" disk.sock 7 | cmp - <(dd if=disk.img bs=512 skip=7 count=1 status=none) ||
+	fail "the readme's program serves another sector"
+kill $server
+wait $server || fail "the readme's program ended with status $?"
+[ ! -e disk.sock ] || fail "the readme's program left its socket"
+cd "$top"
 
 make -s uninstall DESTDIR="$T/root" PREFIX=/usr
 left=$(find "$T/root" ! -type d)

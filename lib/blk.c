@@ -27,6 +27,7 @@ static int queue_start(void *priv, struct vhk_queue *q)
 	if (file < 0)
 		return file;
 	bq->file = file;
+	vhk_fault_enter(&bq->scope, blk->file.table);
 	vhk_queue_set_priv(q, bq);
 	return 0;
 }
@@ -36,6 +37,7 @@ static void queue_stop(void *priv, struct vhk_queue *q)
 	struct vhk_blk_queue *bq = vhk_queue_priv(q);
 
 	(void)priv;
+	vhk_fault_leave(&bq->scope);
 	vhk_loop_del_file(bq->loop, bq->file);
 	vhk_queue_set_priv(q, NULL);
 }
@@ -106,6 +108,7 @@ static int look_at_size(struct vhk_blk *blk)
 
 	if (size < 0)
 		return (int)size;
+	vhk_blk_map_look(&blk->file);
 	/* Whole blocks: a driver that works in them must not find half of one at the end. */
 	sectors = (uint64_t)size / blk->file.block_size * (blk->file.block_size / VHK_BLK_SECTOR);
 	return atomic_exchange_explicit(&blk->capacity, sectors, memory_order_relaxed) != sectors;

@@ -114,11 +114,14 @@ int vhk_blk_file_open(struct vhk_blk_file *f, const struct vhk_blk_opts *o)
 		ret = check_size(f, o);
 	if (ret)
 		vhk_blk_file_close(f);
+	else
+		vhk_blk_map_open(f);
 	return ret;
 }
 
 void vhk_blk_file_close(struct vhk_blk_file *f)
 {
+	vhk_blk_map_close(f);
 	vhk_fd_close(f->fd);
 	f->fd = -1;
 }

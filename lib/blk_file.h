@@ -6,7 +6,11 @@
 #ifndef VHK_LIB_BLK_FILE_H
 #define VHK_LIB_BLK_FILE_H
 
+#include <stdatomic.h>
+
 #include <vhostkit/blk.h>
+
+#include "mem.h"
 
 /*
  * The byte of the image that servers lock. It lies beyond what any other user of byte locks on
@@ -31,6 +35,11 @@
  * @discard:     granularity of discards, bytes; 0: it cannot discard
  * @write_zeroes: it can write zeros without being sent them
  * @range_max:   sectors in one range of a discard or of zeros
+ * @mem:         the image as a memory of one region, or NULL: it is not mapped
+ * @table:       what @mem was when it was mapped
+ * @mapped:      its first byte
+ * @mapped_size: bytes of it; the image may have grown since
+ * @holes:       part of it may not be there; any thread
  */
 struct vhk_blk_file {
 	int fd;
@@ -47,6 +56,11 @@ struct vhk_blk_file {
 	uint32_t discard;
 	bool write_zeroes;
 	uint32_t range_max;
+	struct vhk_mem *mem;
+	struct vhk_table *table;
+	unsigned char *mapped;
+	uint64_t mapped_size;
+	atomic_bool holes;
 };
 
 /* Each failure is told to @o->log with the image's name. */
@@ -60,5 +74,11 @@ int64_t vhk_blk_file_size(const struct vhk_blk_file *f);
 int vhk_blk_file_limits(struct vhk_blk_file *f, const struct vhk_blk_opts *o);
 /* -EBUSY when somebody else still holds the lock @ms from the call; blk_lock.c. */
 int vhk_blk_file_lock(const struct vhk_blk_file *f, uint32_t ms);
+
+/* Maps the image where copies from and to a mapping are cheaper; blk_map.c. */
+void vhk_blk_map_open(struct vhk_blk_file *f);
+void vhk_blk_map_close(struct vhk_blk_file *f);
+/* Looks whether all of the image is there. */
+void vhk_blk_map_look(struct vhk_blk_file *f);
 
 #endif

@@ -40,6 +40,7 @@ struct vhk_blk_queue {
 	struct vhk_queue *q;
 	struct vhk_loop *loop;
 	int file; /* the image, as this loop knows it */
+	struct vhk_fault_scope scope; /* of the image's mapping */
 	_Alignas(64) struct vhk_blk_counters counters;
 };
 
@@ -116,6 +117,9 @@ bool vhk_blk_on_disk(const struct vhk_blk *blk, uint64_t sector, uint64_t n);
 void vhk_blk_rw(struct vhk_blk_req *req, uint64_t sector);
 void vhk_blk_flush(struct vhk_blk_req *req);
 void vhk_blk_ranges(struct vhk_blk_req *req);
+
+/* blk_map.c: moves the data of @req; false: it has to be moved otherwise. */
+bool vhk_blk_map_copy(struct vhk_blk_req *req);
 
 /* blk_config.c */
 int vhk_blk_set_features(void *priv, uint64_t features);

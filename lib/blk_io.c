@@ -218,6 +218,11 @@ void vhk_blk_rw(struct vhk_blk_req *req, uint64_t sector)
 	req->start = sector * VHK_BLK_SECTOR;
 	if (!is_read(req) && atomic_load_explicit(&blk->write_through, memory_order_relaxed))
 		req->io.flags = VHK_IO_F_DSYNC;
+	if (vhk_blk_map_copy(req)) {
+		req->moved = req->len;
+		end(req, VIRTIO_BLK_S_OK);
+		return;
+	}
 	if (blk->file.direct && !suits_direct(req, &blk->file) && get_bounce(req))
 		end_failed(req, -ENOMEM);
 	else

@@ -131,8 +131,10 @@ void vhk_blk_ranges(struct vhk_blk_req *req)
 {
 	uint8_t status = prepare(req);
 
-	if (status != VIRTIO_BLK_S_OK)
+	if (status != VIRTIO_BLK_S_OK) {
 		vhk_blk_finish(req, status);
-	else
-		next_range(req);
+		return;
+	}
+	atomic_store_explicit(&req->bq->blk->file.holes, true, memory_order_relaxed);
+	next_range(req);
 }

@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 #
 # The disk, beside qemu-storage-daemon with io_uring: the same front end, the same size of file, runs that
-# alternate, medians. Back ends on processor 0, driver on processor 1. Prints requests a second and, in
-# brackets, processor time per request, both as times the peer's; writes build/bench/disk.json.
+# alternate, medians. Nothing is pinned, as nothing is where these programs are used; -p pins back ends to
+# processor 0 and the driver to processor 1, which spares the peer its worker threads' way across. Prints
+# requests a second and, in brackets, processor time per request, both as times the peer's; writes
+# build/bench/disk.json.
 #
-#   tests/bench/disk.sh [-n RUNS] [-t SECONDS] [-m "MEDIUM..."] [-l "LOAD..."]
+#   tests/bench/disk.sh [-p] [-n RUNS] [-t SECONDS] [-m "MEDIUM..."] [-l "LOAD..."]
 set -eu
-runs=3 seconds=1 media="tmpfs cache direct" loads="blocking polls queues depth1 writes"
-while getopts n:t:m:l: opt; do
+pin=() cpu=() runs=3 seconds=1 media="tmpfs cache direct" loads="blocking polls queues depth1 writes"
+while getopts pn:t:m:l: opt; do
 	case $opt in
+	p) pin=(taskset -c 0) cpu=(--cpu 1) ;;
 	n) runs=$OPTARG ;;
 	t) seconds=$OPTARG ;;
 	m) media=$OPTARG ;;
@@ -67,10 +70,10 @@ start() { # MEDIUM FOLDER: both back ends, each on its own file
 	image "$2/ours.img"
 	cp "$2/ours.img" "$2/peer.img"
 	rm -f "$T/ours" "$T/peer"
-	taskset -c 0 "$bin/vhk-blk" --socket-path="$T/ours" --blk-file="$2/ours.img" --num-queues=4 \
+	"${pin[@]}" "$bin/vhk-blk" --socket-path="$T/ours" --blk-file="$2/ours.img" --num-queues=4 \
 		"${flags[@]}" &
 	pids=($!)
-	taskset -c 0 qemu-storage-daemon \
+	"${pin[@]}" qemu-storage-daemon \
 		--blockdev "driver=file,node-name=f,filename=$2/peer.img,aio=io_uring,cache.direct=$direct" \
 		--export "type=vhost-user-blk,id=e,node-name=f,writable=on,num-queues=4,$peer_at" &
 	pids+=($!)
@@ -119,7 +122,7 @@ cell() {
 	for i in $(seq "$runs"); do
 		for who in ours peer; do
 			# shellcheck disable=SC2046 # flags are words
-			"$bin/vhk" blk bench -j -q --cpu 1 --time "$seconds" --seed "$i" $(flags_of "$2") \
+			"$bin/vhk" blk bench -j -q "${cpu[@]}" --time "$seconds" --seed "$i" $(flags_of "$2") \
 				"unix:$T/$who" >"$T/run.$who.$i"
 		done
 	done

@@ -29,6 +29,7 @@
 #include "blk_io.c"
 #include "blk_limits.c"
 #include "blk_lock.c"
+#include "blk_map.c"
 #include "blk_range.c"
 #include "blk_req.c"
 

@@ -26,7 +26,9 @@ extern "C" {
 /**
  * struct vhk_blk_opts - a disk
  * @sz:         sizeof(struct vhk_blk_opts)
- * @path:       image or block device; borrowed for the call
+ * @path:       image or block device; borrowed for the call. An image on a memory file system is
+ *               mapped: as for guest memory, the application's SIGBUS handler calls
+ *               vhk_mem_fault() (vhostkit/mem.h), for the day that the image is cut short
  * @serial:     what GET_ID answers, up to 20 bytes; NULL: made from device and inode number
  * @flags:      VHK_BLK_F_*
  * @num_queues: 1 to 256, 0: 1

@@ -29,14 +29,19 @@ static void backend_queue_error(void *arg, unsigned int idx, int err)
 	struct vhk_backend *b = arg;
 	struct vhk_session *s = &b->s;
 
-	if (s->state == VHK_SESSION_NONE)
+	if (s->state == VHK_SESSION_NONE || s->doomed || idx >= s->st.n_queues)
 		return;
-	vhk_session_log(s, VHK_LOG_WARN, "queue %u stopped: %s", idx, strerrordesc_np(-err));
 	s->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-	/* A ring that was moved out of the table is an error of that ring; a file cut short is one
-	 * of the session. */
-	if (err == -EFAULT && idx < s->st.n_queues && !s->ring[idx].lost)
-		vhk_session_end(s, "a file of its memory was cut short");
+	/* A ring that was moved out of the table is an error of that ring, and said; a file cut
+	 * short is one of the session. */
+	if (err == -EFAULT && s->ring[idx].lost)
+		return;
+	if (err == -EFAULT)
+		vhk_session_fail(s, "a file of its memory was cut short");
+	else
+		vhk_session_log(s, VHK_LOG_WARN, "queue %u stopped: %s", idx,
+				err == -EBADMSG ? "what the driver put into its ring makes no sense"
+						: strerrordesc_np(-err));
 }
 
 static const struct vhk_door_ops door_ops = {

@@ -18,6 +18,7 @@
  * others to serve between two of them. A multiple of every unit of O_DIRECT.
  */
 #define PIECE (2u << 20)
+#define TOUCH_STEP 4096u
 /* What a signal or a lack of kernel memory cut short is tried so many times more. */
 #define TRY_AGAIN 8
 
@@ -35,8 +36,27 @@ static void end(struct vhk_blk_req *req, uint8_t status)
 	vhk_blk_finish(req, status);
 }
 
+/*
+ * The kernel found nothing behind the driver's memory. Where its file was cut short this thread
+ * finds the same, by a SIGBUS that vhk_mem_fault() takes note of.
+ */
+static void touch_memory(const struct vhk_blk_req *req)
+{
+	const struct iovec *seg;
+	size_t at;
+
+	for (seg = req->iov; seg < req->iov + req->n_iov; seg++)
+		for (at = 0; at < seg->iov_len; at += TOUCH_STEP)
+			(void)*((const volatile char *)seg->iov_base + at);
+}
+
 static void end_failed(struct vhk_blk_req *req, int err)
 {
+	if (err == -EFAULT) {
+		touch_memory(req);
+		end(req, VIRTIO_BLK_S_IOERR);
+		return;
+	}
 	if (is_read(req))
 		req->filled = (uint32_t)req->moved;
 	vhk_blk_fail(req, err);

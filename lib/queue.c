@@ -53,6 +53,13 @@ static bool queue_torn(struct vhk_queue *q)
 	return true;
 }
 
+/* What zeros in place of the driver's memory look like is no error of its own. */
+static void queue_fail(struct vhk_queue *q, int err)
+{
+	if (!queue_torn(q))
+		queue_break(q, err);
+}
+
 static void queue_publish(struct vhk_queue *q)
 {
 	int ret;
@@ -63,7 +70,7 @@ static void queue_publish(struct vhk_queue *q)
 	if (ret > 0)
 		queue_send_call(q);
 	else if (vhk_unlikely(ret < 0))
-		queue_break(q, ret);
+		queue_fail(q, ret);
 }
 
 static void queue_answer(struct vhk_queue *q, int ret)
@@ -143,7 +150,7 @@ void vhk_queue_done(struct vhk_queue *q, struct vhk_chain *c, uint32_t written)
 
 void vhk_queue_fail(struct vhk_queue *q)
 {
-	queue_break(q, -EBADMSG);
+	queue_fail(q, -EBADMSG);
 }
 
 static struct vhk_queue *queue_of(const struct vhk_source *s)
@@ -180,7 +187,7 @@ static unsigned int queue_work(struct vhk_queue *q, unsigned int max)
 		return 0;
 	n = queue_pop(q, chain, vhk_min(max, (unsigned int)VHK_QUEUE_BATCH));
 	if (vhk_unlikely(n < 0)) {
-		queue_break(q, n);
+		queue_fail(q, n);
 		return 0;
 	}
 	if (!n)

@@ -175,19 +175,27 @@ static void take_memory_away(unsigned int gone)
 
 static void memory_taken_away_ends_the_session_only(void)
 {
+	static const char *const ways[] = { NULL, "--threads=2", "--no-io-uring" };
+	static const char line[] = "session ends: a file of its memory was cut short\n";
 	unsigned int gone, w;
+	const char *at;
 	char path[128];
 	struct t_prog p;
 
 	snprintf(path, sizeof(path), "%s/memory", t_dir());
-	for (w = 0; w < 2; w++) {
+	for (w = 0; w < 3; w++) {
 		make_image(path, 1 << 20);
-		start(&p, path, w ? "--threads=2" : NULL);
+		start(&p, path, ways[w]);
 		for (gone = 0; gone < 3; gone++) {
 			take_memory_away(gone);
 			serves_on();
 		}
 		stop(&p);
+		/* each is said once, and nothing else is */
+		T_EQ(t_lines(p.text[2]), 3);
+		for (at = p.text[2], gone = 0; (at = strstr(at, line)); at++)
+			gone++;
+		T_EQ(gone, 3);
 	}
 }
 

@@ -27,6 +27,8 @@ struct vhk_ctl_user_slot {
 	struct vhk_ctl_req *req; /* NULL: nobody waits any more, the answer is thrown away */
 	enum vhk_ctl_op op;
 	uint64_t deadline;
+	uint64_t n;	/* counts requests */
+	bool settled;	/* what it sets is in force here, until a refusal */
 	uint64_t former; /* what a SET_*FEATURES replaced, for the case that it is refused */
 };
 
@@ -48,6 +50,7 @@ struct vhk_ctl_user {
 	struct vhk_ctl_offer offer;
 	struct vhk_ctl_user_list unsent, sent;
 	unsigned int n_sent;
+	uint64_t n_asked;
 	bool pumping;
 	bool acks; /* the back end acknowledges what is sent from here on */
 	bool deaf; /* nothing can be sent any more; what it said is still to be read */

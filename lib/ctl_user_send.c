@@ -45,10 +45,12 @@ static struct vhk_ctl_user_slot *list_take(struct vhk_ctl_user_list *l)
 static void settle(struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_ctl_user_slot *s)
 {
 	if (r->op == VHK_CTL_SET_FEATURES) {
+		s->settled = true;
 		s->former = u->st.features;
 		u->st.features = r->u64;
 		u->st.features_set = true;
 	} else if (r->op == VHK_CTL_SET_PROTOCOL_FEATURES) {
+		s->settled = true;
 		s->former = u->st.protocol;
 		u->st.protocol = r->u64;
 		u->st.protocol_set = true;
@@ -57,9 +59,29 @@ static void settle(struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct v
 	}
 }
 
-static void unsettle(struct vhk_ctl_user *u, const struct vhk_ctl_user_slot *s)
+static struct vhk_ctl_user_slot *find_next(struct vhk_ctl_user_slot *l,
+					   const struct vhk_ctl_user_slot *s)
 {
-	if (s->op == VHK_CTL_SET_FEATURES)
+	while (l && (l->op != s->op || !l->settled || l->n <= s->n))
+		l = l->next;
+	return l;
+}
+
+/* Once: an answer that comes after the deadline takes nothing back. */
+static void unsettle(struct vhk_ctl_user *u, struct vhk_ctl_user_slot *s)
+{
+	struct vhk_ctl_user_slot *next;
+
+	if (!s->settled)
+		return;
+	s->settled = false;
+	next = find_next(u->sent.first, s);
+	if (!next)
+		next = find_next(u->unsent.first, s);
+	/* What a later request has replaced is in force no more, but may be again. */
+	if (next)
+		next->former = s->former;
+	else if (s->op == VHK_CTL_SET_FEATURES)
 		u->st.features = s->former;
 	else if (s->op == VHK_CTL_SET_PROTOCOL_FEATURES)
 		u->st.protocol = s->former;
@@ -184,7 +206,9 @@ int vhk_ctl_user_submit(struct vhk_ctl *c, struct vhk_ctl_req *r, uint64_t deadl
 		free(s);
 		return ret;
 	}
-	*s = (struct vhk_ctl_user_slot){ .req = r, .op = r->op, .deadline = deadline };
+	*s = (struct vhk_ctl_user_slot){
+		.req = r, .op = r->op, .deadline = deadline, .n = u->n_asked++
+	};
 	settle(u, r, s);
 	list_add(&u->unsent, s);
 	vhk_ctl_user_pump(u);
@@ -298,7 +322,12 @@ uint64_t vhk_ctl_user_expire_slots(struct vhk_ctl_user *u, uint64_t now)
 void vhk_ctl_user_fail_all(struct vhk_ctl_user *u, int why)
 {
 	struct vhk_ctl_user_list sent = u->sent, unsent = u->unsent;
+	struct vhk_ctl_user_slot *s;
 
+	for (s = sent.first; s; s = s->next)
+		unsettle(u, s);
+	for (s = unsent.first; s; s = s->next)
+		unsettle(u, s);
 	vhk_ctl_user_lists_init(u);
 	u->n_sent = 0;
 	while (sent.first)

@@ -36,8 +36,14 @@ static void user_free(struct vhk_ctl *c)
 	free(u);
 }
 
-static int user_up(struct vhk_ctl_user *u, int fd)
+static int user_up_take_fd(struct vhk_ctl_user *u, int fd)
 {
+	int ret = vhk_ctl_watch(&u->c, fd, EPOLLIN, VHK_CTL_TAG_PEER);
+
+	if (ret) {
+		close(fd);
+		return ret;
+	}
 	vhk_sock_init_take_fd(&u->sock, fd);
 	memset(&u->st, 0, sizeof(u->st));
 	memset(&u->offer, 0, sizeof(u->offer));
@@ -46,7 +52,7 @@ static int user_up(struct vhk_ctl_user *u, int fd)
 	u->events = EPOLLIN;
 	if (u->listen_fd >= 0)
 		vhk_ctl_rewatch(&u->c, u->listen_fd, 0, VHK_CTL_TAG_LISTEN);
-	return vhk_ctl_watch(&u->c, fd, EPOLLIN, VHK_CTL_TAG_PEER);
+	return 0;
 }
 
 static void user_disconnect(struct vhk_ctl *c, int why)
@@ -96,7 +102,7 @@ static int user_accept(struct vhk_ctl_user *u)
 	fd = vhk_sock_accept(u->listen_fd);
 	if (fd < 0)
 		return 0;
-	if (user_up(u, fd))
+	if (user_up_take_fd(u, fd))
 		return vhk_ctl_user_lost(u, -ENOTCONN, "cannot watch the socket");
 	vhk_ctl_user_pump(u);
 	return 0;
@@ -107,7 +113,7 @@ static int user_try(struct vhk_ctl_user *u)
 {
 	int fd = vhk_sock_connect(u->path);
 
-	return fd < 0 ? fd : user_up(u, fd);
+	return fd < 0 ? fd : user_up_take_fd(u, fd);
 }
 
 static int user_dial(struct vhk_ctl_user *u, bool again)
@@ -150,7 +156,7 @@ static int user_connect(struct vhk_ctl *c, bool again)
 		return -EOPNOTSUPP;
 	fd = u->fd;
 	u->fd = -1;
-	return user_up(u, fd);
+	return user_up_take_fd(u, fd);
 }
 
 static int user_link(const struct vhk_ctl *c)
@@ -305,6 +311,7 @@ int vhk_ctl_user_new(struct vhk_ctl **out, const char *uri)
 	u->fd = -1;
 	u->listen_fd = -1;
 	u->back_peer = -1;
+	u->back_next = -1;
 	vhk_ctl_user_lists_init(u);
 	ret = uri ? user_parse(u, uri) : -EINVAL;
 	if (ret) {

@@ -58,6 +58,7 @@ struct vhk_ctl_user {
 	bool back_up;
 	uint32_t back_events;
 	int back_peer; /* the end that is to be sent */
+	int back_next; /* our end of it, while another channel still works */
 };
 
 static inline struct vhk_ctl_user *vhk_ctl_user_of(const struct vhk_ctl *c)
@@ -88,6 +89,8 @@ void vhk_ctl_user_fail_all(struct vhk_ctl_user *u, int why);
 
 /* ctl_user_back.c: the channel on which the back end asks. */
 int vhk_ctl_user_back_open(struct vhk_ctl_user *u);
+/* The back end has accepted the channel that was opened last (0), or has not. */
+void vhk_ctl_user_back_settle(struct vhk_ctl_user *u, int ret);
 void vhk_ctl_user_back_close(struct vhk_ctl_user *u);
 void vhk_ctl_user_back_event(struct vhk_ctl_user *u, uint32_t events);
 

@@ -12,28 +12,22 @@
 /* Requests served in one go, so that a peer that asks without end cannot keep us. */
 #define BURST 64
 
-int vhk_ctl_user_back_open(struct vhk_ctl_user *u)
+static int back_begin_take_fd(struct vhk_ctl_user *u, int fd)
 {
-	int fd[2], ret;
+	int ret = vhk_ctl_watch(&u->c, fd, EPOLLIN, VHK_CTL_TAG_BACK);
 
-	if (u->back_peer >= 0)
-		return -EBUSY;
-	vhk_ctl_user_back_close(u);
-	ret = vhk_sock_pair(fd);
-	if (ret)
+	if (ret) {
+		close(fd);
 		return ret;
-	vhk_sock_init_take_fd(&u->back, fd[0]);
-	u->back_peer = fd[1];
+	}
+	vhk_sock_init_take_fd(&u->back, fd);
 	u->back_up = true;
 	u->back_events = EPOLLIN;
-	return vhk_ctl_watch(&u->c, fd[0], EPOLLIN, VHK_CTL_TAG_BACK);
+	return 0;
 }
 
-void vhk_ctl_user_back_close(struct vhk_ctl_user *u)
+static void back_end(struct vhk_ctl_user *u)
 {
-	if (u->back_peer >= 0)
-		close(u->back_peer);
-	u->back_peer = -1;
 	if (!u->back_up)
 		return;
 	vhk_ctl_unwatch(&u->c, u->back.fd);
@@ -41,10 +35,61 @@ void vhk_ctl_user_back_close(struct vhk_ctl_user *u)
 	u->back_up = false;
 }
 
+static void drop_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* The first one is served at once. One that works goes on until the next is accepted. */
+int vhk_ctl_user_back_open(struct vhk_ctl_user *u)
+{
+	int fd[2], ret;
+
+	if (u->back_peer >= 0)
+		return -EBUSY;
+	ret = vhk_sock_pair(fd);
+	if (ret)
+		return ret;
+	u->back_peer = fd[1];
+	if (u->back_up) {
+		u->back_next = fd[0];
+		return 0;
+	}
+	ret = back_begin_take_fd(u, fd[0]);
+	if (ret)
+		drop_fd(&u->back_peer);
+	return ret;
+}
+
+void vhk_ctl_user_back_settle(struct vhk_ctl_user *u, int ret)
+{
+	int next = u->back_next;
+
+	drop_fd(&u->back_peer);
+	if (ret && next >= 0) {
+		drop_fd(&u->back_next);
+		return;
+	}
+	u->back_next = -1;
+	if (ret || next >= 0)
+		back_end(u);
+	if (next >= 0 && back_begin_take_fd(u, next))
+		vhk_log(&u->c.log, VHK_LOG_WARN, "back-end channel closed: it cannot be watched");
+}
+
+void vhk_ctl_user_back_close(struct vhk_ctl_user *u)
+{
+	drop_fd(&u->back_peer);
+	drop_fd(&u->back_next);
+	back_end(u);
+}
+
 static void back_lost(struct vhk_ctl_user *u, const char *text)
 {
 	vhk_log(&u->c.log, VHK_LOG_WARN, "back-end channel closed: %s", text);
-	vhk_ctl_user_back_close(u);
+	back_end(u);
 }
 
 static int back_answer(struct vhk_ctl_user *u, const struct vhk_msg *m, uint64_t v)

@@ -97,15 +97,6 @@ static void learn(struct vhk_ctl_user *u, const struct vhk_ctl_req *r)
 		u->st.n_queues = (uint32_t)vhk_min(r->u64, UINT16_MAX + 1u);
 }
 
-static void back_settle(struct vhk_ctl_user *u, int ret)
-{
-	if (u->back_peer >= 0)
-		close(u->back_peer);
-	u->back_peer = -1;
-	if (ret)
-		vhk_ctl_user_back_close(u);
-}
-
 /* Frees the slot and tells the caller; the request may be gone afterwards. */
 static void finish(struct vhk_ctl_user *u, struct vhk_ctl_user_slot *s, int ret)
 {
@@ -116,7 +107,7 @@ static void finish(struct vhk_ctl_user *u, struct vhk_ctl_user_slot *s, int ret)
 	else if (r)
 		learn(u, r);
 	if (s->op == VHK_CTL_SET_BACKEND_REQ_FD && r && r->fd < 0)
-		back_settle(u, ret);
+		vhk_ctl_user_back_settle(u, ret);
 	free(s);
 	if (!r)
 		return;
@@ -186,6 +177,7 @@ void vhk_ctl_user_pump(struct vhk_ctl_user *u)
 
 int vhk_ctl_user_submit(struct vhk_ctl *c, struct vhk_ctl_req *r, uint64_t deadline)
 {
+	bool back = r->op == VHK_CTL_SET_BACKEND_REQ_FD && r->fd < 0;
 	struct vhk_ctl_user *u = vhk_ctl_user_of(c);
 	struct vhk_ctl_user_slot *s;
 	int ret;
@@ -197,15 +189,14 @@ int vhk_ctl_user_submit(struct vhk_ctl *c, struct vhk_ctl_req *r, uint64_t deadl
 	s = malloc(sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	ret = r->op == VHK_CTL_SET_BACKEND_REQ_FD && r->fd < 0 ? vhk_ctl_user_back_open(u) : 0;
-	if (!ret)
-		ret = vhk_ctl_user_check(u, r);
-	if (ret) {
-		if (r->op == VHK_CTL_SET_BACKEND_REQ_FD && r->fd < 0)
-			vhk_ctl_user_back_close(u);
-		free(s);
-		return ret;
-	}
+	ret = back ? vhk_ctl_user_back_open(u) : 0;
+	if (ret)
+		goto err;
+	ret = vhk_ctl_user_check(u, r);
+	if (ret && back)
+		vhk_ctl_user_back_settle(u, ret);
+	if (ret)
+		goto err;
 	*s = (struct vhk_ctl_user_slot){
 		.req = r, .op = r->op, .deadline = deadline, .n = u->n_asked++
 	};
@@ -213,6 +204,9 @@ int vhk_ctl_user_submit(struct vhk_ctl *c, struct vhk_ctl_req *r, uint64_t deadl
 	list_add(&u->unsent, s);
 	vhk_ctl_user_pump(u);
 	return 0;
+err:
+	free(s);
+	return ret;
 }
 
 static int answered(struct vhk_ctl_user *u, struct vhk_msg *m)
@@ -294,7 +288,7 @@ static void expire_sent(struct vhk_ctl_user *u, struct vhk_ctl_user_slot *s)
 	s->req = NULL;
 	unsettle(u, s);
 	if (s->op == VHK_CTL_SET_BACKEND_REQ_FD && r->fd < 0)
-		back_settle(u, -ETIMEDOUT);
+		vhk_ctl_user_back_settle(u, -ETIMEDOUT);
 	r->ret = -ETIMEDOUT;
 	if (r->done)
 		r->done(r);

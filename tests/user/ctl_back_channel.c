@@ -195,6 +195,33 @@ static void flood(void)
 	end();
 }
 
+/* The channel that works is given up for one that was accepted, and for no other. */
+static void another_channel(void)
+{
+	struct t_peer_msg m;
+	unsigned int ret;
+
+	for (ret = 0; ret < 2; ret++) {
+		begin();
+		t_peer_reply_u64(sock, VHK_CTL_SET_BACKEND_REQ_FD, ret);
+		T_EQ(vhk_ctl_set_backend_req_fd(ctl), ret ? -EREMOTEIO : 0);
+		T_MUST(t_peer_recv(sock, &m) && m.n_fds == 1);
+		if (!ret) {
+			T_EQ(recv(channel, &m.u64, 1, MSG_DONTWAIT), 0);
+			close(channel);
+			channel = m.fd[0];
+			m.n_fds = 0;
+		}
+		t_peer_close_fds(&m);
+		t_peer_send(channel, 2, T_PEER_ASK_ACK, NULL, 0, NULL, 0);
+		T_EQ(vhk_ctl_process(ctl), 0);
+		T_EQ(n_changes, 1);
+		T_MUST(t_peer_recv(channel, &m));
+		T_EQ(m.u64, 0);
+		end();
+	}
+}
+
 static void refused_channel(void)
 {
 	struct t_peer_msg m;
@@ -215,6 +242,7 @@ int main(void)
 	T_RUN(refusals);
 	T_RUN(hung_up_channel);
 	T_RUN(flood);
+	T_RUN(another_channel);
 	T_RUN(refused_channel);
 	return t_end();
 }

@@ -86,6 +86,14 @@ static int ep_watch(struct vhk_loop *l, uint32_t i)
 	return errno == EPERM ? -EINVAL : -errno;
 }
 
+static int ep_rewatch(struct vhk_loop *l, uint32_t i)
+{
+	const struct vhk_poll *p = &l->polls[i];
+	struct epoll_event ev = { .events = p->events, .data.u64 = vhk_poll_tag(l, i) };
+
+	return epoll_ctl(l->epoll->fd, EPOLL_CTL_MOD, p->fd, &ev) ? -errno : 0;
+}
+
 static void ep_unwatch(struct vhk_loop *l, uint32_t i)
 {
 	epoll_ctl(l->epoll->fd, EPOLL_CTL_DEL, l->polls[i].fd, NULL);
@@ -214,6 +222,7 @@ const struct vhk_engine vhk_engine_epoll = {
 	.bind = ep_bind,
 	.unbind = ep_unbind,
 	.watch = ep_watch,
+	.rewatch = ep_rewatch,
 	.unwatch = ep_unwatch,
 	.add_file = ep_add_file,
 	.del_file = ep_del_file,

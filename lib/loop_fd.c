@@ -90,6 +90,10 @@ unsigned int vhk_poll_fire(struct vhk_loop *l, uint32_t i, uint32_t events)
 		vhk_source_kick(l, p.source, events);
 		return 1;
 	case VHK_POLL_FD:
+		/* What was fetched before another callback changed them is asked for no more. */
+		events &= p.events | EPOLLHUP | EPOLLERR;
+		if (!events)
+			return 0;
 		p.fn(p.arg, events);
 		return 1;
 	case VHK_POLL_TIMER:
@@ -129,18 +133,21 @@ int vhk_loop_add_fd(struct vhk_loop *l, int fd, uint32_t events, vhk_fd_fn *fn, 
 
 int vhk_loop_mod_fd(struct vhk_loop *l, int fd, uint32_t events)
 {
-	uint32_t i = find_fd(l, fd);
-	vhk_fd_fn *fn;
-	void *arg;
+	uint32_t old, i = find_fd(l, fd);
+	int ret;
 
 	if (i == VHK_NO_POLL || (events & ~(uint32_t)(EPOLLIN | EPOLLOUT | EPOLLHUP | EPOLLERR)))
 		return -EINVAL;
-	if (l->polls[i].events == events)
+	old = l->polls[i].events;
+	if (old == events)
 		return 0;
-	fn = l->polls[i].fn;
-	arg = l->polls[i].arg;
-	vhk_poll_del(l, i);
-	return vhk_loop_add_fd(l, fd, events, fn, arg);
+	l->polls[i].events = events;
+	ret = l->engine->rewatch(l, i);
+	if (ret)
+		l->polls[i].events = old;
+	else
+		vhk_loop_touch(l);
+	return ret;
 }
 
 int vhk_loop_del_fd(struct vhk_loop *l, int fd)

@@ -75,6 +75,8 @@ struct vhk_engine {
 	void (*unbind)(struct vhk_loop *l);
 	/* Watches polls[i]. -EINVAL: the file cannot be polled. */
 	int (*watch)(struct vhk_loop *l, uint32_t i);
+	/* The events of polls[i], of kind VHK_POLL_FD, are others. On an error nothing changed. */
+	int (*rewatch)(struct vhk_loop *l, uint32_t i);
 	/* Frees polls[i], perhaps later. */
 	void (*unwatch)(struct vhk_loop *l, uint32_t i);
 	void (*add_file)(struct vhk_loop *l, int file);

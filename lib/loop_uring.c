@@ -143,6 +143,14 @@ static int uring_watch(struct vhk_loop *l, uint32_t i)
 	return 0;
 }
 
+static int uring_rewatch(struct vhk_loop *l, uint32_t i)
+{
+	const struct vhk_poll *p = &l->polls[i];
+	struct epoll_event ev = { .events = p->events, .data.u64 = vhk_poll_tag(l, i) };
+
+	return epoll_ctl(l->uring->fds, EPOLL_CTL_MOD, p->fd, &ev) ? -errno : 0;
+}
+
 static void uring_unwatch(struct vhk_loop *l, uint32_t i)
 {
 	struct vhk_uring *u = l->uring;
@@ -359,6 +367,7 @@ const struct vhk_engine vhk_engine_uring = {
 	.bind = vhk_uring_bind,
 	.unbind = vhk_uring_unbind,
 	.watch = uring_watch,
+	.rewatch = uring_rewatch,
 	.unwatch = uring_unwatch,
 	.add_file = uring_add_file,
 	.del_file = uring_del_file,

@@ -132,7 +132,9 @@ static void backend_accept(void *arg, uint32_t events)
 		session_begin_take_fd(b, fd);
 		return;
 	}
-	vhk_log(&b->o.log, VHK_LOG_WARN, "%s: a second front end was turned away", b->name);
+	if (vhk_is_power_of_2(++b->n_turned_away))
+		vhk_log(&b->o.log, VHK_LOG_WARN, "%s: a second front end was turned away (%u)",
+			b->name, b->n_turned_away);
 	close(fd);
 }
 
@@ -230,17 +232,6 @@ static int backend_set_path(struct vhk_backend *b, const char *path)
 	return b->path ? 0 : -ENOMEM;
 }
 
-static void note_inode(struct vhk_backend *b)
-{
-	struct stat st;
-
-	if (stat(b->path, &st))
-		return;
-	b->bound = true;
-	b->dev_no = st.st_dev;
-	b->ino = st.st_ino;
-}
-
 static int backend_start_listening(struct vhk_backend *b)
 {
 	backend_watch(b);
@@ -249,11 +240,9 @@ static int backend_start_listening(struct vhk_backend *b)
 
 static void backend_stop_listening(struct vhk_backend *b)
 {
-	struct stat st;
-
 	backend_unwatch(b);
-	if (b->bound && !stat(b->path, &st) && st.st_dev == b->dev_no && st.st_ino == b->ino)
-		unlink(b->path);
+	if (b->path)
+		vhk_sock_remove_file(&b->bound, b->path);
 	if (b->listen_fd >= 0)
 		close(b->listen_fd);
 	b->listen_fd = -1;
@@ -275,7 +264,7 @@ int vhk_backend_listen(struct vhk_backend **out, struct vhk_loop *ctl, struct vh
 	if (ret < 0)
 		goto err;
 	b->listen_fd = ret;
-	note_inode(b);
+	vhk_sock_note_file(&b->bound, path);
 	ret = backend_start_listening(b);
 	if (ret)
 		goto err;

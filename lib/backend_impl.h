@@ -99,15 +99,14 @@ struct vhk_backend {
 	enum vhk_backend_kind kind;
 	char name[128]; /* for log lines: the path, or which fd */
 	char *path;
-	bool bound; /* @path is ours to remove, as long as it is this inode */
-	dev_t dev_no;
-	ino_t ino;
+	struct vhk_sock_file bound; /* @path is ours to remove as long as it is this */
 	int listen_fd;
 	bool listening; /* the loop watches listen_fd */
 	int timer;	/* 0: none */
 	bool closing;
 	bool left_behind; /* closed, but the device still works with the session's memory */
 	uint64_t pause_ns;
+	unsigned int n_turned_away, n_lost_rings; /* a peer that goes on is told of ever less often */
 	struct vhk_session s;
 };
 

@@ -26,8 +26,10 @@ static int find_ring(void *arg, unsigned int idx, void **desc, void **driver, vo
 	vhk_table_put(t);
 	if (ret) {
 		s->ring[idx].lost = true;
-		vhk_session_log(s, VHK_LOG_WARN,
-				"queue %u stopped: it lies outside of the new memory table", idx);
+		if (vhk_is_power_of_2(++s->backend->n_lost_rings))
+			vhk_session_log(s, VHK_LOG_WARN,
+					"queue %u stopped: it lies outside of the new memory table",
+					idx);
 	}
 	return ret;
 }

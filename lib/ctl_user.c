@@ -22,7 +22,7 @@ static void user_unlisten(struct vhk_ctl_user *u)
 	close(u->listen_fd);
 	u->listen_fd = -1;
 	if (u->kind == VHK_CTL_USER_LISTEN)
-		unlink(u->path);
+		vhk_sock_remove_file(&u->bound, u->path);
 }
 
 static void user_free(struct vhk_ctl *c)
@@ -85,6 +85,8 @@ static int user_listen(struct vhk_ctl_user *u)
 		if (fd < 0)
 			return fd;
 		u->listen_fd = fd;
+		if (u->kind == VHK_CTL_USER_LISTEN)
+			vhk_sock_note_file(&u->bound, u->path);
 		u->fd = -1;
 		u->link = VHK_CTL_USER_ON_ITS_WAY;
 		return vhk_ctl_watch(&u->c, fd, EPOLLIN, VHK_CTL_TAG_LISTEN);

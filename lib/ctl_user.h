@@ -43,6 +43,7 @@ struct vhk_ctl_user {
 	char *path;
 	int fd;	       /* of "fd:N", until it is used */
 	int listen_fd;
+	struct vhk_sock_file bound;
 	uint64_t retry_at, retry_pause;
 	struct vhk_sock sock;
 	uint32_t events; /* watched on the socket */

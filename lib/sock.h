@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define VHK_MSG_PAYLOAD_MAX 4096
 /* All fds of a memory table. More of them are received, too, and closed. */
@@ -77,6 +78,15 @@ int vhk_sock_flush(struct vhk_sock *s);
  * there; -EEXIST: a file that is no socket, left alone; -ENAMETOOLONG; -EINVAL: empty.
  */
 int vhk_sock_listen(const char *path);
+/* Which file a listening socket's path is. */
+struct vhk_sock_file {
+	dev_t dev;
+	ino_t ino; /* 0: none */
+};
+
+void vhk_sock_note_file(struct vhk_sock_file *f, const char *path);
+/* Unless somebody else's socket is there by now. */
+void vhk_sock_remove_file(const struct vhk_sock_file *f, const char *path);
 int vhk_sock_accept(int listen_fd); /* fd, -EAGAIN, or -errno */
 /* Connected fd, or -errno: -ECONNREFUSED, -ENOENT: nobody there; -EAGAIN: too many wait there
  * already. Never blocks. */

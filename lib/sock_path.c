@@ -136,6 +136,25 @@ int vhk_sock_listen(const char *path)
 	return fd;
 }
 
+void vhk_sock_note_file(struct vhk_sock_file *f, const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st))
+		memset(&st, 0, sizeof(st));
+	f->dev = st.st_dev;
+	f->ino = st.st_ino;
+}
+
+void vhk_sock_remove_file(const struct vhk_sock_file *f, const char *path)
+{
+	struct vhk_sock_file is;
+
+	vhk_sock_note_file(&is, path);
+	if (is.ino && is.ino == f->ino && is.dev == f->dev)
+		unlink(path);
+}
+
 int vhk_sock_accept(int listen_fd)
 {
 	int fd;

@@ -4,6 +4,7 @@
  * Round trips: GET_FEATURES; GET_PROTOCOL_FEATURES; everything that is set; memory.
  */
 #include <linux/virtio_config.h>
+#include <poll.h>
 
 #include "ctl_impl.h"
 
@@ -293,13 +294,33 @@ int vhk_ctl_reconnect_async(struct vhk_ctl *c, vhk_ctl_done_fn *done, void *arg)
 	return vhk_ctl_job_start(c, &j);
 }
 
-int vhk_ctl_reconnect(struct vhk_ctl *c)
+static int reconnect_once(struct vhk_ctl *c)
 {
 	struct vhk_ctl_waiter w = { 0 };
-	int ret;
+	int ret = vhk_ctl_reconnect_async(c, vhk_ctl_waiter_done, &w);
+
+	return ret ? ret : vhk_ctl_waiter_wait(c, &w);
+}
+
+/*
+ * The listening socket of a server that was killed may outlive it for a moment: it accepts, and
+ * hangs up.
+ */
+int vhk_ctl_reconnect(struct vhk_ctl *c)
+{
+	uint64_t end = vhk_ctl_deadline(c, 0);
+	int ret, pause_ms = 1;
 
 	if (c->busy)
 		return -EBUSY;
-	ret = vhk_ctl_reconnect_async(c, vhk_ctl_waiter_done, &w);
-	return ret ? ret : vhk_ctl_waiter_wait(c, &w);
+	for (;;) {
+		ret = reconnect_once(c);
+		if (ret != -ENOTCONN && ret != -ECONNREFUSED && ret != -ENOENT &&
+		    ret != -ECONNRESET)
+			return ret;
+		if (vhk_now_ns() + (uint64_t)pause_ms * 1000000u >= end)
+			return -ETIMEDOUT;
+		poll(NULL, 0, pause_ms);
+		pause_ms = vhk_min(2 * pause_ms, 50);
+	}
 }

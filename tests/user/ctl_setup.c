@@ -4,6 +4,7 @@
  * trips, with back ends that offer everything, little, or nothing. Driven without blocking, by the
  * front end's one fd.
  */
+#include <pthread.h>
 #include <sys/un.h>
 
 #include <vhostkit/ctl.h>
@@ -520,6 +521,50 @@ static void reconnect_waits(void)
 	vhk_mem_free(mem);
 }
 
+/* The socket of a server that was killed: it accepts, and hangs up. */
+static void *hang_up(void *arg)
+{
+	const int *server = arg;
+	struct pollfd p = { .fd = server[0], .events = POLLIN };
+	intptr_t n = 0;
+	int fd;
+
+	while (poll(&p, 1, 5000) == 1 && !(p.revents & POLLHUP)) {
+		fd = accept4(server[0], NULL, NULL, SOCK_CLOEXEC);
+		n += fd >= 0;
+		if (fd >= 0)
+			close(fd);
+	}
+	return (void *)n;
+}
+
+static void reconnect_outlasts_a_dying_server(void)
+{
+	struct vhk_ctl_opts o = { .sz = sizeof(o), .timeout_ms = 150 };
+	struct vhk_mem *mem = new_mem(1);
+	pthread_t thread;
+	struct vhk_ctl *c;
+	char uri[128];
+	int server = listen_at(uri, sizeof(uri));
+	void *n;
+
+	T_MUST(!vhk_ctl_open(&c, uri, &o));
+	back_reset(FEATURES, EVERYTHING);
+	back.sock = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+	T_EQ(vhk_ctl_setup_async(c, ~0ull, 0, mem, done, NULL), 0);
+	run(c);
+	T_EQ(result, 0);
+	back_end();
+	T_MUST(!pthread_create(&thread, NULL, hang_up, &server));
+	T_EQ(vhk_ctl_reconnect(c), -ETIMEDOUT);
+	T_MUST(!shutdown(server, SHUT_RDWR));
+	T_MUST(!pthread_join(thread, &n));
+	T_OK((intptr_t)n > 1);
+	vhk_ctl_close(c);
+	close(server);
+	vhk_mem_free(mem);
+}
+
 static void listening_front_end(void)
 {
 	struct vhk_ctl_opts o = { .sz = sizeof(o), .timeout_ms = 50 };
@@ -566,6 +611,7 @@ int main(void)
 	T_RUN(reconnect_replays);
 	T_RUN(death_during_a_call);
 	T_RUN(reconnect_waits);
+	T_RUN(reconnect_outlasts_a_dying_server);
 	T_RUN(listening_front_end);
 	return t_end();
 }

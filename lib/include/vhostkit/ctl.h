@@ -677,8 +677,8 @@ VHK_API unsigned int vhk_ctl_n_queues(const struct vhk_ctl *c);
  * @q:   borrowed until vhk_ctl_stop() or vhk_ctl_close()
  *
  * Return: 0; -EBUSY it runs, or @c is not set up; -EINVAL @idx or the ring's size exceeds the
- * inflight region (see opts); -EFAULT @q is not in the memory; -EMSGSIZE as vhk_ctl_setup(); or a
- * code as above.
+ * inflight region (see opts); -EFAULT @q is not in the memory; -EMSGSIZE as vhk_ctl_setup();
+ * -EBADMSG @q is broken (vhk_vq_addr()); or a code as above.
  */
 VHK_API int vhk_ctl_start(struct vhk_ctl *c, unsigned int idx, struct vhk_vq *q);
 
@@ -747,13 +747,14 @@ VHK_API int vhk_ctl_kick_fd(const struct vhk_ctl *c, unsigned int idx);
  * and started queues
  * @c: set up once
  *
- * Waits for the back end to come back. Call and kick eventfds stay the same, and each queue is
- * kicked once. With an inflight region (VHK_PF_INFLIGHT_SHMFD) the back end goes on with every
+ * Waits for the back end to come back, and tries again when it hangs up at once, as a server does
+ * that was just killed, until opts.timeout_ms have passed; an attempt that has begun by then has
+ * as long again. Call and kick eventfds stay the same, and each queue is kicked once. With an inflight region (VHK_PF_INFLIGHT_SHMFD) the back end goes on with every
  * request that was outstanding. Without, the caller first resets its queues (vhk_vq_reset()), and
  * adds the requests again afterwards.
  * Return: 0; -EBUSY setup never succeeded; -EOPNOTSUPP the back end came back with less than it
- * had, or the socket was given as a connected fd; -ETIMEDOUT it did not come back. May be called
- * again.
+ * had, or the socket was given as a connected fd; -ETIMEDOUT it did not come back; -EBADMSG a
+ * queue's ring is broken (vhk_vq_addr()). May be called again.
  */
 VHK_API int vhk_ctl_reconnect(struct vhk_ctl *c);
 

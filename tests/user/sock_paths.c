@@ -7,6 +7,8 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include <vhostkit/ctl.h>
+
 #include "sock.h"
 #include "t.h"
 
@@ -81,6 +83,32 @@ static void leaves_a_live_one_that_is_too_busy_to_answer(void)
 	T_EQ(vhk_sock_listen(path), -EADDRINUSE);
 	while (n--)
 		close(client[n]);
+	close(server);
+}
+
+/* Also a front end's that listened there, and somebody else does by now. */
+static void leaves_a_successor_alone(void)
+{
+	const struct vhk_ctl_opts o = { .sz = sizeof(o), .flags = VHK_CTL_F_NONBLOCK };
+	struct vhk_sock_file file;
+	struct vhk_ctl *c;
+	char uri[160];
+	int server;
+
+	snprintf(uri, sizeof(uri), "listen:%s", at("successor"));
+	T_MUST(!vhk_ctl_open(&c, uri, &o));
+	vhk_sock_note_file(&file, path);
+	T_MUST(!unlink(path));
+	server = vhk_sock_listen(path);
+	T_MUST(server >= 0);
+	vhk_ctl_close(c);
+	T_OK(!access(path, F_OK));
+	vhk_sock_note_file(&file, path);
+	vhk_sock_remove_file(&file, path);
+	T_OK(access(path, F_OK) < 0);
+	vhk_sock_remove_file(&file, path);
+	vhk_sock_note_file(&file, path);
+	vhk_sock_remove_file(&file, path);
 	close(server);
 }
 
@@ -185,6 +213,7 @@ int main(void)
 	T_RUN(replaces_a_dead_socket);
 	T_RUN(leaves_a_live_one);
 	T_RUN(leaves_a_live_one_that_is_too_busy_to_answer);
+	T_RUN(leaves_a_successor_alone);
 	T_RUN(leaves_a_socket_of_another_type);
 	T_RUN(leaves_other_files);
 	T_RUN(refuses_paths_that_cannot_be);

@@ -106,7 +106,8 @@ struct vhk_backend {
 	bool closing;
 	bool left_behind; /* closed, but the device still works with the session's memory */
 	uint64_t pause_ns;
-	unsigned int n_turned_away, n_lost_rings; /* a peer that goes on is told of ever less often */
+	/* So that what a peer does again and again is told ever less often. */
+	unsigned int n_turned_away, n_lost_rings;
 	struct vhk_session s;
 };
 

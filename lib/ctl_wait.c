@@ -48,7 +48,8 @@ int vhk_ctl_kick(struct vhk_ctl *c, unsigned int idx)
 	if (!q)
 		return -EBUSY;
 	/* A counter that is full wakes the back end as well as one that is not. */
-	if (is_ready(q->kick_fd, POLLOUT) && write(q->kick_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+	if (is_ready(q->kick_fd, POLLOUT) && write(q->kick_fd, &one, sizeof(one)) < 0 &&
+	    errno != EAGAIN)
 		return -errno;
 	return 0;
 }
@@ -70,7 +71,8 @@ static int wait_sleep(struct vhk_ctl *c, const struct vhk_ctl_queue *q, uint64_t
 	}
 	if (ppoll(p, vhk_array_size(p), limit, NULL) < 0)
 		return errno == EINTR ? 0 : -errno;
-	if (p[0].revents && is_ready(q->call_fd, POLLIN) && read(q->call_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
+	if (p[0].revents && is_ready(q->call_fd, POLLIN) &&
+	    read(q->call_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
 		return -errno;
 	if (p[1].revents)
 		vhk_ctl_process(c);

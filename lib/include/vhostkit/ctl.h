@@ -749,8 +749,9 @@ VHK_API int vhk_ctl_kick_fd(const struct vhk_ctl *c, unsigned int idx);
  *
  * Waits for the back end to come back, and tries again when it hangs up at once, as a server does
  * that was just killed, until opts.timeout_ms have passed; an attempt that has begun by then has
- * as long again. Call and kick eventfds stay the same, and each queue is kicked once. With an inflight region (VHK_PF_INFLIGHT_SHMFD) the back end goes on with every
- * request that was outstanding. Without, the caller first resets its queues (vhk_vq_reset()), and
+ * as long again. Call and kick eventfds stay the same, and each queue is kicked once. With an
+ * inflight region (VHK_PF_INFLIGHT_SHMFD) the back end goes on with every request that was
+ * outstanding. Without, the caller first resets its queues (vhk_vq_reset()), and
  * adds the requests again afterwards.
  * Return: 0; -EBUSY setup never succeeded; -EOPNOTSUPP the back end came back with less than it
  * had, or the socket was given as a connected fd; -ETIMEDOUT it did not come back; -EBADMSG a

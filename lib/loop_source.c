@@ -88,7 +88,10 @@ static uint8_t drain_of(int fd)
 	return S_ISSOCK(st.st_mode) ? DRAIN_SOCKET : DRAIN_NONE;
 }
 
-/* Without waiting, even where the fd is in blocking mode and somebody else reads from it too. */
+/*
+ * Without waiting, even where the fd is in blocking mode; for pipes before Linux 6.4, which do not
+ * know RWF_NOWAIT, only as long as nobody else takes the bytes between the look and the read.
+ */
 static void drain(const struct vhk_source *s)
 {
 	char bytes[4096];

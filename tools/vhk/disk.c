@@ -357,8 +357,10 @@ static int disk_sleep(struct disk *d, int timeout_ms)
 		return errno == EINTR ? 0 : -errno;
 	for (i = 0; i < n; i++) {
 		ret = ev[i].data.u32 ? 0 : vhk_ctl_process(d->ctl);
-		if (ret)
+		if (ret) {
+			d->lost = true;
 			return -ENOTCONN;
+		}
 	}
 	return n ? 0 : -ETIMEDOUT;
 }
@@ -366,10 +368,10 @@ static int disk_sleep(struct disk *d, int timeout_ms)
 int disk_wait(struct disk *d, int timeout_ms)
 {
 	uint64_t end = now_ns() + (uint64_t)timeout_ms * 1000000u, now;
+	int ret = d->lost ? -ENOTCONN : 0;
 	unsigned int i;
-	int ret = 0;
 
-	while (!disk_arm(d) && !ret) {
+	while (!ret && !disk_arm(d)) {
 		now = now_ns();
 		ret = now >= end ? -ETIMEDOUT :
 				   disk_sleep(d, (int)((end - now) / 1000000u) + 1);
@@ -416,7 +418,9 @@ int disk_reconnect(struct disk *d)
 	do
 		ret = vhk_ctl_reconnect(d->ctl);
 	while (ret == -ENOTCONN);
-	if (!ret)
+	if (!ret) {
+		d->lost = false;
 		say_forget();
+	}
 	return ret || kept ? ret : disk_ask_again(d);
 }

@@ -55,6 +55,7 @@ struct disk {
 	uint64_t size; /* bytes */
 	uint32_t sector; /* logical block, bytes */
 	bool read_only;
+	bool lost; /* the back end: told once, and perhaps together with its last answers */
 	int epoll_fd;
 };
 

@@ -365,6 +365,12 @@ static void session_stop(struct vhk_session *s)
 				strerrordesc_np(-ret));
 }
 
+static bool session_torn(const struct vhk_session *s)
+{
+	return vhk_table_torn(s->mem->table) ||
+	       (s->inflight.mem && vhk_table_torn(s->inflight.mem->table));
+}
+
 static void session_end(struct vhk_session *s, enum vhk_log_level level, const char *why)
 {
 	if (s->state == VHK_SESSION_NONE || s->state == VHK_SESSION_ENDING)
@@ -374,6 +380,11 @@ static void session_end(struct vhk_session *s, enum vhk_log_level level, const c
 	s->doomed = true;
 	session_untime(s);
 	session_unwatch(s);
+	/* A front end that hears of it from its ring may hang up before the ring's error is here. */
+	if (session_torn(s)) {
+		level = VHK_LOG_WARN;
+		why = "a file of its memory was cut short";
+	}
 	vhk_session_log(s, level, "session ends: %s", why);
 	/* The socket stays open until the queues have stopped: who sees it close may send the same
 	 * requests elsewhere. */

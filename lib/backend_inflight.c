@@ -91,7 +91,7 @@ int vhk_backend_get_inflight_fd(struct vhk_session *s)
 	in.padding = 0;
 	ret = vhk_map_memfd(&va, "vhostkit-inflight", in.mmap_size);
 	if (ret < 0)
-		return vhk_session_refuse(s, ret, "no memory for the region");
+		return vhk_session_refuse(s, ret, strerrordesc_np(-ret));
 	for (i = 0, at = va; i < in.num_queues; i++, at += size)
 		vhk_inflight_init(at, in.queue_size, packed);
 	vhk_unmap(va, in.mmap_size);

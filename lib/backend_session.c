@@ -242,7 +242,8 @@ static void session_serve(struct vhk_session *s, int received)
 	vhk_session_log(s, VHK_LOG_DEBUG, "%s, %u bytes, %u fds",
 			s->row ? s->row->name : "unknown request", s->req.hdr.size, s->req.n_fds);
 	if (received)
-		ret = vhk_session_refuse(s, -EPROTO, "too many fds");
+		ret = vhk_session_refuse(s, -EPROTO,
+					 "too many fds, or more than this process may open");
 	else
 		ret = vhk_proto_check(&s->st, &s->req, false, &s->why);
 	if (!ret)
@@ -380,7 +381,7 @@ static void session_end(struct vhk_session *s, enum vhk_log_level level, const c
 	s->doomed = true;
 	session_untime(s);
 	session_unwatch(s);
-	/* A front end that hears of it from its ring may hang up before the ring's error is here. */
+	/* A front end that hears of it from its ring may hang up before the error is here. */
 	if (session_torn(s)) {
 		level = VHK_LOG_WARN;
 		why = "a file of its memory was cut short";

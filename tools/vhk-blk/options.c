@@ -92,6 +92,31 @@ static bool power_of_2(uint64_t v)
 	return !(v & (v - 1));
 }
 
+/* What an option takes, for whoever gave something else. */
+static const char *takes(int opt)
+{
+	switch (opt) {
+	case O_FD:
+		return "the number of an open file descriptor";
+	case O_SERIAL:
+		return "up to 20 bytes";
+	case O_BLOCK_SIZE:
+		return "512, 1024, 2048 or 4096";
+	case O_NUM_QUEUES:
+		return "1 to 256";
+	case O_QUEUE_SIZE:
+		return "a power of two from 4 to 32768";
+	case O_THREADS:
+		return "0 to 256";
+	case O_POLL_US:
+		return "0 to 1000000";
+	case O_LOG_LEVEL:
+		return "error, warn, info or debug";
+	default:
+		return "a path";
+	}
+}
+
 static bool log_level(struct options *o, const char *text)
 {
 	static const char *const names[] = { "error", "warn", "info", "debug" };
@@ -226,7 +251,7 @@ enum options_result options_read(struct options *o, int argc, char **argv)
 			return OPTIONS_DONE;
 		}
 		if (!take(o, opt, optarg)) {
-			say("--%s: \"%s\" is not possible", table[idx].name, optarg);
+			say("--%s takes %s, not \"%s\"", table[idx].name, takes(opt), optarg);
 			return OPTIONS_WRONG;
 		}
 	}

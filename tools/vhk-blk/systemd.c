@@ -54,6 +54,6 @@ void systemd_notify(const char *state)
 	if (fd < 0)
 		return;
 	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to, len) < 0)
-		say("%s: %s", path, strerror(errno));
+		say("NOTIFY_SOCKET=%s: %s", path, strerror(errno));
 	close(fd);
 }

@@ -114,6 +114,11 @@ static int look_at_size(struct vhk_blk *blk)
 	return atomic_exchange_explicit(&blk->capacity, sectors, memory_order_relaxed) != sectors;
 }
 
+static uint64_t sectors_of(const struct vhk_blk *blk)
+{
+	return atomic_load_explicit(&blk->capacity, memory_order_relaxed);
+}
+
 static int fill_in(struct vhk_blk *blk, const struct vhk_blk_opts *o)
 {
 	unsigned int i;
@@ -134,6 +139,8 @@ static int fill_in(struct vhk_blk *blk, const struct vhk_blk_opts *o)
 	if (ret)
 		return ret;
 	ret = look_at_size(blk);
+	if (ret >= 0 && !sectors_of(blk))
+		vhk_log(&blk->log, VHK_LOG_WARN, "%s: is empty: a disk without blocks", blk->path);
 	blk->offered = vhk_blk_offer(blk);
 	vhk_blk_reset(blk);
 	return ret < 0 ? ret : 0;
@@ -197,16 +204,20 @@ static bool is_blk(const struct vhk_device *d)
 int vhk_blk_resize(struct vhk_device *d)
 {
 	struct vhk_blk *blk;
+	uint64_t was, is;
 	int ret;
 
 	if (!is_blk(d))
 		return -EINVAL;
 	blk = vhk_device_priv(d);
+	was = sectors_of(blk);
 	ret = look_at_size(blk);
 	if (ret <= 0)
 		return ret;
-	vhk_log(&blk->log, VHK_LOG_INFO, "%s: resized to %llu sectors", blk->path,
-		(unsigned long long)atomic_load_explicit(&blk->capacity, memory_order_relaxed));
+	is = sectors_of(blk);
+	vhk_log(&blk->log, is < was ? VHK_LOG_WARN : VHK_LOG_INFO,
+		"%s: %s to %llu sectors, in whole blocks", blk->path,
+		is < was ? "shrunk" : "resized", (unsigned long long)is);
 	/* Nobody there to be told is no failure: the next driver reads the new size. */
 	vhk_device_config_changed(d);
 	return 1;

@@ -139,6 +139,41 @@ static void an_image_cut_off_reads_as_zeros(void)
 	stop(&p);
 }
 
+static void an_image_that_shrank_takes_no_write_behind_its_end(void)
+{
+	unsigned char data[4096] = { 1 };
+	char path[128];
+	struct t_front f;
+	struct t_prog p;
+	struct stat st;
+	uint64_t until;
+
+	snprintf(path, sizeof(path), "%s/shrank", t_dir());
+	make_image(path, 1 << 20);
+	start(&p, path, NULL);
+	T_EQ(t_front_open(&f, sock, WANT, 1, 16), 0);
+	T_MUST(!truncate(path, 5000));
+	kill(p.pid, SIGHUP);
+	until = t_now_ns() + MS * 1000000ull;
+	while (!f.n_config && t_now_ns() < until) {
+		t_readable(vhk_ctl_fd(f.ctl), 100);
+		T_EQ(vhk_ctl_process(f.ctl) < 0, 0);
+	}
+	T_EQ(f.n_config, 1);
+	T_EQ(t_front_do(&f, 0, VIRTIO_BLK_T_OUT, 9, data, 512), VIRTIO_BLK_S_IOERR);
+	T_EQ(t_front_do(&f, 0, VIRTIO_BLK_T_OUT, 8, data, 512), 0);
+	T_OK(!stat(path, &st) && st.st_size == 5000);
+	t_front_close(&f);
+	stop(&p);
+	T_MUST(!truncate(path, 0));
+	T_EQ(t_lines(p.text[2]), 1);
+	T_OK(strstr(p.text[2], "/shrank: shrunk to 9 sectors"));
+	start(&p, path, NULL);
+	stop(&p);
+	T_EQ(t_lines(p.text[2]), 1);
+	T_OK(strstr(p.text[2], "/shrank: is empty"));
+}
+
 /* A request whose parts lie in memory that is gone by the time it is looked at. */
 static void take_memory_away(unsigned int gone)
 {
@@ -203,6 +238,7 @@ int main(void)
 {
 	T_RUN(a_limit_on_the_file_is_an_error_not_a_signal);
 	T_RUN(an_image_cut_off_reads_as_zeros);
+	T_RUN(an_image_that_shrank_takes_no_write_behind_its_end);
 	T_RUN(memory_taken_away_ends_the_session_only);
 	T_RUN(a_full_file_system_fails_writes_only);
 	return t_end();

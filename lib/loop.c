@@ -162,7 +162,9 @@ static void learn(struct vhk_loop *l)
 	gap = vhk_now_ns() - l->idle_since;
 	if (l->slept)
 		gap -= vhk_min(gap, l->learn.cost);
-	vhk_learn_gap(&l->learn, gap);
+	/* what storage took says nothing of drivers */
+	if (!l->idle_io)
+		vhk_learn_gap(&l->learn, gap);
 	l->idle_since = 0;
 	l->slept = false;
 }
@@ -204,7 +206,8 @@ static unsigned int go_round(struct vhk_loop *l)
 
 static uint64_t spin_until(struct vhk_loop *l, uint64_t until)
 {
-	uint64_t end = l->idle_since + l->learn.window;
+	/* Storage wakes the thread by an interrupt: a spin would only burn the time until then. */
+	uint64_t end = l->idle_since + (l->n_io ? 0 : l->learn.window);
 
 	if (l->n_blind && l->learn.max)
 		end = vhk_max(end, l->blind_busy + BLIND_NS);
@@ -284,8 +287,10 @@ static int idle(struct vhk_loop *l, uint64_t until)
 
 	if (l->own)
 		return 0;
-	if (!l->idle_since)
+	if (!l->idle_since) {
 		l->idle_since = now;
+		l->idle_io = l->n_io;
+	}
 	note_blind(l, now);
 	l->slept = false;
 	if (spin(l, now, spin_until(l, until)) || !vhk_sources_arm(l))

@@ -147,6 +147,7 @@ struct vhk_loop {
 	struct vhk_learn learn;
 	unsigned int n_learn; /* kicks, requests and completions of this round */
 	uint64_t idle_since;  /* 0: busy */
+	bool idle_io;	      /* there was I/O under way since then */
 	bool slept;	      /* the last wait was a sleep, not a spin */
 };
 

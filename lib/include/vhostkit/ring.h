@@ -189,7 +189,7 @@ VHK_API bool vhk_ring_ready(const struct vhk_ring *r);
 VHK_API int vhk_ring_arm(struct vhk_ring *r);
 
 /**
- * vhk_ring_disarm() - kicks are of no use for now, because the caller polls
+ * vhk_ring_disarm() - kicks are of no use, because the caller polls
  * @r: the ring. A hint: some kicks may come all the same
  */
 VHK_API void vhk_ring_disarm(struct vhk_ring *r);

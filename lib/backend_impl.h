@@ -50,6 +50,13 @@ enum vhk_session_state {
 };
 
 struct vhk_session;
+struct vhk_channel_ask;
+
+/*
+ * The front end's answer to what was asked on the back-end channel: 0, -EREMOTEIO: it refuses,
+ * -EPROTO: it makes no sense, -ENOTCONN: the channel is gone. @fd is the callee's, or -1.
+ */
+typedef void vhk_channel_fn(void *arg, int ret, int fd);
 
 /* What the answer to a change means for the request that asked: as a handler's return value. */
 typedef int vhk_session_finish_fn(struct vhk_session *s, int ret, uint32_t base);
@@ -63,6 +70,8 @@ struct vhk_session {
 	uint32_t events; /* that the loop watches sock for */
 	bool watched;
 	struct vhk_sock channel; /* fd -1: none */
+	struct vhk_channel_ask *asked, **asked_tail; /* on it, not answered yet, in order */
+	unsigned int n_asked;
 	struct vhk_proto_state st;
 	uint8_t status;
 	struct vhk_mem *mem;
@@ -192,9 +201,20 @@ int vhk_backend_set_inflight_fd(struct vhk_session *s);
 
 /* backend_config.c */
 void vhk_session_config_changed(struct vhk_session *s);
-void vhk_session_drop_channel(struct vhk_session *s);
 int vhk_backend_get_config(struct vhk_session *s);
 int vhk_backend_set_config(struct vhk_session *s);
+
+/* backend_channel.c */
+void vhk_session_init_channel(struct vhk_session *s);
+/* Whoever waits for an answer hears -ENOTCONN. */
+void vhk_session_drop_channel(struct vhk_session *s);
+/*
+ * Asks the front end. @m borrows its fds, and is judged by its row of the message table first:
+ * -EOPNOTSUPP, -EINVAL. @fn is called once, perhaps from within the call: at once where nothing
+ * can be answered, since REPLY_ACK was not negotiated; NULL: no answer is asked for. -ENOTCONN: no
+ * channel; -ENOBUFS: it does not answer or read; -ENOMEM.
+ */
+int vhk_session_ask(struct vhk_session *s, struct vhk_msg *m, vhk_channel_fn *fn, void *arg);
 int vhk_backend_set_backend_req_fd(struct vhk_session *s);
 
 #endif

@@ -426,7 +426,7 @@ static int session_init(struct vhk_session *s, struct vhk_backend *b)
 	int ret;
 
 	s->backend = b;
-	s->channel.fd = -1;
+	vhk_session_init_channel(s);
 	vhk_msg_init(&s->req, 0, 0);
 	vhk_msg_init(&s->reply, 0, 0);
 	vhk_session_offer(s);

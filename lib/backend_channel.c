@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * The back-end channel (vhost-user, "Back-end message types"): what this end asks of the front end,
+ * and the answers, which come in the order of the questions. Nothing here waits.
+ */
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backend_impl.h"
+#include "fd.h"
+
+/* Messages taken off the channel in one go. */
+#define BUDGET 16
+/* Questions without answer at once. */
+#define ASKED_MAX 256
+
+struct vhk_channel_ask {
+	struct vhk_channel_ask *next;
+	uint32_t request;
+	vhk_channel_fn *fn;
+	void *arg;
+};
+
+static struct vhk_channel_ask *take_first(struct vhk_session *s)
+{
+	struct vhk_channel_ask *a = s->asked;
+
+	s->asked = a->next;
+	if (!s->asked)
+		s->asked_tail = &s->asked;
+	s->n_asked--;
+	return a;
+}
+
+static void answer(struct vhk_channel_ask *a, int ret, int fd)
+{
+	a->fn(a->arg, ret, fd);
+	free(a);
+}
+
+void vhk_session_init_channel(struct vhk_session *s)
+{
+	s->channel.fd = -1;
+	s->asked_tail = &s->asked;
+}
+
+void vhk_session_drop_channel(struct vhk_session *s)
+{
+	if (s->channel.fd < 0)
+		return;
+	vhk_loop_del_fd(s->backend->ctl, s->channel.fd);
+	vhk_sock_fini(&s->channel);
+	s->channel.fd = -1;
+	while (s->asked)
+		answer(take_first(s), -ENOTCONN, -1);
+}
+
+/* An answer that nobody waits for is dropped: a front end may acknowledge what need not be. */
+static void take_answer(struct vhk_session *s, struct vhk_msg *m)
+{
+	const char *why = NULL;
+	int ret, fd;
+
+	if (!s->asked || !(m->hdr.flags & VHK_MSG_REPLY) || m->hdr.request != s->asked->request)
+		return;
+	ret = vhk_proto_check_reply(m->hdr.request, true, m, &why);
+	if (!ret && m->u64)
+		ret = -EREMOTEIO;
+	fd = vhk_msg_take_fd(m, 0);
+	if (ret) {
+		vhk_fd_close(fd);
+		fd = -1;
+	}
+	answer(take_first(s), ret, fd);
+}
+
+static void watch(struct vhk_session *s)
+{
+	vhk_loop_mod_fd(s->backend->ctl, s->channel.fd,
+			EPOLLIN | (s->channel.n_tx ? EPOLLOUT : 0u));
+}
+
+static void channel_event(void *arg, uint32_t events)
+{
+	struct vhk_session *s = arg;
+	struct vhk_msg m;
+	unsigned int i;
+	int ret;
+
+	(void)events;
+	ret = vhk_sock_flush(&s->channel);
+	for (i = 0; i < BUDGET && (!ret || ret == -EAGAIN); i++) {
+		ret = vhk_sock_recv(&s->channel, &m);
+		if (ret == -EAGAIN)
+			break;
+		if (ret && ret != -EBADF)
+			continue;
+		take_answer(s, &m);
+		vhk_msg_fini(&m);
+		if (s->channel.fd < 0)
+			return;
+		ret = 0;
+	}
+	if (ret && ret != -EAGAIN) {
+		vhk_session_log(s, VHK_LOG_INFO, "back-end channel closed");
+		vhk_session_drop_channel(s);
+		return;
+	}
+	watch(s);
+}
+
+int vhk_backend_set_backend_req_fd(struct vhk_session *s)
+{
+	struct stat st;
+	int fd, ret = vhk_session_take_fd(s, &fd);
+
+	if (ret)
+		return ret;
+	if (fstat(fd, &st) || !S_ISSOCK(st.st_mode)) {
+		close(fd);
+		return vhk_session_refuse(s, -EINVAL, "not a socket");
+	}
+	vhk_session_drop_channel(s);
+	vhk_sock_init_take_fd(&s->channel, fd);
+	ret = vhk_loop_add_fd(s->backend->ctl, fd, EPOLLIN, channel_event, s);
+	if (ret) {
+		vhk_sock_fini(&s->channel);
+		s->channel.fd = -1;
+	}
+	return ret;
+}
+
+/* An acknowledgement has to be negotiated, an answer of the message's own has not. */
+static bool answers(const struct vhk_session *s, uint32_t request)
+{
+	return vhk_proto_back_request(request)->reply != VHK_REPLY_NONE ||
+	       (s->st.protocol & VHK_USER_PF(REPLY_ACK));
+}
+
+static int send(struct vhk_session *s, const struct vhk_msg *m)
+{
+	int ret = vhk_sock_send(&s->channel, m);
+
+	if (ret && ret != -ENOBUFS)
+		vhk_session_drop_channel(s);
+	else
+		watch(s);
+	return ret;
+}
+
+static int send_and_note(struct vhk_session *s, struct vhk_msg *m, vhk_channel_fn *fn, void *arg)
+{
+	struct vhk_channel_ask *a;
+	int ret;
+
+	if (s->n_asked >= ASKED_MAX)
+		return -ENOBUFS;
+	a = malloc(sizeof(*a));
+	if (!a)
+		return -ENOMEM;
+	*a = (struct vhk_channel_ask){ NULL, m->hdr.request, fn, arg };
+	if (vhk_proto_back_request(m->hdr.request)->reply == VHK_REPLY_NONE)
+		m->hdr.flags |= VHK_MSG_NEED_REPLY;
+	ret = send(s, m);
+	if (ret) {
+		free(a);
+		return ret;
+	}
+	*s->asked_tail = a;
+	s->asked_tail = &a->next;
+	s->n_asked++;
+	return 0;
+}
+
+int vhk_session_ask(struct vhk_session *s, struct vhk_msg *m, vhk_channel_fn *fn, void *arg)
+{
+	const char *why = NULL;
+	int ret;
+
+	if (s->channel.fd < 0)
+		return -ENOTCONN;
+	ret = vhk_proto_check(&s->st, m, true, &why);
+	if (ret)
+		return ret == -EPROTO ? -EINVAL : ret;
+	if (fn && answers(s, m->hdr.request))
+		return send_and_note(s, m, fn, arg);
+	ret = send(s, m);
+	if (!ret && fn)
+		fn(arg, 0, -1);
+	return ret;
+}

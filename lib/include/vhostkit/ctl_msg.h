@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Level 1 of the front end: everything that can be asked of a data plane, as a request that is
+ * submitted and as one function per message that waits. "A code as above" is one of those that open
+ * vhostkit/ctl.h, which includes this.
+ */
+#ifndef VHOSTKIT_CTL_MSG_H
+#define VHOSTKIT_CTL_MSG_H
+
+#include <vhostkit/mem.h>
+#include <vhostkit/vhk.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct vhk_ctl; /* one thread at a time */
+
+/* Protocol features (vhost-user, "Protocol features"), masks. */
+#define VHK_PF_MQ (1ULL << 0)
+#define VHK_PF_LOG_SHMFD (1ULL << 1)
+#define VHK_PF_RARP (1ULL << 2)
+#define VHK_PF_REPLY_ACK (1ULL << 3)
+#define VHK_PF_MTU (1ULL << 4)
+#define VHK_PF_BACKEND_REQ (1ULL << 5)
+#define VHK_PF_CROSS_ENDIAN (1ULL << 6)
+#define VHK_PF_CRYPTO_SESSION (1ULL << 7)
+#define VHK_PF_PAGEFAULT (1ULL << 8)
+#define VHK_PF_CONFIG (1ULL << 9)
+#define VHK_PF_BACKEND_SEND_FD (1ULL << 10)
+#define VHK_PF_HOST_NOTIFIER (1ULL << 11)
+#define VHK_PF_INFLIGHT_SHMFD (1ULL << 12)
+#define VHK_PF_RESET_DEVICE (1ULL << 13)
+#define VHK_PF_INBAND_NOTIFICATIONS (1ULL << 14)
+#define VHK_PF_CONFIGURE_MEM_SLOTS (1ULL << 15)
+#define VHK_PF_STATUS (1ULL << 16)
+#define VHK_PF_XEN_MMAP (1ULL << 17)
+#define VHK_PF_SHARED_OBJECT (1ULL << 18)
+#define VHK_PF_DEVICE_STATE (1ULL << 19)
+#define VHK_PF_GET_VRING_BASE_INFLIGHT (1ULL << 20)
+#define VHK_PF_GPA_ADDRESSES (1ULL << 21)
+#define VHK_PF_SHMEM (1ULL << 22)
+#define VHK_PF_GET_VRING_BASE_SKIP_DRAIN (1ULL << 23)
+
+/**
+ * vhk_ctl_protocol_name() - name of a protocol feature
+ * @bit: its number
+ *
+ * Return: the name in the specification without its prefix, static; NULL: unknown.
+ */
+VHK_API const char *vhk_ctl_protocol_name(unsigned int bit);
+
+/**
+ * enum vhk_ctl_op - everything that can be asked of a data plane
+ *
+ * 1 to 45 are the vhost-user front-end messages by their own numbers (vhost-user, "Front-end
+ * message types").
+ */
+enum vhk_ctl_op {
+	VHK_CTL_GET_FEATURES = 1,
+	VHK_CTL_SET_FEATURES = 2,
+	VHK_CTL_SET_OWNER = 3,
+	VHK_CTL_RESET_OWNER = 4,
+	VHK_CTL_SET_MEM_TABLE = 5,
+	VHK_CTL_SET_LOG_BASE = 6,
+	VHK_CTL_SET_LOG_FD = 7,
+	VHK_CTL_SET_VRING_NUM = 8,
+	VHK_CTL_SET_VRING_ADDR = 9,
+	VHK_CTL_SET_VRING_BASE = 10,
+	VHK_CTL_GET_VRING_BASE = 11,
+	VHK_CTL_SET_VRING_KICK = 12,
+	VHK_CTL_SET_VRING_CALL = 13,
+	VHK_CTL_SET_VRING_ERR = 14,
+	VHK_CTL_GET_PROTOCOL_FEATURES = 15,
+	VHK_CTL_SET_PROTOCOL_FEATURES = 16,
+	VHK_CTL_GET_QUEUE_NUM = 17,
+	VHK_CTL_SET_VRING_ENABLE = 18,
+	VHK_CTL_SEND_RARP = 19,
+	VHK_CTL_NET_SET_MTU = 20,
+	VHK_CTL_SET_BACKEND_REQ_FD = 21,
+	VHK_CTL_IOTLB_MSG = 22,
+	VHK_CTL_SET_VRING_ENDIAN = 23,
+	VHK_CTL_GET_CONFIG = 24,
+	VHK_CTL_SET_CONFIG = 25,
+	VHK_CTL_CREATE_CRYPTO_SESSION = 26,
+	VHK_CTL_CLOSE_CRYPTO_SESSION = 27,
+	VHK_CTL_POSTCOPY_ADVISE = 28,
+	VHK_CTL_POSTCOPY_LISTEN = 29,
+	VHK_CTL_POSTCOPY_END = 30,
+	VHK_CTL_GET_INFLIGHT_FD = 31,
+	VHK_CTL_SET_INFLIGHT_FD = 32,
+	VHK_CTL_GPU_SET_SOCKET = 33,
+	VHK_CTL_RESET_DEVICE = 34,
+	VHK_CTL_VRING_KICK = 35,
+	VHK_CTL_GET_MAX_MEM_SLOTS = 36,
+	VHK_CTL_ADD_MEM_REG = 37,
+	VHK_CTL_REM_MEM_REG = 38,
+	VHK_CTL_SET_STATUS = 39,
+	VHK_CTL_GET_STATUS = 40,
+	VHK_CTL_GET_SHARED_OBJECT = 41,
+	VHK_CTL_SET_DEVICE_STATE_FD = 42,
+	VHK_CTL_CHECK_DEVICE_STATE = 43,
+	VHK_CTL_GET_SHMEM_CONFIG = 44,
+	VHK_CTL_GET_VRING_BASE_SKIP_DRAIN = 45,
+	VHK_CTL_OP_MAX = 45,
+};
+
+/**
+ * struct vhk_ctl_vring - a number that belongs to a ring
+ * @index: ring, 0 to 65,535 (0 to 255 where the message carries an fd)
+ * @num:   size, base or 0/1 for enable
+ */
+struct vhk_ctl_vring {
+	uint32_t index;
+	uint32_t num;
+};
+
+/** The back end logs what it writes into the used ring, at @log. */
+#define VHK_CTL_ADDR_F_LOG 0x1
+
+/**
+ * struct vhk_ctl_vring_addr - where a ring lies
+ * @index:  ring
+ * @flags:  VHK_CTL_ADDR_F_*
+ * @desc:   descriptors, 16-byte aligned
+ * @driver: available ring or driver event, at least 2-byte aligned
+ * @device: used ring or device event, at least 4-byte aligned
+ * @log:    guest address of the used ring
+ */
+struct vhk_ctl_vring_addr {
+	uint32_t index;
+	uint32_t flags;
+	struct vhk_uva desc;
+	struct vhk_uva driver;
+	struct vhk_uva device;
+	struct vhk_gpa log;
+};
+
+/** A SET_CONFIG that restores a migrated device: read-only fields may be written. */
+#define VHK_CTL_CONFIG_F_MIGRATION 0x1
+
+/**
+ * struct vhk_ctl_config - a part of the configuration space
+ * @offset: bytes from its start
+ * @len:    bytes, 1 to 256; @offset + @len is at most 256
+ * @flags:  VHK_CTL_CONFIG_F_*
+ * @data:   @len bytes, the caller's until the request is done
+ */
+struct vhk_ctl_config {
+	uint32_t offset;
+	uint32_t len;
+	uint32_t flags;
+	void *data;
+};
+
+/**
+ * struct vhk_ctl_inflight - an inflight region (vhost-user, "Inflight I/O tracking")
+ * @size:       bytes; an answer
+ * @offset:     where it starts in its file, bytes; an answer
+ * @n_queues:   rings it has room for, not 0
+ * @queue_size: descriptors per ring, not 0
+ */
+struct vhk_ctl_inflight {
+	uint64_t size;
+	uint64_t offset;
+	uint16_t n_queues;
+	uint16_t queue_size;
+};
+
+/** Do not ask for an acknowledgement: done as soon as it is sent. */
+#define VHK_CTL_REQ_F_NO_ACK 0x1
+#define VHK_CTL_REQ_F_ALL 0x1
+
+/**
+ * struct vhk_ctl_req - one request; the caller's memory until @done was called
+ * @op:         what
+ * @flags:      VHK_CTL_REQ_F_*. Where the peer acknowledges (VHK_PF_REPLY_ACK) every request asks
+ *              for it otherwise
+ * @timeout_ms: longest wait for the answer, ms. 0: that of the front end
+ * @fd:         sent with it and borrowed until done, or -1. GET_INFLIGHT_FD: the answer's, owned by
+ *              the caller
+ * @u64:        features, protocol features, status, number of queues or slots: argument or answer
+ * @vring:      SET_VRING_*, GET_VRING_BASE (answer in num)
+ * @addr:       SET_VRING_ADDR
+ * @region:     ADD_MEM_REG, REM_MEM_REG
+ * @mem:        SET_MEM_TABLE
+ * @config:     GET_CONFIG (answer in *data), SET_CONFIG
+ * @inflight:   GET_INFLIGHT_FD, SET_INFLIGHT_FD
+ * @done:       called once, perhaps before vhk_ctl_submit() returns; may submit, free or reuse the
+ *              request, may not call what waits, nor vhk_ctl_close(). Optional
+ * @arg:        the caller's own
+ * @ret:        0, or why not: set before @done
+ */
+struct vhk_ctl_req {
+	enum vhk_ctl_op op;
+	uint32_t flags;
+	uint32_t timeout_ms;
+	int fd;
+	union {
+		uint64_t u64;
+		struct vhk_ctl_vring vring;
+		struct vhk_ctl_vring_addr addr;
+		struct vhk_region region;
+		const struct vhk_mem *mem;
+		struct vhk_ctl_config config;
+		struct vhk_ctl_inflight inflight;
+	};
+	void (*done)(struct vhk_ctl_req *r);
+	void *arg;
+	int ret;
+};
+
+/**
+ * vhk_ctl_can() - would a request be sent: known, implemented, and negotiated as far as it must be
+ * @c:  the front end
+ * @op: the request
+ *
+ * Return: true or false.
+ */
+VHK_API bool vhk_ctl_can(const struct vhk_ctl *c, enum vhk_ctl_op op);
+
+/**
+ * vhk_ctl_op_name() - name of a request
+ * @op: the request
+ *
+ * Return: the name in the specification without its prefix, static; NULL: unknown.
+ */
+VHK_API const char *vhk_ctl_op_name(enum vhk_ctl_op op);
+
+/**
+ * vhk_ctl_submit() - ask, without waiting; answers come in the order of the requests
+ * @c: the front end
+ * @r: what; the caller's memory, left alone until r->done is called
+ *
+ * Return: 0: r->done will be called or was. Negative: it will not be; codes as above.
+ */
+VHK_API int vhk_ctl_submit(struct vhk_ctl *c, struct vhk_ctl_req *r);
+
+/**
+ * vhk_ctl_call() - submit and process until it is done
+ * @c: the front end
+ * @r: what; the caller's. Its done and arg are replaced
+ *
+ * Return: r->ret, or what vhk_ctl_submit() refused it with; codes as above.
+ */
+VHK_API int vhk_ctl_call(struct vhk_ctl *c, struct vhk_ctl_req *r);
+
+/*
+ * Level 1: one function per message (vhost-user, "Front-end message types"); each waits for its
+ * answer, or for its acknowledgement where that was negotiated (VHK_PF_REPLY_ACK), and returns 0 or
+ * one of the codes above. Where a function names codes they are those with a meaning of their own.
+ */
+/**
+ * vhk_ctl_get_features() - GET_FEATURES: what the back end offers
+ * @c:   the front end
+ * @out: feature bits, a mask: VHK_F_* and those of the device; 0 on failure
+ *
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_get_features(struct vhk_ctl *c, uint64_t *out);
+
+/**
+ * vhk_ctl_set_features() - SET_FEATURES: what the driver took
+ * @c:        the front end
+ * @features: a mask, out of what was offered
+ *
+ * Return: 0; -EINVAL a bit was not offered; or a code as above.
+ */
+VHK_API int vhk_ctl_set_features(struct vhk_ctl *c, uint64_t features);
+
+/**
+ * vhk_ctl_get_protocol_features() - GET_PROTOCOL_FEATURES: what of the protocol the back end knows
+ * @c:   the front end
+ * @out: VHK_PF_*, a mask
+ *
+ * Return: 0; -EOPNOTSUPP VHK_F_PROTOCOL_FEATURES was not offered; or a code as above.
+ */
+VHK_API int vhk_ctl_get_protocol_features(struct vhk_ctl *c, uint64_t *out);
+
+/**
+ * vhk_ctl_set_protocol_features() - SET_PROTOCOL_FEATURES: what of the protocol will be used
+ * @c:        the front end
+ * @features: VHK_PF_*, a mask, out of what was offered
+ *
+ * Return: 0; -EINVAL a bit was not offered, or lacks another one that it needs; -EOPNOTSUPP as for
+ * the question; or a code as above.
+ */
+VHK_API int vhk_ctl_set_protocol_features(struct vhk_ctl *c, uint64_t features);
+
+/**
+ * vhk_ctl_set_owner() - SET_OWNER: claim the back end
+ * @c: the front end
+ *
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_set_owner(struct vhk_ctl *c);
+
+/**
+ * vhk_ctl_reset_owner() - RESET_OWNER: deprecated by the specification, which has RESET_DEVICE
+ * instead
+ * @c: the front end
+ *
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_reset_owner(struct vhk_ctl *c);
+
+/**
+ * vhk_ctl_reset_device() - RESET_DEVICE: stop all rings and forget their state
+ * @c: the front end
+ *
+ * Needs VHK_PF_RESET_DEVICE.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_reset_device(struct vhk_ctl *c);
+
+/**
+ * vhk_ctl_get_status() - GET_STATUS: the device status (virtio 1.3, 2.1)
+ * @c:   the front end
+ * @out: VIRTIO_CONFIG_S_*, a mask
+ *
+ * Needs VHK_PF_STATUS.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_get_status(struct vhk_ctl *c, uint8_t *out);
+
+/**
+ * vhk_ctl_set_status() - SET_STATUS: the device status (virtio 1.3, 2.1)
+ * @c:      the front end
+ * @status: VIRTIO_CONFIG_S_*, a mask; 0 resets the device
+ *
+ * Needs VHK_PF_STATUS.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_set_status(struct vhk_ctl *c, uint8_t status);
+
+/**
+ * vhk_ctl_get_queue_num() - GET_QUEUE_NUM: how many queues there are
+ * @c:   the front end
+ * @out: their number, as the back end says it
+ *
+ * Needs VHK_PF_MQ.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_get_queue_num(struct vhk_ctl *c, uint64_t *out);
+
+/**
+ * vhk_ctl_set_mem_table() - SET_MEM_TABLE: share memory, in place of what was shared
+ * @c: the front end
+ * @m: 1 to 32 regions, all of them are sent; borrowed for the call, and so are their fds
+ *
+ * Return: 0; -EINVAL there is no region, or one has no fd; -EMSGSIZE more than 32; or a code as
+ * above.
+ */
+VHK_API int vhk_ctl_set_mem_table(struct vhk_ctl *c, const struct vhk_mem *m);
+
+/**
+ * vhk_ctl_get_max_mem_slots() - GET_MAX_MEM_SLOTS: how many regions the back end takes one by one
+ * @c:   the front end
+ * @out: their number, as the back end says it
+ *
+ * Needs VHK_PF_CONFIGURE_MEM_SLOTS.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_get_max_mem_slots(struct vhk_ctl *c, uint64_t *out);
+
+/**
+ * vhk_ctl_add_mem_reg() - ADD_MEM_REG: share one region more
+ * @c:  the front end
+ * @r:  where it lies; borrowed for the call
+ * @fd: its file; borrowed for the call
+ *
+ * Needs VHK_PF_CONFIGURE_MEM_SLOTS.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_add_mem_reg(struct vhk_ctl *c, const struct vhk_region *r, int fd);
+
+/**
+ * vhk_ctl_rem_mem_reg() - REM_MEM_REG: share one region less
+ * @c: the front end
+ * @r: guest address, front-end address and size say which; borrowed for the call
+ *
+ * Needs VHK_PF_CONFIGURE_MEM_SLOTS. When it is acknowledged the back end has unmapped it.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_rem_mem_reg(struct vhk_ctl *c, const struct vhk_region *r);
+
+/**
+ * vhk_ctl_set_vring_num() - SET_VRING_NUM: size of a ring that is stopped
+ * @c:   the front end
+ * @idx: ring, 0 to 65,535
+ * @num: descriptors, 1 to 32768; a power of two for a split ring
+ *
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_set_vring_num(struct vhk_ctl *c, unsigned int idx, uint32_t num);
+
+/**
+ * vhk_ctl_set_vring_addr() - SET_VRING_ADDR: where a ring lies
+ * @c: the front end
+ * @a: which ring, and its parts by front-end address; borrowed for the call
+ *
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_set_vring_addr(struct vhk_ctl *c, const struct vhk_ctl_vring_addr *a);
+
+/**
+ * vhk_ctl_set_vring_base() - SET_VRING_BASE: where a ring that is stopped goes on
+ * @c:    the front end
+ * @idx:  ring, 0 to 65,535
+ * @base: as in struct vhk_ring_opts: 16 bits for a split ring, 32 for a packed one
+ *
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_set_vring_base(struct vhk_ctl *c, unsigned int idx, uint32_t base);
+
+/**
+ * vhk_ctl_get_vring_base() - GET_VRING_BASE: stop a ring
+ * @c:    the front end
+ * @idx:  ring, 0 to 65,535
+ * @base: where it would go on, as in struct vhk_ring_opts
+ *
+ * The answer comes after the last request in flight is answered.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_get_vring_base(struct vhk_ctl *c, unsigned int idx, uint32_t *base);
+
+/**
+ * vhk_ctl_set_vring_kick() - SET_VRING_KICK: what the back end is woken by; starts the ring
+ * @c:   the front end
+ * @idx: ring, 0 to 255
+ * @fd:  eventfd, borrowed for the call; -1: none, the back end polls
+ *
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_set_vring_kick(struct vhk_ctl *c, unsigned int idx, int fd);
+
+/**
+ * vhk_ctl_set_vring_call() - SET_VRING_CALL: what the driver is woken by
+ * @c:   the front end
+ * @idx: ring, 0 to 255
+ * @fd:  eventfd, borrowed for the call; -1: none, the driver polls
+ *
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_set_vring_call(struct vhk_ctl *c, unsigned int idx, int fd);
+
+/**
+ * vhk_ctl_set_vring_err() - SET_VRING_ERR: what tells that a ring broke
+ * @c:   the front end
+ * @idx: ring, 0 to 255
+ * @fd:  eventfd, borrowed for the call; -1: none
+ *
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_set_vring_err(struct vhk_ctl *c, unsigned int idx, int fd);
+
+/**
+ * vhk_ctl_set_vring_enable() - SET_VRING_ENABLE: let a ring work, or pause it
+ * @c:   the front end
+ * @idx: ring, 0 to 65,535
+ * @on:  true: it works
+ *
+ * Needs VHK_F_PROTOCOL_FEATURES.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_set_vring_enable(struct vhk_ctl *c, unsigned int idx, bool on);
+
+/**
+ * vhk_ctl_get_config() - GET_CONFIG: read the configuration space (virtio 1.3, 2.5)
+ * @c:   the front end
+ * @off: bytes from its start
+ * @buf: @len bytes, the caller's; filled in on success only
+ * @len: bytes, 1 to 256; @off + @len is at most 256
+ *
+ * Needs VHK_PF_CONFIG. What lies beyond the end of the device's space is for the back end to
+ * decide: ours answers zeros where @off is inside, and refuses otherwise; others refuse both.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_get_config(struct vhk_ctl *c, uint32_t off, void *buf, uint32_t len);
+
+/**
+ * vhk_ctl_set_config() - SET_CONFIG: write the configuration space (virtio 1.3, 2.5)
+ * @c:     the front end
+ * @off:   bytes from its start
+ * @buf:   @len bytes; borrowed for the call
+ * @len:   bytes, 1 to 256; @off + @len is at most 256
+ * @flags: VHK_CTL_CONFIG_F_*
+ *
+ * Needs VHK_PF_CONFIG. All of it has to be inside the device's space.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_set_config(struct vhk_ctl *c, uint32_t off, const void *buf, uint32_t len,
+			       uint32_t flags);
+
+/**
+ * vhk_ctl_set_backend_req_fd() - SET_BACKEND_REQ_FD: let the back end ask, too
+ * @c: the front end
+ *
+ * Makes a pair of sockets and keeps one; requests are answered by vhk_ctl_process() and by whatever
+ * waits. Needs VHK_PF_BACKEND_REQ.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_set_backend_req_fd(struct vhk_ctl *c);
+
+/**
+ * vhk_ctl_get_inflight_fd() - GET_INFLIGHT_FD: have a region made that survives the back end
+ * @c:  the front end
+ * @i:  n_queues and queue_size are arguments, size and offset answers
+ * @fd: its file, the caller's to close; -1 on failure
+ *
+ * Needs VHK_PF_INFLIGHT_SHMFD.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_get_inflight_fd(struct vhk_ctl *c, struct vhk_ctl_inflight *i, int *fd);
+
+/**
+ * vhk_ctl_set_inflight_fd() - SET_INFLIGHT_FD: hand such a region to a back end, before any ring
+ * starts
+ * @c:  the front end
+ * @i:  as vhk_ctl_get_inflight_fd() left it; borrowed for the call
+ * @fd: its file; borrowed for the call
+ *
+ * Needs VHK_PF_INFLIGHT_SHMFD.
+ * Return: 0; -EINVAL the region is of size 0 or wraps around; or a code as above.
+ */
+VHK_API int vhk_ctl_set_inflight_fd(struct vhk_ctl *c, const struct vhk_ctl_inflight *i, int fd);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

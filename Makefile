@@ -36,7 +36,7 @@ ALL_LDFLAGS = -pthread $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
 LIBS := -luring
 TEST_CFLAGS := -Ilib -Itests -Itests/user
 # The guest's programs and the fuzz targets have flags of their own.
-GUEST_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -static -pthread -Iuapi
+GUEST_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -s -static -pthread -Iuapi -Ilib/include -Itests/user
 FUZZ_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -Ilib/include $(TEST_CFLAGS) -O1 -g -pthread \
 	-fno-omit-frame-pointer -fno-sanitize-recover=all
 
@@ -128,9 +128,15 @@ $(B)/fuzz/%: tests/user/fuzz/%.c $(LIB_SRC:%.c=$(B)/fuzz/%.o)
 	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -MMD -MP -o $@ $< \
 		$(LIB_SRC:%.c=$(B)/fuzz/%.o) $(LIBS)
 
-$(B)/guest/%: tests/vm/guest/%.c uapi/linux/vhostkit.h $(wildcard tests/vm/guest/*.h)
+# Programs of the guests bring all they need; some of them use the library.
+GUEST_NEEDS := uapi/linux/vhostkit.h $(wildcard tests/vm/guest/*.h) $(B)/libvhostkit.a
+define guest_program
 	$(call say,GUEST,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(GUEST_CFLAGS) -o $@ $<
+	$(Q)mkdir -p $(@D) && $(CC) $(GUEST_CFLAGS) -o $@ $< $(B)/libvhostkit.a $(LIBS)
+endef
+
+$(B)/guest/%: tests/vm/guest/%.c $(GUEST_NEEDS)
+	$(guest_program)
 
 .PHONY: setup check check-build check-unit demo vm bench lint
 SCRIPTS := $(wildcard tests/user/*.sh)

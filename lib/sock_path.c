@@ -99,41 +99,73 @@ static int lock_folder(const struct sockaddr_un *sun)
 	return fd;
 }
 
-static int bind_and_listen(int fd, const struct sockaddr_un *sun)
+/* A listening socket at a path that is free. */
+static int listen_at(const struct sockaddr_un *sun)
 {
-	int ret = clear_path(sun);
+	int fd = new_socket(), ret = 0;
 
+	if (fd < 0)
+		return fd;
+	if (bind(fd, (const struct sockaddr *)sun, sizeof(*sun))) {
+		ret = -errno;
+	} else if (listen(fd, 16)) {
+		ret = -errno;
+		unlink(sun->sun_path);
+	}
+	if (!ret)
+		return fd;
+	close(fd);
+	return ret;
+}
+
+/*
+ * Who waits for a path to appear connects the moment it does, and is refused between bind and
+ * listen. So the socket gets its name when it listens already.
+ */
+static int listen_aside(const struct sockaddr_un *sun)
+{
+	struct sockaddr_un aside = { .sun_family = AF_UNIX };
+	int fd, ret;
+
+	if (strlen(sun->sun_path) + sizeof(".new") > sizeof(aside.sun_path))
+		return -ENAMETOOLONG;
+	stpcpy(stpcpy(aside.sun_path, sun->sun_path), ".new");
+	ret = clear_path(&aside);
 	if (ret)
 		return ret;
-	if (bind(fd, (const struct sockaddr *)sun, sizeof(*sun)))
-		return -errno;
-	if (!listen(fd, 16))
-		return 0;
-	ret = -errno;
-	unlink(sun->sun_path);
+	fd = listen_at(&aside);
+	if (fd < 0)
+		return fd;
+	ret = link(aside.sun_path, sun->sun_path) ? -errno : fd;
+	unlink(aside.sun_path);
+	if (ret < 0)
+		close(fd);
 	return ret;
+}
+
+static int listen_by_name(const struct sockaddr_un *sun)
+{
+	int fd = listen_aside(sun);
+
+	/* No room for the other name, or the folder allows this one only. */
+	return fd < 0 ? listen_at(sun) : fd;
 }
 
 int vhk_sock_listen(const char *path)
 {
 	struct sockaddr_un sun;
-	int fd, lock, ret;
+	int lock, ret;
 
 	ret = make_address(&sun, path);
 	if (ret)
 		return ret;
-	fd = new_socket();
-	if (fd < 0)
-		return fd;
 	lock = lock_folder(&sun);
-	ret = bind_and_listen(fd, &sun);
+	ret = clear_path(&sun);
+	if (!ret)
+		ret = listen_by_name(&sun);
 	if (lock >= 0)
 		close(lock);
-	if (ret) {
-		close(fd);
-		return ret;
-	}
-	return fd;
+	return ret;
 }
 
 void vhk_sock_note_file(struct vhk_sock_file *f, const char *path)

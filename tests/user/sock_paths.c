@@ -207,6 +207,52 @@ static void one_of_many_that_start_at_once_wins(void)
 	}
 }
 
+/* A server, as often as @go says: its socket is there until @end says so. */
+static pid_t start_server_again_and_again(int go, int end)
+{
+	pid_t pid = fork();
+	char c;
+	int fd;
+
+	while (!pid && read(go, &c, 1) == 1 && c) {
+		fd = vhk_sock_listen(path);
+		if (fd < 0 || read(end, &c, 1) != 1)
+			_exit(1);
+		unlink(path);
+		close(fd);
+	}
+	if (!pid)
+		_exit(0);
+	return pid;
+}
+
+static void who_sees_the_path_is_not_refused(void)
+{
+	const uint64_t deadline = t_now_ns() + 60000000000u;
+	int go[2], end[2], fd, round, status;
+	pid_t pid;
+
+	at("appears");
+	T_MUST(!pipe2(go, O_CLOEXEC) && !pipe2(end, O_CLOEXEC));
+	pid = start_server_again_and_again(go[0], end[0]);
+	T_MUST(pid > 0);
+	for (round = 0; round < 2000; round++) {
+		T_MUST(write(go[1], "g", 1) == 1);
+		while (access(path, F_OK))
+			T_MUST(t_now_ns() < deadline);
+		fd = vhk_sock_connect(path);
+		T_OK(fd >= 0);
+		close(fd);
+		T_MUST(write(end[1], "", 1) == 1);
+		while (!access(path, F_OK))
+			T_MUST(t_now_ns() < deadline);
+	}
+	T_OK(access(strcat(path, ".new"), F_OK) < 0);
+	T_MUST(write(go[1], "", 1) == 1);
+	waitpid(pid, &status, 0);
+	T_EQ(status, 0);
+}
+
 int main(void)
 {
 	T_RUN(accepts_what_connects);
@@ -218,5 +264,6 @@ int main(void)
 	T_RUN(leaves_other_files);
 	T_RUN(refuses_paths_that_cannot_be);
 	T_RUN(one_of_many_that_start_at_once_wins);
+	T_RUN(who_sees_the_path_is_not_refused);
 	return t_end();
 }

@@ -57,7 +57,7 @@ image() {
 
 wait_for() {
 	for _ in $(seq 1000); do
-		[ ! -S "$1" ] || return 0
+		! "$bin/vhk" ctl show "unix:$1" >/dev/null 2>&1 || return 0
 		sleep 0.01
 	done
 	echo "nobody listens at $1" >&2

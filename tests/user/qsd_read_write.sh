@@ -27,7 +27,7 @@ start() { # QUEUES
 		>"$T/qsd.log" 2>&1 &
 	qsd=$!
 	for _ in $(seq 500); do
-		[ ! -S "$T/s" ] || return 0
+		! "$vhk" ctl show "unix:$T/s" >/dev/null 2>&1 || return 0
 		sleep 0.01
 	done
 	fail "qemu-storage-daemon does not listen"

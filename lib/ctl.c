@@ -11,6 +11,8 @@
 
 #include "ctl_impl.h"
 #include "fd.h"
+#include "kern.h"
+#include "proto.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
 #define EVENTS_MAX 16
@@ -201,6 +203,21 @@ void vhk_ctl_wait_until(struct vhk_ctl *c, const bool *done)
 bool vhk_ctl_can(const struct vhk_ctl *c, enum vhk_ctl_op op)
 {
 	return c->ops->can(c, op);
+}
+
+const char *vhk_ctl_op_name(enum vhk_ctl_op op)
+{
+	const struct vhk_kern_row *kern = vhk_kern_row(op, VHK_KERN_ALL);
+	const struct vhk_proto *row = vhk_proto_request(op);
+
+	if (row)
+		return row->name;
+	return kern ? kern->name : NULL;
+}
+
+enum vhk_ctl_kind vhk_ctl_kind(const struct vhk_ctl *c)
+{
+	return c->ops->kind(c);
 }
 
 int vhk_ctl_submit(struct vhk_ctl *c, struct vhk_ctl_req *r)

@@ -43,6 +43,7 @@ struct vhk_ctl_ops {
 	 */
 	uint64_t (*expire)(struct vhk_ctl *c, uint64_t now);
 	int (*peer_pid)(const struct vhk_ctl *c);
+	enum vhk_ctl_kind (*kind)(const struct vhk_ctl *c);
 	const struct vhk_ctl_offer *(*offer)(const struct vhk_ctl *c);
 };
 

@@ -126,6 +126,20 @@ int vhk_ctl_set_vring_addr(struct vhk_ctl *c, const struct vhk_ctl_vring_addr *a
 	return vhk_ctl_call(c, &r);
 }
 
+int vhk_ctl_set_vring_addr_iova(struct vhk_ctl *c, const struct vhk_ctl_vring_addr_iova *a)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_SET_VRING_ADDR_IOVA, .fd = -1, .addr_iova = *a };
+
+	return vhk_ctl_call(c, &r);
+}
+
+int vhk_ctl_iotlb(struct vhk_ctl *c, const struct vhk_iotlb_msg *m)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_IOTLB_MSG, .fd = -1, .iotlb = *m };
+
+	return vhk_ctl_call(c, &r);
+}
+
 int vhk_ctl_set_vring_base(struct vhk_ctl *c, unsigned int idx, uint32_t base)
 {
 	return set_vring(c, VHK_CTL_SET_VRING_BASE, idx, base, -1);
@@ -160,6 +174,18 @@ int vhk_ctl_set_vring_err(struct vhk_ctl *c, unsigned int idx, int fd)
 int vhk_ctl_set_vring_enable(struct vhk_ctl *c, unsigned int idx, bool on)
 {
 	return set_vring(c, VHK_CTL_SET_VRING_ENABLE, idx, on, -1);
+}
+
+int vhk_ctl_set_vring_endian(struct vhk_ctl *c, unsigned int idx, bool big)
+{
+	return set_vring(c, VHK_CTL_SET_VRING_ENDIAN, idx, big, -1);
+}
+
+int vhk_ctl_set_log_fd(struct vhk_ctl *c, int fd)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_SET_LOG_FD, .fd = fd };
+
+	return vhk_ctl_call(c, &r);
 }
 
 int vhk_ctl_get_config(struct vhk_ctl *c, uint32_t off, void *buf, uint32_t len)

@@ -238,6 +238,12 @@ static int user_peer_pid(const struct vhk_ctl *c)
 	return cred.pid;
 }
 
+static enum vhk_ctl_kind user_kind(const struct vhk_ctl *c)
+{
+	(void)c;
+	return VHK_CTL_KIND_USER;
+}
+
 static const struct vhk_ctl_offer *user_offer(const struct vhk_ctl *c)
 {
 	struct vhk_ctl_user *u = vhk_ctl_user_of(c);
@@ -260,6 +266,7 @@ static const struct vhk_ctl_ops user_ops = {
 	.event = user_event,
 	.expire = user_expire,
 	.peer_pid = user_peer_pid,
+	.kind = user_kind,
 	.offer = user_offer,
 };
 

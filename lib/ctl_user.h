@@ -68,6 +68,8 @@ static inline struct vhk_ctl_user *vhk_ctl_user_of(const struct vhk_ctl *c)
 }
 
 /* ctl_user_code.c: requests to messages and back. */
+/* The message that carries a request. */
+enum vhk_ctl_op vhk_ctl_user_message(enum vhk_ctl_op op);
 bool vhk_ctl_user_code_can(const struct vhk_ctl_user *u, enum vhk_ctl_op op);
 /* Judges a request by the message it becomes: -EINVAL, -EMSGSIZE, -EOPNOTSUPP. */
 int vhk_ctl_user_check(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r);

@@ -69,6 +69,34 @@ static int put_addr(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, s
 	return put(m, &a, sizeof(a));
 }
 
+/* Which of the two it carries is settled by ACCESS_PLATFORM (vhost-user, "Ring address"). */
+static int put_addr_iova(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r,
+			 struct vhk_msg *m)
+{
+	const struct vhk_ctl_vring_addr_iova *a = &r->addr_iova;
+	struct vhk_ctl_req same = { .op = VHK_CTL_SET_VRING_ADDR, .fd = -1 };
+
+	same.addr = (struct vhk_ctl_vring_addr){
+		.index = a->index, .flags = a->flags, .desc = { a->desc.v },
+		.driver = { a->driver.v }, .device = { a->device.v }, .log = a->log,
+	};
+	return put_addr(u, &same, m);
+}
+
+static int put_iotlb(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	struct vhk_user_iotlb t;
+
+	(void)u;
+	memset(&t, 0, sizeof(t));
+	t.iova = r->iotlb.iova.v;
+	t.size = r->iotlb.size;
+	t.uaddr = r->iotlb.uva.v;
+	t.perm = r->iotlb.perm;
+	t.type = r->iotlb.type;
+	return r->iotlb.asid ? -EINVAL : put(m, &t, sizeof(t));
+}
+
 static int put_vring_fd(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r,
 			struct vhk_msg *m)
 {
@@ -172,6 +200,12 @@ static int take_vring(struct vhk_ctl_req *r, struct vhk_msg *m)
 	return 0;
 }
 
+static int take_iotlb(struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	(void)r;
+	return m->u64 ? -EREMOTEIO : 0;
+}
+
 /* A back end that refuses may answer with size 0 (vhost-user, GET_CONFIG). */
 static int take_config(struct vhk_ctl_req *r, struct vhk_msg *m)
 {
@@ -219,6 +253,7 @@ static const struct code codes[VHK_CTL_OP_MAX + 1] = {
 	[VHK_CTL_GET_QUEUE_NUM] = { put_nothing, take_u64 },
 	[VHK_CTL_SET_VRING_ENABLE] = { put_vring, NULL },
 	[VHK_CTL_SET_BACKEND_REQ_FD] = { put_back_fd, NULL },
+	[VHK_CTL_IOTLB_MSG] = { put_iotlb, take_iotlb },
 	[VHK_CTL_GET_CONFIG] = { put_config, take_config },
 	[VHK_CTL_SET_CONFIG] = { put_config, NULL },
 	[VHK_CTL_GET_INFLIGHT_FD] = { put_inflight, take_inflight },
@@ -231,11 +266,18 @@ static const struct code codes[VHK_CTL_OP_MAX + 1] = {
 	[VHK_CTL_GET_STATUS] = { put_nothing, take_u64 },
 };
 
-const char *vhk_ctl_op_name(enum vhk_ctl_op op)
-{
-	const struct vhk_proto *row = vhk_proto_request(op);
+static const struct code code_addr_iova = { put_addr_iova, NULL };
 
-	return row ? row->name : NULL;
+static const struct code *code_of(enum vhk_ctl_op op)
+{
+	if (op == VHK_CTL_SET_VRING_ADDR_IOVA)
+		return &code_addr_iova;
+	return op <= VHK_CTL_OP_MAX ? &codes[op] : NULL;
+}
+
+enum vhk_ctl_op vhk_ctl_user_message(enum vhk_ctl_op op)
+{
+	return op == VHK_CTL_SET_VRING_ADDR_IOVA ? VHK_CTL_SET_VRING_ADDR : op;
 }
 
 const char *vhk_ctl_protocol_name(unsigned int bit)
@@ -245,20 +287,24 @@ const char *vhk_ctl_protocol_name(unsigned int bit)
 
 bool vhk_ctl_user_code_can(const struct vhk_ctl_user *u, enum vhk_ctl_op op)
 {
-	const struct vhk_proto *row = vhk_proto_request(op);
+	const struct vhk_proto *row = vhk_proto_request(vhk_ctl_user_message(op));
 
-	if (!row || !codes[op].encode)
+	if (!row || !code_of(op)->encode)
 		return false;
 	if (op == VHK_CTL_GET_PROTOCOL_FEATURES || op == VHK_CTL_SET_PROTOCOL_FEATURES)
 		return u->st.features_offered & VHK_F_PROTOCOL_FEATURES;
+	if (op == VHK_CTL_SET_VRING_ADDR_IOVA && !(u->st.features & VHK_F_ACCESS_PLATFORM))
+		return false;
+	if (op == VHK_CTL_SET_VRING_ADDR && (u->st.features & VHK_F_ACCESS_PLATFORM))
+		return false;
 	return !(row->need_features & ~u->st.features) && !(row->need_protocol & ~u->st.protocol);
 }
 
 int vhk_ctl_user_encode(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r,
 			struct vhk_msg *m)
 {
-	vhk_msg_init(m, r->op, VHK_MSG_VERSION);
-	return codes[r->op].encode(u, r, m);
+	vhk_msg_init(m, vhk_ctl_user_message(r->op), VHK_MSG_VERSION);
+	return code_of(r->op)->encode(u, r, m);
 }
 
 int vhk_ctl_user_check(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r)

@@ -116,9 +116,14 @@ static void finish(struct vhk_ctl_user *u, struct vhk_ctl_user_slot *s, int ret)
 		r->done(r);
 }
 
+static bool always_answered(const struct vhk_ctl_req *r)
+{
+	return vhk_proto_request(vhk_ctl_user_message(r->op))->reply != VHK_REPLY_NONE;
+}
+
 static bool expects_answer(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r)
 {
-	if (vhk_proto_request(r->op)->reply != VHK_REPLY_NONE)
+	if (always_answered(r))
 		return true;
 	/* The message that negotiates acknowledgements comes before them, the first time. */
 	return u->acks && !(r->flags & VHK_CTL_REQ_F_NO_ACK);
@@ -134,7 +139,7 @@ static bool send_one(struct vhk_ctl_user *u)
 
 	ret = vhk_ctl_user_encode(u, r, &m);
 	if (!ret) {
-		if (answer && vhk_proto_request(r->op)->reply == VHK_REPLY_NONE)
+		if (answer && !always_answered(r))
 			m.hdr.flags |= VHK_MSG_NEED_REPLY;
 		ret = vhk_sock_send(&u->sock, &m);
 	}
@@ -198,7 +203,10 @@ int vhk_ctl_user_submit(struct vhk_ctl *c, struct vhk_ctl_req *r, uint64_t deadl
 	if (ret)
 		goto err;
 	*s = (struct vhk_ctl_user_slot){
-		.req = r, .op = r->op, .deadline = deadline, .n = u->n_asked++
+		.req = r,
+		.op = vhk_ctl_user_message(r->op),
+		.deadline = deadline,
+		.n = u->n_asked++,
 	};
 	settle(u, r, s);
 	list_add(&u->unsent, s);

@@ -79,14 +79,15 @@ rooms() {
 		only '\b(recvmsg|sendmsg)\(' '^lib/sock\.c$'
 		only '\bmmap\(' '^lib/map\.c$'
 		only '\bio_uring_|liburing\.h' '^lib/loop_uring[a-z_]*\.[ch]$'
-		# The size and the limits of a block device, and of a file's file system, come by
-		# ioctl only.
-		only '\bioctl\(' '^lib/blk[a-z_]*\.c$'
+		# vhost devices have one door. The size and the limits of a block device, and of a
+		# file's file system, come by ioctl only.
+		only '\bioctl\(' '^lib/(kern|blk[a-z_]*)\.c$'
+		only 'linux/vhost\.h' '^lib/kern\.h$'
 		only '\bclock_gettime\(' '^tools/|^lib/clock\.h$'
 		only '\bpthread_create\(|[^a-z_]f?printf\(|\bassert\(|\babort\(|[^_]exit\(' '^tools/'
 		# The pure floor makes no system call.
 		only 'include <(unistd|fcntl|poll|sys/(socket|mman|ioctl|eventfd|epoll|timerfd))\.h>' \
-			'^tools/|^lib/(fd|notify|sock|map|loop|blk|backend|ctl|device|mem_fault)[a-z_]*\.[ch]$'
+			'^tools/|^lib/(fd|kern|notify|sock|map|loop|blk|backend|ctl|device|mem_fault)[a-z_]*\.[ch]$'
 	} | nothing
 }
 

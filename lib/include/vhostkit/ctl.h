@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * The front end: drives a data plane, whichever door it stands behind. Level 2 sets up and starts
- * in a few calls; level 1 has one function per message, so that a VMM can replay an order of its
- * own. Both come in two forms: a call that waits, never longer than its deadline, and a request or
- * job whose end is told to a function, for callers with an event loop of their own (vhk_ctl_fd(),
- * vhk_ctl_process()).
+ * The front end: drives a data plane, whichever door it stands behind: another process
+ * (vhost-user), the kernel (vhost-net, vhost-vsock, vhost-scsi) or a vDPA device. Level 2 sets up
+ * and starts in a few calls; level 1 has one function per message, so that a VMM can replay an
+ * order of its own. Both come in two forms: a call that waits, never longer than its deadline, and
+ * a request or job whose end is told to a function, for callers with an event loop of their own
+ * (vhk_ctl_fd(), vhk_ctl_process()).
  *
  * Codes that any function which talks to the peer may return, beside those of its own:
  *   -EOPNOTSUPP  this front end or the connection does not have the message (not negotiated, not
@@ -15,15 +16,21 @@
  *   -ENOTCONN    the peer is gone, or was given up after -EPROTO: vhk_ctl_reconnect() is the way on
  *   -EPROTO      the peer sent what it must not; the connection is closed
  *   -EINVAL      an argument is out of range; nothing was sent
- *   -EBUSY       called from within a completion function, or a job is under way
+ *   -EBUSY       called from within a completion function, or a job is under way; kernel: the
+ *                device has an owner already, or runs
+ *   -EPERM       kernel: this process is not the owner (vhk_ctl_set_owner())
+ *   -ENOBUFS     kernel: there is no such ring
  *   -ENOMEM
+ * and what an ioctl(2) gave that is none of these. Requests to the kernel are done on return.
  */
 #ifndef VHOSTKIT_CTL_H
 #define VHOSTKIT_CTL_H
 
 #include <sys/types.h>
 
+#include <vhostkit/ctl_kern.h>
 #include <vhostkit/ctl_msg.h>
+#include <vhostkit/iotlb.h>
 #include <vhostkit/mem.h>
 #include <vhostkit/vhk.h>
 #include <vhostkit/vq.h>
@@ -49,11 +56,16 @@ extern "C" {
  * @log:        where lines go; copied
  * @on_config:  the device's configuration space changed; from within a call or vhk_ctl_process().
  *              Optional
- * @arg:        handed to @on_config
+ * @arg:        handed to @on_config and @on_iotlb
  * @without:    protocol features (VHK_PF_*) that vhk_ctl_setup() leaves out even where both ends
  *              know them
  * @n_queues:   queues that the inflight region is made for. 0: as many as the back end has
  * @queue_size: largest ring that the inflight region is made for. 0: the largest of the first start
+ * @on_iotlb:   the device lacks a translation (VHK_IOTLB_MISS) or was refused one
+ *              (VHK_IOTLB_ACCESS_FAIL); from within a call or vhk_ctl_process(). May call
+ *              vhk_ctl_submit(), with a request that outlives it; @m is lent. NULL: a miss is
+ *              answered from the memory of vhk_ctl_setup(), where an IOVA is a guest address. vDPA
+ *              devices tell of neither
  */
 struct vhk_ctl_opts {
 	size_t sz;
@@ -65,6 +77,7 @@ struct vhk_ctl_opts {
 	uint64_t without;
 	uint16_t n_queues;
 	uint16_t queue_size;
+	void (*on_iotlb)(void *arg, const struct vhk_iotlb_msg *m);
 };
 
 /**
@@ -79,13 +92,21 @@ typedef void vhk_ctl_done_fn(void *arg, int ret);
 /**
  * vhk_ctl_open() - connect to a data plane
  * @out: the front end; NULL on failure
- * @uri: "unix:PATH" (connects), "listen:PATH" (the back end connects to us), "fd:N" (a connected or
- *       listening vhost-user socket; closed even on failure)
+ * @uri: "unix:PATH" (connects to a vhost-user socket), "listen:PATH" (the back end connects to us),
+ *       "/dev/vhost-net", "/dev/vhost-vsock", "/dev/vhost-scsi", "/dev/vhost-vdpa-N" or any other
+ *       path of such a device, "vdpa:NAME" (a vDPA device by its name, bound to vhost_vdpa), "fd:N"
+ *       (a connected or listening vhost-user socket, or such a device; closed even on failure)
  * @o:   NULL: defaults
  *
- * Return: 0; -EINVAL unknown kind of URI, or not a socket; -EOPNOTSUPP unknown flag; -ENOENT or
- * -ECONNREFUSED nobody serves PATH; -EADDRINUSE somebody else listens at PATH; -ETIMEDOUT no back
- * end came; or what the system call gave.
+ * What a device is is told by its number (/sys/dev/char), or else by the name of its node. Where
+ * opening fails and opts.log listens, one line says what to do.
+ *
+ * Return: 0; -EINVAL unknown kind of URI, or neither a socket nor a device that is known;
+ * -EOPNOTSUPP unknown flag; -ENOENT or -ECONNREFUSED nobody serves PATH; -EADDRINUSE somebody else
+ * listens at PATH; -ETIMEDOUT no back end came; -ENOENT there is no such device; -ENODEV there is
+ * its node, but no driver: the module is missing; "vdpa:": -ENXIO the device is bound to no driver,
+ * or to another one; -EBUSY a vDPA device is open elsewhere; -EACCES, -EPERM no rights; or what the
+ * system call gave.
  */
 VHK_API int vhk_ctl_open(struct vhk_ctl **out, const char *uri, const struct vhk_ctl_opts *o);
 /**
@@ -129,10 +150,12 @@ VHK_API int vhk_ctl_peer_pid(const struct vhk_ctl *c);
  * @m:    borrowed until vhk_ctl_close(); each vhk_ctl_start() shares what changed in it. Regions of
  *        queues that run stay
  *
- * Negotiates every protocol feature both ends know but opts.without.
+ * vhost-user: negotiates every protocol feature both ends know but opts.without. Kernel vhost:
+ * owner, features, backend features, and memory where @m has it mapped. vDPA: the same, with @m
+ * mapped at the IOVA that its guest address is and with VHK_F_ACCESS_PLATFORM where it is offered.
  * Return: 0; -EOPNOTSUPP one of @must is missing; -EMSGSIZE more regions than the back end takes;
- * -EINVAL a region without fd; -EBUSY it was set up before, or a job is under way; or a code as
- * above.
+ * -EINVAL a region without fd (vhost-user); -EBUSY it was set up before, a job is under way, or the
+ * kernel's device has an owner; vDPA: as vhk_ctl_iotlb(); or a code as above.
  */
 VHK_API int vhk_ctl_setup(struct vhk_ctl *c, uint64_t want, uint64_t must, struct vhk_mem *m);
 
@@ -153,7 +176,7 @@ VHK_API uint64_t vhk_ctl_features(const struct vhk_ctl *c);
 VHK_API uint64_t vhk_ctl_protocol_features(const struct vhk_ctl *c);
 
 /**
- * vhk_ctl_n_queues() - queues that the back end has, where it said so (VHK_PF_MQ)
+ * vhk_ctl_n_queues() - queues that the back end has, where it said so (VHK_PF_MQ, vDPA)
  * @c: the front end
  *
  * Return: their number; 0: unknown.
@@ -165,6 +188,13 @@ VHK_API unsigned int vhk_ctl_n_queues(const struct vhk_ctl *c);
  * @c:   set up
  * @idx: 0 to 255
  * @q:   borrowed until vhk_ctl_stop() or vhk_ctl_close()
+ *
+ * Of the kernel's devices some want one thing more before they work: vhost-net
+ * vhk_ctl_net_set_backend() for each queue, vhost-vsock vhk_ctl_vsock_set_guest_cid() and
+ * vhk_ctl_vsock_set_running(), vhost-scsi vhk_ctl_scsi_set_endpoint() when all queues are started.
+ * A vDPA device takes its queues all at once, with DRIVER_OK: another one that comes later has the
+ * device reset and all of them started anew, which fails with -EBUSY where one has requests in
+ * flight. vhk_ctl_start_all() has none of this.
  *
  * Return: 0; -EBUSY it runs, or @c is not set up; -EINVAL @idx or the ring's size exceeds the
  * inflight region (see opts); -EFAULT @q is not in the memory; -EMSGSIZE as vhk_ctl_setup();
@@ -189,6 +219,9 @@ VHK_API int vhk_ctl_start_all(struct vhk_ctl *c, struct vhk_vq *const *q, unsign
  * @base: the position, as in struct vhk_ring_opts; may be NULL. A queue that is started again goes
  *        on there
  *
+ * vhost-net loses the queue's tap or socket; vhost-vsock and vhost-scsi stop altogether. A vDPA
+ * device is suspended, where it can be, and reset with the last of its queues; one of several is
+ * disabled.
  * Return: 0; -EBUSY it does not run. After another error the queue is stopped on our side.
  */
 VHK_API int vhk_ctl_stop(struct vhk_ctl *c, unsigned int idx, uint32_t *base);
@@ -242,7 +275,8 @@ VHK_API int vhk_ctl_kick_fd(const struct vhk_ctl *c, unsigned int idx);
  * as long again. Call and kick eventfds stay the same, and each queue is kicked once. With an
  * inflight region (VHK_PF_INFLIGHT_SHMFD) the back end goes on with every request that was
  * outstanding. Without, the caller first resets its queues (vhk_vq_reset()), and
- * adds the requests again afterwards.
+ * adds the requests again afterwards. A device of the kernel's is opened and set up anew, as after
+ * close; what vhk_ctl_start() asks for is to be done again, too.
  * Return: 0; -EBUSY setup never succeeded; -EOPNOTSUPP the back end came back with less than it
  * had, or the socket was given as a connected fd; -ETIMEDOUT it did not come back; -EBADMSG a
  * queue's ring is broken (vhk_vq_addr()). May be called again.

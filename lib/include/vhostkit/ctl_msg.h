@@ -7,6 +7,7 @@
 #ifndef VHOSTKIT_CTL_MSG_H
 #define VHOSTKIT_CTL_MSG_H
 
+#include <vhostkit/iotlb.h>
 #include <vhostkit/mem.h>
 #include <vhostkit/vhk.h>
 
@@ -54,7 +55,8 @@ VHK_API const char *vhk_ctl_protocol_name(unsigned int bit);
  * enum vhk_ctl_op - everything that can be asked of a data plane
  *
  * 1 to 45 are the vhost-user front-end messages by their own numbers (vhost-user, "Front-end
- * message types").
+ * message types"); the kernel's ioctls that mean the same go by the same names. What only the
+ * kernel knows is 0x100 + the number of its ioctl (<linux/vhost.h>).
  */
 enum vhk_ctl_op {
 	VHK_CTL_GET_FEATURES = 1,
@@ -102,7 +104,45 @@ enum vhk_ctl_op {
 	VHK_CTL_CHECK_DEVICE_STATE = 43,
 	VHK_CTL_GET_SHMEM_CONFIG = 44,
 	VHK_CTL_GET_VRING_BASE_SKIP_DRAIN = 45,
-	VHK_CTL_OP_MAX = 45,
+	VHK_CTL_OP_MAX = 45, /* the last message */
+
+	VHK_CTL_SET_LOG_BASE_UVA = 0x104,
+	VHK_CTL_NEW_WORKER = 0x108,
+	VHK_CTL_FREE_WORKER = 0x109,
+	VHK_CTL_SET_VRING_ADDR_IOVA = 0x111,
+	VHK_CTL_GET_VRING_ENDIAN = 0x114,
+	VHK_CTL_ATTACH_VRING_WORKER = 0x115,
+	VHK_CTL_GET_VRING_WORKER = 0x116,
+	VHK_CTL_SET_VRING_BUSYLOOP_TIMEOUT = 0x123,
+	VHK_CTL_GET_VRING_BUSYLOOP_TIMEOUT = 0x124,
+	VHK_CTL_SET_BACKEND_FEATURES = 0x125,
+	VHK_CTL_GET_BACKEND_FEATURES = 0x126,
+	VHK_CTL_NET_SET_BACKEND = 0x130,
+	VHK_CTL_SCSI_SET_ENDPOINT = 0x140,
+	VHK_CTL_SCSI_CLEAR_ENDPOINT = 0x141,
+	VHK_CTL_SCSI_GET_ABI_VERSION = 0x142,
+	VHK_CTL_SCSI_SET_EVENTS_MISSED = 0x143,
+	VHK_CTL_SCSI_GET_EVENTS_MISSED = 0x144,
+	VHK_CTL_VSOCK_SET_GUEST_CID = 0x160,
+	VHK_CTL_VSOCK_SET_RUNNING = 0x161,
+	VHK_CTL_GET_DEVICE_ID = 0x170,
+	VHK_CTL_GET_VRING_NUM = 0x176,
+	VHK_CTL_SET_CONFIG_CALL = 0x177,
+	VHK_CTL_GET_IOVA_RANGE = 0x178,
+	VHK_CTL_GET_CONFIG_SIZE = 0x179,
+	VHK_CTL_GET_AS_NUM = 0x17a,
+	VHK_CTL_GET_VRING_GROUP = 0x17b,
+	VHK_CTL_SET_GROUP_ASID = 0x17c,
+	VHK_CTL_SUSPEND = 0x17d,
+	VHK_CTL_RESUME = 0x17e,
+	VHK_CTL_GET_VRING_DESC_GROUP = 0x17f,
+	VHK_CTL_GET_GROUP_NUM = 0x181,
+	VHK_CTL_GET_VRING_SIZE = 0x182,
+	VHK_CTL_GET_FEATURES_ARRAY = 0x183,
+	VHK_CTL_SET_FEATURES_ARRAY = 0x283, /* has the number of the question */
+	VHK_CTL_SET_FORK_FROM_OWNER = 0x184,
+	VHK_CTL_GET_FORK_FROM_OWNER = 0x185,
+	VHK_CTL_MAP_DOORBELL = 0x300, /* no ioctl, but mmap(2) */
 };
 
 /**
@@ -136,14 +176,62 @@ struct vhk_ctl_vring_addr {
 	struct vhk_gpa log;
 };
 
+/**
+ * struct vhk_ctl_vring_addr_iova - where a ring lies, for a device behind an IOMMU
+ * @index:  ring
+ * @flags:  VHK_CTL_ADDR_F_*
+ * @desc:   descriptors, 16-byte aligned
+ * @driver: available ring or driver event, at least 2-byte aligned
+ * @device: used ring or device event, at least 4-byte aligned
+ * @log:    guest address of the used ring
+ */
+struct vhk_ctl_vring_addr_iova {
+	uint32_t index;
+	uint32_t flags;
+	struct vhk_iova desc;
+	struct vhk_iova driver;
+	struct vhk_iova device;
+	struct vhk_gpa log;
+};
+
+/**
+ * struct vhk_ctl_features - more feature bits than one word holds
+ * @word: @n words, the caller's until the request is done; bit 0 of the first one is feature 0
+ * @n:    words, 1 to 16
+ */
+struct vhk_ctl_features {
+	uint64_t *word;
+	unsigned int n;
+};
+
+/**
+ * struct vhk_ctl_scsi - a target of the kernel's (configfs, "vhost")
+ * @wwpn: its name, "naa." and 16 digits, up to 223 bytes; the caller's until the request is done
+ * @tpgt: its portal group. The kernel ignores it since ABI version 1
+ */
+struct vhk_ctl_scsi {
+	const char *wwpn;
+	uint16_t tpgt;
+};
+
+/**
+ * struct vhk_ctl_iova_range - what a vDPA device can address
+ * @first: the first address
+ * @last:  the last one
+ */
+struct vhk_ctl_iova_range {
+	struct vhk_iova first;
+	struct vhk_iova last;
+};
+
 /** A SET_CONFIG that restores a migrated device: read-only fields may be written. */
 #define VHK_CTL_CONFIG_F_MIGRATION 0x1
 
 /**
  * struct vhk_ctl_config - a part of the configuration space
  * @offset: bytes from its start
- * @len:    bytes, 1 to 256; @offset + @len is at most 256
- * @flags:  VHK_CTL_CONFIG_F_*
+ * @len:    bytes, not 0. vhost-user: @offset + @len is at most 256
+ * @flags:  VHK_CTL_CONFIG_F_*; vhost-user only
  * @data:   @len bytes, the caller's until the request is done
  */
 struct vhk_ctl_config {
@@ -179,13 +267,20 @@ struct vhk_ctl_inflight {
  * @timeout_ms: longest wait for the answer, ms. 0: that of the front end
  * @fd:         sent with it and borrowed until done, or -1. GET_INFLIGHT_FD: the answer's, owned by
  *              the caller
- * @u64:        features, protocol features, status, number of queues or slots: argument or answer
- * @vring:      SET_VRING_*, GET_VRING_BASE (answer in num)
+ * @u64:        features of any kind, status, id, number of anything: argument or answer
+ * @vring:      SET_VRING_*, GET_VRING_* (answer in num), SET_GROUP_ASID (group and address space),
+ *              ATTACH_VRING_WORKER (num is the worker), NET_SET_BACKEND
  * @addr:       SET_VRING_ADDR
+ * @addr_iova:  SET_VRING_ADDR_IOVA
  * @region:     ADD_MEM_REG, REM_MEM_REG
  * @mem:        SET_MEM_TABLE
  * @config:     GET_CONFIG (answer in *data), SET_CONFIG
  * @inflight:   GET_INFLIGHT_FD, SET_INFLIGHT_FD
+ * @iotlb:      IOTLB_MSG
+ * @features:   GET_FEATURES_ARRAY (answer in *word), SET_FEATURES_ARRAY
+ * @scsi:       SCSI_SET_ENDPOINT, SCSI_CLEAR_ENDPOINT
+ * @range:      GET_IOVA_RANGE
+ * @va:         MAP_DOORBELL: the answer
  * @done:       called once, perhaps before vhk_ctl_submit() returns; may submit, free or reuse the
  *              request, may not call what waits, nor vhk_ctl_close(). Optional
  * @arg:        the caller's own
@@ -204,6 +299,12 @@ struct vhk_ctl_req {
 		const struct vhk_mem *mem;
 		struct vhk_ctl_config config;
 		struct vhk_ctl_inflight inflight;
+		struct vhk_ctl_vring_addr_iova addr_iova;
+		struct vhk_iotlb_msg iotlb;
+		struct vhk_ctl_features features;
+		struct vhk_ctl_scsi scsi;
+		struct vhk_ctl_iova_range range;
+		void *va;
 	};
 	void (*done)(struct vhk_ctl_req *r);
 	void *arg;
@@ -215,6 +316,10 @@ struct vhk_ctl_req {
  * @c:  the front end
  * @op: the request
  *
+ * Of the kernel's devices: whether its kind knows the request. What an older kernel lacks is found
+ * out at open as far as it can be asked for, with SET_OWNER for workers, and otherwise with the
+ * first use, which says -EOPNOTSUPP.
+ *
  * Return: true or false.
  */
 VHK_API bool vhk_ctl_can(const struct vhk_ctl *c, enum vhk_ctl_op op);
@@ -223,7 +328,8 @@ VHK_API bool vhk_ctl_can(const struct vhk_ctl *c, enum vhk_ctl_op op);
  * vhk_ctl_op_name() - name of a request
  * @op: the request
  *
- * Return: the name in the specification without its prefix, static; NULL: unknown.
+ * Return: the name in the specification, or in <linux/vhost.h>, without its prefix, static; NULL:
+ * unknown.
  */
 VHK_API const char *vhk_ctl_op_name(enum vhk_ctl_op op);
 
@@ -318,7 +424,7 @@ VHK_API int vhk_ctl_reset_device(struct vhk_ctl *c);
  * @c:   the front end
  * @out: VIRTIO_CONFIG_S_*, a mask
  *
- * Needs VHK_PF_STATUS.
+ * Needs VHK_PF_STATUS, or vDPA.
  * Return: 0, or a code as above.
  */
 VHK_API int vhk_ctl_get_status(struct vhk_ctl *c, uint8_t *out);
@@ -328,7 +434,7 @@ VHK_API int vhk_ctl_get_status(struct vhk_ctl *c, uint8_t *out);
  * @c:      the front end
  * @status: VIRTIO_CONFIG_S_*, a mask; 0 resets the device
  *
- * Needs VHK_PF_STATUS.
+ * Needs VHK_PF_STATUS, or vDPA.
  * Return: 0, or a code as above.
  */
 VHK_API int vhk_ctl_set_status(struct vhk_ctl *c, uint8_t status);
@@ -338,7 +444,7 @@ VHK_API int vhk_ctl_set_status(struct vhk_ctl *c, uint8_t status);
  * @c:   the front end
  * @out: their number, as the back end says it
  *
- * Needs VHK_PF_MQ.
+ * Needs VHK_PF_MQ, or vDPA.
  * Return: 0, or a code as above.
  */
 VHK_API int vhk_ctl_get_queue_num(struct vhk_ctl *c, uint64_t *out);
@@ -348,8 +454,10 @@ VHK_API int vhk_ctl_get_queue_num(struct vhk_ctl *c, uint64_t *out);
  * @c: the front end
  * @m: 1 to 32 regions, all of them are sent; borrowed for the call, and so are their fds
  *
- * Return: 0; -EINVAL there is no region, or one has no fd; -EMSGSIZE more than 32; or a code as
- * above.
+ * Kernel vhost: needs no fds; the regions are known to it by where @m has them mapped. vDPA: each
+ * region is mapped at the IOVA that its guest address is, in address space 0 and in one batch.
+ * Return: 0; -EINVAL there is no region, or one has no fd; -EMSGSIZE more than 32 (kernel vhost: as
+ * many as its module takes, 64 by default); vDPA: as vhk_ctl_iotlb(); or a code as above.
  */
 VHK_API int vhk_ctl_set_mem_table(struct vhk_ctl *c, const struct vhk_mem *m);
 
@@ -399,9 +507,44 @@ VHK_API int vhk_ctl_set_vring_num(struct vhk_ctl *c, unsigned int idx, uint32_t 
  * @c: the front end
  * @a: which ring, and its parts by front-end address; borrowed for the call
  *
- * Return: 0, or a code as above.
+ * For rings that no IOMMU stands before. Kernel vhost: the addresses are those of this process.
+ * Return: 0; -EOPNOTSUPP it is a vDPA device, or VHK_F_ACCESS_PLATFORM was negotiated:
+ * vhk_ctl_set_vring_addr_iova() is the way; or a code as above.
  */
 VHK_API int vhk_ctl_set_vring_addr(struct vhk_ctl *c, const struct vhk_ctl_vring_addr *a);
+
+/**
+ * vhk_ctl_set_vring_addr_iova() - SET_VRING_ADDR: where a ring lies, behind an IOMMU
+ * @c: the front end
+ * @a: which ring, and its parts by IOVA; borrowed for the call
+ *
+ * vDPA, always; kernel vhost and vhost-user, with VHK_F_ACCESS_PLATFORM.
+ * Return: 0; -EOPNOTSUPP there is no IOMMU: vhk_ctl_set_vring_addr() is the way; or a code as
+ * above.
+ */
+VHK_API int vhk_ctl_set_vring_addr_iova(struct vhk_ctl *c,
+					const struct vhk_ctl_vring_addr_iova *a);
+
+/**
+ * vhk_ctl_iotlb() - IOTLB_MSG: map, unmap, or frame a batch of both
+ * @c: the front end
+ * @m: UPDATE, INVALIDATE, BATCH_BEGIN or BATCH_END; borrowed for the call
+ *
+ * Kernel vhost and vhost-user need VHK_F_ACCESS_PLATFORM. There, an UPDATE replaces what it
+ * overlaps. On a vDPA device it pins memory (unless the device works on virtual addresses), @m->uva
+ * lies in this process, all of it comes in whole pages, and overlap is an error; batches and
+ * address spaces are for vDPA only, and need their bits in the backend features. An INVALIDATE
+ * there covers whole mappings.
+ *
+ * The kernel says -EFAULT to whatever is wrong with a vDPA mapping. What can be known is told
+ * apart:
+ * Return: 0; -EEXIST it overlaps a mapping of this front end; -ERANGE it lies outside the device's
+ * range (vhk_ctl_get_iova_range()); -ENOMEM it exceeds RLIMIT_MEMLOCK, the log says by how much;
+ * -EINVAL there is no such address space, a batch of another one is under way, or it is empty,
+ * wraps around, is not in whole pages or cuts a mapping in two; -EFAULT the kernel refused it for
+ * another reason; or a code as above.
+ */
+VHK_API int vhk_ctl_iotlb(struct vhk_ctl *c, const struct vhk_iotlb_msg *m);
 
 /**
  * vhk_ctl_set_vring_base() - SET_VRING_BASE: where a ring that is stopped goes on
@@ -419,7 +562,9 @@ VHK_API int vhk_ctl_set_vring_base(struct vhk_ctl *c, unsigned int idx, uint32_t
  * @idx:  ring, 0 to 65,535
  * @base: where it would go on, as in struct vhk_ring_opts
  *
- * The answer comes after the last request in flight is answered.
+ * vhost-user: the answer comes after the last request in flight is answered. A kernel device only
+ * tells: what stops it is vhk_ctl_net_set_backend() with -1, vhk_ctl_vsock_set_running(),
+ * vhk_ctl_scsi_clear_endpoint(), vhk_ctl_suspend().
  * Return: 0, or a code as above.
  */
 VHK_API int vhk_ctl_get_vring_base(struct vhk_ctl *c, unsigned int idx, uint32_t *base);
@@ -460,20 +605,40 @@ VHK_API int vhk_ctl_set_vring_err(struct vhk_ctl *c, unsigned int idx, int fd);
  * @idx: ring, 0 to 65,535
  * @on:  true: it works
  *
- * Needs VHK_F_PROTOCOL_FEATURES.
+ * Needs VHK_F_PROTOCOL_FEATURES, or vDPA.
  * Return: 0, or a code as above.
  */
 VHK_API int vhk_ctl_set_vring_enable(struct vhk_ctl *c, unsigned int idx, bool on);
+
+/**
+ * vhk_ctl_set_vring_endian() - SET_VRING_ENDIAN: byte order of a legacy ring
+ * @c:   the front end
+ * @idx: ring, 0 to 65,535
+ * @big: true: big endian
+ *
+ * vhost-user: needs VHK_PF_CROSS_ENDIAN. Kernel vhost: where the kernel was built for it.
+ * Return: 0; -EBUSY the ring runs; or a code as above.
+ */
+VHK_API int vhk_ctl_set_vring_endian(struct vhk_ctl *c, unsigned int idx, bool big);
+
+/**
+ * vhk_ctl_set_log_fd() - SET_LOG_FD: what tells of writes into the log
+ * @c:  the front end
+ * @fd: eventfd, borrowed for the call; -1 (kernel vhost only): none
+ *
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_set_log_fd(struct vhk_ctl *c, int fd);
 
 /**
  * vhk_ctl_get_config() - GET_CONFIG: read the configuration space (virtio 1.3, 2.5)
  * @c:   the front end
  * @off: bytes from its start
  * @buf: @len bytes, the caller's; filled in on success only
- * @len: bytes, 1 to 256; @off + @len is at most 256
+ * @len: bytes, not 0. vhost-user: @off + @len is at most 256
  *
- * Needs VHK_PF_CONFIG. What lies beyond the end of the device's space is for the back end to
- * decide: ours answers zeros where @off is inside, and refuses otherwise; others refuse both.
+ * Needs VHK_PF_CONFIG, or vDPA. What lies beyond the end of the device's space is for the back end
+ * to decide: ours answers zeros where @off is inside, and refuses otherwise; others refuse both.
  * Return: 0, or a code as above.
  */
 VHK_API int vhk_ctl_get_config(struct vhk_ctl *c, uint32_t off, void *buf, uint32_t len);
@@ -483,10 +648,10 @@ VHK_API int vhk_ctl_get_config(struct vhk_ctl *c, uint32_t off, void *buf, uint3
  * @c:     the front end
  * @off:   bytes from its start
  * @buf:   @len bytes; borrowed for the call
- * @len:   bytes, 1 to 256; @off + @len is at most 256
- * @flags: VHK_CTL_CONFIG_F_*
+ * @len:   bytes, not 0. vhost-user: @off + @len is at most 256
+ * @flags: VHK_CTL_CONFIG_F_*; 0 for vDPA
  *
- * Needs VHK_PF_CONFIG. All of it has to be inside the device's space.
+ * Needs VHK_PF_CONFIG, or vDPA. All of it has to be inside the device's space.
  * Return: 0, or a code as above.
  */
 VHK_API int vhk_ctl_set_config(struct vhk_ctl *c, uint32_t off, const void *buf, uint32_t len,

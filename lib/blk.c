@@ -28,6 +28,8 @@ static int queue_start(void *priv, struct vhk_queue *q)
 		return file;
 	bq->file = file;
 	vhk_fault_enter(&bq->scope, blk->file.table);
+	if (blk->file.cached && blk->file.mapped)
+		vhk_blk_recent_init(&bq->recent);
 	vhk_queue_set_priv(q, bq);
 	return 0;
 }
@@ -37,6 +39,7 @@ static void queue_stop(void *priv, struct vhk_queue *q)
 	struct vhk_blk_queue *bq = vhk_queue_priv(q);
 
 	(void)priv;
+	vhk_blk_recent_fini(&bq->recent);
 	vhk_fault_leave(&bq->scope);
 	vhk_loop_del_file(bq->loop, bq->file);
 	vhk_queue_set_priv(q, NULL);

@@ -30,6 +30,24 @@ static bool on_memory(int fd)
 	return fs.f_type == TMPFS_MAGIC || (uint32_t)fs.f_type == RAMFS_MAGIC;
 }
 
+/* A mapping shows what system calls write, and the other way round; not everywhere on a network. */
+static bool on_local_disk(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs))
+		return false;
+	switch ((uint32_t)fs.f_type) {
+	case EXT4_SUPER_MAGIC:
+	case XFS_SUPER_MAGIC:
+	case BTRFS_SUPER_MAGIC:
+	case F2FS_SUPER_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static int look_at_kind(struct vhk_blk_file *f, const struct vhk_blk_opts *o)
 {
 	struct stat st;
@@ -43,6 +61,8 @@ static int look_at_kind(struct vhk_blk_file *f, const struct vhk_blk_opts *o)
 	f->block = S_ISBLK(st.st_mode);
 	f->memory = !f->block && on_memory(f->fd);
 	f->direct = (o->flags & VHK_BLK_F_DIRECT) && !f->memory;
+	f->cached = (o->flags & VHK_BLK_F_MAP) && !f->memory && !f->direct &&
+		    (f->block || on_local_disk(f->fd));
 	return 0;
 }
 

@@ -26,6 +26,7 @@
  * @block:       a block device
  * @memory:      on a memory file system: calls on it never wait, and nothing outlives the machine
  * @direct:      O_DIRECT
+ * @cached:      mapped for reads of what is known to be in the page cache
  * @mem_align:   what addresses of O_DIRECT buffers are multiples of; 1 without
  * @io_align:    what offsets and lengths are multiples of; 1 without
  * @block_size:  logical block size, bytes
@@ -47,6 +48,7 @@ struct vhk_blk_file {
 	bool block;
 	bool memory;
 	bool direct;
+	bool cached;
 	uint32_t mem_align;
 	uint32_t io_align;
 	uint32_t block_size;

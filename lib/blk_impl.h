@@ -35,12 +35,24 @@ struct vhk_blk_counters {
 	_Atomic uint64_t bounced;
 };
 
+/*
+ * What of the image is in the page cache for sure, or was a moment ago: pages that requests of this
+ * queue moved. A table of a fixed size: what does not fit is forgotten. Queue's thread.
+ */
+struct vhk_blk_recent {
+	struct vhk_blk_recent_part *parts; /* NULL: nobody asks */
+	uint32_t looked;		   /* at major faults, ms */
+	uint32_t resume;		   /* ms; until then nothing counts as recent */
+	long faults;
+};
+
 struct vhk_blk_queue {
 	struct vhk_blk *blk;
 	struct vhk_queue *q;
 	struct vhk_loop *loop;
 	int file; /* the image, as this loop knows it */
 	struct vhk_fault_scope scope; /* of the image's mapping */
+	struct vhk_blk_recent recent;
 	_Alignas(64) struct vhk_blk_counters counters;
 };
 
@@ -120,6 +132,14 @@ void vhk_blk_ranges(struct vhk_blk_req *req);
 
 /* blk_map.c: moves the data of @req; false: it has to be moved otherwise. */
 bool vhk_blk_map_copy(struct vhk_blk_req *req);
+
+/* blk_recent.c */
+void vhk_blk_recent_init(struct vhk_blk_recent *r);
+void vhk_blk_recent_fini(struct vhk_blk_recent *r);
+/* All of [off, off + len), not empty, was noted within the last seconds. */
+bool vhk_blk_recent_has(struct vhk_blk_recent *r, uint64_t off, uint64_t len);
+void vhk_blk_recent_note(struct vhk_blk_recent *r, uint64_t off, uint64_t len);
+void vhk_blk_recent_forget(struct vhk_blk_recent *r);
 
 /* blk_config.c */
 int vhk_blk_set_features(void *priv, uint64_t features);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Images in memory file systems, mapped: a read or a write is a copy, and takes half the time of
- * the system call that makes the same copy. Only where all of the image is there, since a look at
- * a hole through a mapping fills it with a page; and with the queue's fault scope around, since the
- * image may be cut short at any time.
+ * Mapped images: a read or a write is a copy, and takes half the time of the system call that makes
+ * the same copy. In a memory file system only where all of the image is there, since a look at a
+ * hole through a mapping fills it with a page; on a disk only what is in the page cache already,
+ * and only reads. Always with the queue's fault scope around, since the image may be cut short at
+ * any time.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -30,7 +31,7 @@ void vhk_blk_map_open(struct vhk_blk_file *f)
 
 	vhk_blk_map_look(f);
 	/* what is open for reading only cannot be mapped as guest memory is */
-	if (!f->memory || f->read_only || size <= 0 || vhk_mem_new(&f->mem))
+	if (!(f->memory || f->cached) || f->read_only || size <= 0 || vhk_mem_new(&f->mem))
 		return;
 	r.size = (uint64_t)size;
 	fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
@@ -54,19 +55,41 @@ void vhk_blk_map_close(struct vhk_blk_file *f)
 	f->mapped_size = 0;
 }
 
+static bool is_there(struct vhk_blk_req *req)
+{
+	const struct vhk_blk_file *f = &req->bq->blk->file;
+
+	if (f->memory)
+		return !atomic_load_explicit(&f->holes, memory_order_relaxed);
+	return req->kind == VHK_BLK_READ &&
+	       vhk_blk_recent_has(&req->bq->recent, req->start, req->len);
+}
+
+/*
+ * A write behind the end of an image that was cut short goes nowhere, and without a fault where the
+ * end is in the middle of a page.
+ */
+static bool arrived(const struct vhk_blk_req *req)
+{
+	const struct vhk_blk_file *f = &req->bq->blk->file;
+
+	return req->kind == VHK_BLK_READ ||
+	       vhk_blk_file_size(f) >= (int64_t)(req->start + req->len);
+}
+
 bool vhk_blk_map_copy(struct vhk_blk_req *req)
 {
 	const struct vhk_blk_file *f = &req->bq->blk->file;
 
-	if (!f->mapped || req->len > COPY_MAX || req->start > f->mapped_size ||
+	if (!f->mapped || !req->len || req->len > COPY_MAX || req->start > f->mapped_size ||
 	    req->len > f->mapped_size - req->start)
 		return false;
-	if (atomic_load_explicit(&f->holes, memory_order_relaxed) || vhk_table_torn(f->table))
+	if (vhk_table_torn(f->table) || !is_there(req))
 		return false;
 	if (req->kind == VHK_BLK_READ)
 		vhk_blk_scatter(req, f->mapped + req->start, req->len);
 	else
 		vhk_blk_gather(req, f->mapped + req->start, req->len);
 	/* the image was cut short, perhaps under this copy: the file itself knows where it ends */
-	return !vhk_table_torn(f->table);
+	return !vhk_table_torn(f->table) && arrived(req);
 }

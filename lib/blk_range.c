@@ -136,5 +136,6 @@ void vhk_blk_ranges(struct vhk_blk_req *req)
 		return;
 	}
 	atomic_store_explicit(&req->bq->blk->file.holes, true, memory_order_relaxed);
+	vhk_blk_recent_forget(&req->bq->recent);
 	next_range(req);
 }

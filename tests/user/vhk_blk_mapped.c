@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * An image in memory, which vhk-blk reads and writes through a mapping where it may: what others
+ * Images that vhk-blk reads, and in memory writes, through a mapping where it may: what others
  * write is seen, holes stay holes, and an image that is cut short under it ends nothing.
  */
 #include <sys/stat.h>
@@ -23,13 +23,13 @@ static bool in_memory(void)
 	return !statfs("/dev/shm", &fs) && fs.f_type == TMPFS;
 }
 
-static void start(struct t_prog *p, struct t_front *f, bool whole)
+static void start(struct t_prog *p, struct t_front *f, const char *folder, bool whole)
 {
 	const char *args[T_ARGS + 1] = { file_opt, sock_opt };
 	unsigned char block[4096];
 	unsigned int i;
 
-	snprintf(image, sizeof(image), "/dev/shm/vhk-test-mapped-%d.img", getpid());
+	snprintf(image, sizeof(image), "%s/vhk-test-mapped-%d.img", folder, getpid());
 	snprintf(sock, sizeof(sock), "%s/sock", t_dir());
 	snprintf(file_opt, sizeof(file_opt), "--blk-file=%s", image);
 	snprintf(sock_opt, sizeof(sock_opt), "--socket-path=%s", sock);
@@ -73,16 +73,17 @@ static void read_block(struct t_front *f, unsigned int at, unsigned char want)
 	T_EQ(wrong, 0);
 }
 
-static void reads_what_is_there(void)
+/* On a disk the second reading is the one from the mapping. */
+static void reads_what_is_in(const char *folder)
 {
 	unsigned char data[4096];
 	struct t_front f;
 	struct t_prog p;
 	unsigned int i;
 
-	if (!in_memory())
-		T_SKIP("/dev/shm is no tmpfs");
-	start(&p, &f, true);
+	start(&p, &f, folder, true);
+	for (i = 0; i < SIZE / 4096; i += 7)
+		read_block(&f, i, (unsigned char)i);
 	for (i = 0; i < SIZE / 4096; i += 7)
 		read_block(&f, i, (unsigned char)i);
 	memset(data, 0xa5, sizeof(data));
@@ -93,6 +94,18 @@ static void reads_what_is_there(void)
 	read_block(&f, 6, 0x5a);
 	T_EQ(t_front_do(&f, 0, VIRTIO_BLK_T_IN, SECTORS, data, 512), VIRTIO_BLK_S_IOERR);
 	stop(&p, &f);
+}
+
+static void reads_what_is_in_memory(void)
+{
+	if (!in_memory())
+		T_SKIP("/dev/shm is no tmpfs");
+	reads_what_is_in("/dev/shm");
+}
+
+static void reads_what_is_on_disk(void)
+{
+	reads_what_is_in(t_dir());
 }
 
 static void holes_stay_holes(void)
@@ -106,12 +119,12 @@ static void holes_stay_holes(void)
 
 	if (!in_memory())
 		T_SKIP("/dev/shm is no tmpfs");
-	start(&p, &f, false);
+	start(&p, &f, "/dev/shm", false);
 	for (i = 0; i < SIZE / 4096; i += 3)
 		read_block(&f, i, 0);
 	T_EQ(blocks(), 0);
 	stop(&p, &f);
-	start(&p, &f, true);
+	start(&p, &f, "/dev/shm", true);
 	read_block(&f, 9, 9);
 	T_EQ(t_front_do(&f, 0, VIRTIO_BLK_T_DISCARD, 0, &range, sizeof(range)), 0);
 	left = blocks();
@@ -122,17 +135,16 @@ static void holes_stay_holes(void)
 }
 
 /* Whatever is answered, it is answered, and the server goes on. */
-static void cut_short(void)
+static void cut_short_in(const char *folder)
 {
 	unsigned char data[4096];
 	struct t_front f;
 	struct t_prog p;
 	unsigned int i;
 
-	if (!in_memory())
-		T_SKIP("/dev/shm is no tmpfs");
-	start(&p, &f, true);
-	read_block(&f, 200, 200);
+	start(&p, &f, folder, true);
+	for (i = 0; i < SIZE / 4096; i++)
+		read_block(&f, i, (unsigned char)i);
 	T_MUST(!ftruncate(image_fd, 8192));
 	for (i = 0; i < 50; i++)
 		T_OK(t_front_do(&f, 0, VIRTIO_BLK_T_IN, i * 40, data, sizeof(data)) >= 0);
@@ -140,10 +152,43 @@ static void cut_short(void)
 	stop(&p, &f);
 }
 
+static void cut_short_in_memory(void)
+{
+	if (!in_memory())
+		T_SKIP("/dev/shm is no tmpfs");
+	cut_short_in("/dev/shm");
+}
+
+static void cut_short_on_disk(void)
+{
+	cut_short_in(t_dir());
+}
+
+/* In the middle of a page: a copy there meets no fault, and yet would go nowhere. */
+static void no_write_behind_the_end_is_lost(void)
+{
+	unsigned char data[4096], back[512];
+	struct t_front f;
+	struct t_prog p;
+
+	if (!in_memory())
+		T_SKIP("/dev/shm is no tmpfs");
+	start(&p, &f, "/dev/shm", true);
+	T_MUST(!ftruncate(image_fd, SIZE - 1024));
+	memset(data, 0x5a, sizeof(data));
+	T_EQ(t_front_do(&f, 0, VIRTIO_BLK_T_OUT, SECTORS - 1, data, 512), 0);
+	T_EQ(pread(image_fd, back, sizeof(back), SIZE - 512), 512);
+	T_EQ(memcmp(back, data, sizeof(back)), 0);
+	stop(&p, &f);
+}
+
 int main(void)
 {
-	T_RUN(reads_what_is_there);
+	T_RUN(reads_what_is_in_memory);
+	T_RUN(reads_what_is_on_disk);
 	T_RUN(holes_stay_holes);
-	T_RUN(cut_short);
+	T_RUN(cut_short_in_memory);
+	T_RUN(cut_short_on_disk);
+	T_RUN(no_write_behind_the_end_is_lost);
 	return t_end();
 }

@@ -229,7 +229,9 @@ static void defaults(struct options *o)
 	*o = (struct options){
 		.fd = -1,
 		.loop = { .sz = sizeof(o->loop) },
-		.blk = { .sz = sizeof(o->blk), .num_queues = QUEUES_DEFAULT },
+		.blk = { .sz = sizeof(o->blk),
+			 .flags = VHK_BLK_F_MAP,
+			 .num_queues = QUEUES_DEFAULT },
 	};
 	o->blk.log = (struct vhk_log){ .fn = say_log, .level = VHK_LOG_WARN };
 }

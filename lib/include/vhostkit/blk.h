@@ -21,7 +21,14 @@ extern "C" {
  * memory file system.
  */
 #define VHK_BLK_F_DIRECT 0x2
-#define VHK_BLK_F_ALL 0x3
+/**
+ * Reads of what was read a moment ago are copied from a mapping of the image, which takes half the
+ * time of reading it from the page cache by system call. For images on disk file systems and block
+ * devices, without O_DIRECT; ignored for others. An error of the medium may be met as a SIGBUS
+ * then: for applications whose handler of it calls vhk_mem_fault() (vhostkit/mem.h).
+ */
+#define VHK_BLK_F_MAP 0x4
+#define VHK_BLK_F_ALL 0x7
 
 /**
  * struct vhk_blk_opts - a disk

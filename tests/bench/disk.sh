@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 #
-# The disk, beside qemu-storage-daemon with io_uring: the same front end, the same size of file, runs that
-# alternate, medians. Nothing is pinned, as nothing is where these programs are used; -p pins back ends to
+# The disk, beside qemu-storage-daemon with io_uring: the same front end, the same file, runs that alternate,
+# medians. Nothing is pinned, as nothing is where these programs are used; -p pins back ends to
 # processor 0 and the driver to processor 1, which spares the peer its worker threads' way across. Prints
 # requests a second and, in brackets, processor time per request, both as times the peer's; writes
 # build/bench/disk.json.
@@ -64,17 +64,17 @@ wait_for() {
 	exit 1
 }
 
-start() { # MEDIUM FOLDER: both back ends, each on its own file
+# Two files may lie on media of different speed: both back ends have the same one, and work in turn.
+start() { # MEDIUM FOLDER
 	local direct=off flags=() peer_at=addr.type=unix,addr.path=$T/peer
 	[ "$1" != direct ] || direct=on flags=(--direct)
-	image "$2/ours.img"
-	cp "$2/ours.img" "$2/peer.img"
+	image "$2/disk.img"
 	rm -f "$T/ours" "$T/peer"
-	"${pin[@]}" "$bin/vhk-blk" --socket-path="$T/ours" --blk-file="$2/ours.img" --num-queues=4 \
+	"${pin[@]}" "$bin/vhk-blk" --socket-path="$T/ours" --blk-file="$2/disk.img" --num-queues=4 \
 		"${flags[@]}" &
 	pids=($!)
 	"${pin[@]}" qemu-storage-daemon \
-		--blockdev "driver=file,node-name=f,filename=$2/peer.img,aio=io_uring,cache.direct=$direct" \
+		--blockdev "driver=file,node-name=f,filename=$2/disk.img,aio=io_uring,cache.direct=$direct" \
 		--export "type=vhost-user-blk,id=e,node-name=f,writable=on,num-queues=4,$peer_at" &
 	pids+=($!)
 	wait_for "$T/ours"

@@ -32,6 +32,7 @@ static void backend_queue_error(void *arg, unsigned int idx, int err)
 	if (s->state == VHK_SESSION_NONE || s->doomed || idx >= s->st.n_queues)
 		return;
 	s->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	vhk_session_tell_error(s, idx);
 	/* A ring that was moved out of the table is an error of that ring, and said; a file cut
 	 * short is one of the session. */
 	if (err == -EFAULT && s->ring[idx].lost)
@@ -44,9 +45,19 @@ static void backend_queue_error(void *arg, unsigned int idx, int err)
 						: strerrordesc_np(-err));
 }
 
+static int backend_ask(void *arg, const struct vhk_ask *a)
+{
+	struct vhk_backend *b = arg;
+
+	if (b->s.state == VHK_SESSION_NONE || b->s.doomed)
+		return -ENOTCONN;
+	return vhk_session_ask_for(&b->s, a);
+}
+
 static const struct vhk_door_ops door_ops = {
 	.config_changed = backend_config_changed,
 	.queue_error = backend_queue_error,
+	.ask = backend_ask,
 };
 
 static int session_begin_take_fd(struct vhk_backend *b, int fd)

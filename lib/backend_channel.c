@@ -127,8 +127,10 @@ int vhk_backend_set_backend_req_fd(struct vhk_session *s)
 	if (ret) {
 		vhk_sock_fini(&s->channel);
 		s->channel.fd = -1;
+		return ret;
 	}
-	return ret;
+	vhk_session_call_again(s);
+	return 0;
 }
 
 /* An acknowledgement has to be negotiated, an answer of the message's own has not. */

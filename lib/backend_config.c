@@ -36,8 +36,13 @@ int vhk_backend_get_config(struct vhk_session *s)
 int vhk_backend_set_config(struct vhk_session *s)
 {
 	struct vhk_user_config c = requested_config(s);
-	int ret = vhk_device_set_config(s->backend->dev, c.offset, c.data, c.size);
+	struct vhk_device *d = s->backend->dev;
+	int ret;
 
+	if (c.flags == VHK_USER_CONFIG_MIGRATION)
+		ret = vhk_device_restore_config(d, c.offset, c.data, c.size);
+	else
+		ret = vhk_device_set_config(d, c.offset, c.data, c.size);
 	return ret < 0 ? ret : 0;
 }
 

@@ -8,6 +8,7 @@
 #define PROTOCOL_OFFERED                                                                           \
 	(VHK_USER_PF(MQ) | VHK_USER_PF(REPLY_ACK) | VHK_USER_PF(BACKEND_REQ) |                     \
 	 VHK_USER_PF(INFLIGHT_SHMFD) | VHK_USER_PF(RESET_DEVICE) |                                 \
+	 VHK_USER_PF(INBAND_NOTIFICATIONS) |                                                       \
 	 VHK_USER_PF(CONFIGURE_MEM_SLOTS) | VHK_USER_PF(STATUS))
 
 void vhk_session_offer(struct vhk_session *s)
@@ -17,7 +18,8 @@ void vhk_session_offer(struct vhk_session *s)
 	s->st = (struct vhk_proto_state){
 		.features_offered = info->features | VHK_F_PROTOCOL_FEATURES,
 		.protocol_offered =
-			PROTOCOL_OFFERED | (info->config_size ? VHK_USER_PF(CONFIG) : 0),
+			PROTOCOL_OFFERED | (info->config_size ? VHK_USER_PF(CONFIG) : 0) |
+			vhk_session_type_features(s->backend->dev),
 		.n_queues = vhk_min((uint32_t)info->n_queues, (uint32_t)VHK_BACKEND_QUEUES_MAX),
 	};
 }

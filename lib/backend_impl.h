@@ -21,6 +21,16 @@
 /* The messages that carry a ring's fd have eight bits for its index. */
 #define VHK_BACKEND_QUEUES_MAX 256
 
+/* A ring's notifications as messages (vhost-user, "In-band notifications"): eventfds that stand
+ * between the ring's loop and the connection. */
+struct vhk_backend_inband {
+	struct vhk_session *session;
+	int kick_fd; /* rung for VRING_KICK; -1: the ring was not started by it */
+	int call_fd; /* rung by the ring, for BACKEND_VRING_CALL; -1: was not needed so far */
+	bool asked;  /* a call is on its way and not acknowledged */
+	bool again;  /* another one is due after it */
+};
+
 /* What the front end said about a ring; whether it runs is the device's to know. */
 struct vhk_backend_ring {
 	uint16_t size; /* 0: not said */
@@ -32,6 +42,8 @@ struct vhk_backend_ring {
 	/* Kept over a stop, since a front end that starts the ring again need not send them again;
 	 * a running queue works with duplicates. */
 	struct vhk_notify call, err;
+	bool call_said; /* SET_VRING_CALL came, be it without an fd */
+	struct vhk_backend_inband inband;
 };
 
 struct vhk_backend_inflight {
@@ -188,6 +200,21 @@ int vhk_backend_set_vring_call(struct vhk_session *s);
 int vhk_backend_set_vring_err(struct vhk_session *s);
 int vhk_backend_set_vring_enable(struct vhk_session *s);
 
+/* Starts ring @idx with @kick_fd, which it owns, or -1: polled. */
+int vhk_session_start_ring(struct vhk_session *s, unsigned int idx, int kick_fd);
+
+/* backend_inband.c */
+void vhk_session_init_inband(struct vhk_session *s);
+void vhk_session_fini_inband(struct vhk_session *s);
+/* The ring is started by an fd or is polled from here on. */
+void vhk_session_drop_inband_kick(struct vhk_session *s, unsigned int idx);
+/* What a ring that starts calls by when no fd was said: an fd of its own, or -1. */
+int vhk_session_inband_call(struct vhk_session *s, unsigned int idx, int *fd);
+/* A channel is there: calls that were due before are made up for. */
+void vhk_session_call_again(struct vhk_session *s);
+void vhk_session_tell_error(struct vhk_session *s, unsigned int idx);
+int vhk_backend_vring_kick(struct vhk_session *s);
+
 /* backend_inflight.c */
 /* This queue's part; *va NULL: no tracking was asked for. */
 int vhk_session_find_inflight(const struct vhk_session *s, unsigned int idx, void **va,
@@ -203,6 +230,21 @@ int vhk_backend_set_inflight_fd(struct vhk_session *s);
 void vhk_session_config_changed(struct vhk_session *s);
 int vhk_backend_get_config(struct vhk_session *s);
 int vhk_backend_set_config(struct vhk_session *s);
+
+/* backend_type.c */
+/* Protocol features that stand and fall with what the device does. */
+uint64_t vhk_session_type_features(const struct vhk_device *d);
+int vhk_backend_send_rarp(struct vhk_session *s);
+int vhk_backend_net_set_mtu(struct vhk_session *s);
+int vhk_backend_set_vring_endian(struct vhk_session *s);
+int vhk_backend_create_crypto_session(struct vhk_session *s);
+int vhk_backend_close_crypto_session(struct vhk_session *s);
+int vhk_backend_gpu_set_socket(struct vhk_session *s);
+int vhk_backend_get_shared_object(struct vhk_session *s);
+int vhk_backend_get_shmem_config(struct vhk_session *s);
+
+/* backend_ask.c */
+int vhk_session_ask_for(struct vhk_session *s, const struct vhk_ask *a);
 
 /* backend_channel.c */
 void vhk_session_init_channel(struct vhk_session *s);

@@ -37,11 +37,20 @@ static session_handler_fn *const handlers[VHK_USER_REQ_MAX + 1] = {
 	[VHK_USER_GET_QUEUE_NUM] = vhk_backend_get_queue_num,
 	[VHK_USER_SET_VRING_ENABLE] = vhk_backend_set_vring_enable,
 	[VHK_USER_SET_BACKEND_REQ_FD] = vhk_backend_set_backend_req_fd,
+	[VHK_USER_SEND_RARP] = vhk_backend_send_rarp,
+	[VHK_USER_NET_SET_MTU] = vhk_backend_net_set_mtu,
+	[VHK_USER_SET_VRING_ENDIAN] = vhk_backend_set_vring_endian,
+	[VHK_USER_CREATE_CRYPTO_SESSION] = vhk_backend_create_crypto_session,
+	[VHK_USER_CLOSE_CRYPTO_SESSION] = vhk_backend_close_crypto_session,
+	[VHK_USER_GPU_SET_SOCKET] = vhk_backend_gpu_set_socket,
+	[VHK_USER_GET_SHARED_OBJECT] = vhk_backend_get_shared_object,
+	[VHK_USER_GET_SHMEM_CONFIG] = vhk_backend_get_shmem_config,
 	[VHK_USER_GET_CONFIG] = vhk_backend_get_config,
 	[VHK_USER_SET_CONFIG] = vhk_backend_set_config,
 	[VHK_USER_GET_INFLIGHT_FD] = vhk_backend_get_inflight_fd,
 	[VHK_USER_SET_INFLIGHT_FD] = vhk_backend_set_inflight_fd,
 	[VHK_USER_RESET_DEVICE] = vhk_backend_reset_device,
+	[VHK_USER_VRING_KICK] = vhk_backend_vring_kick,
 	[VHK_USER_GET_MAX_MEM_SLOTS] = vhk_backend_get_max_mem_slots,
 	[VHK_USER_ADD_MEM_REG] = vhk_backend_add_mem_reg,
 	[VHK_USER_REM_MEM_REG] = vhk_backend_rem_mem_reg,
@@ -95,6 +104,7 @@ static bool session_allows(const struct vhk_session *s)
 	switch (s->req.hdr.request) {
 	case VHK_USER_SET_VRING_NUM:
 	case VHK_USER_SET_VRING_BASE:
+	case VHK_USER_SET_VRING_ENDIAN:
 		memcpy(&idx, s->req.bytes, sizeof(idx));
 		return !vhk_session_runs(s, idx);
 	case VHK_USER_SET_PROTOCOL_FEATURES:
@@ -231,6 +241,16 @@ static void session_answer(struct vhk_session *s, int ret)
 		vhk_session_fail(s, "a file of its memory was cut short");
 }
 
+/* Nothing else could say that notifications have no way (vhost-user, "In-band notifications"). */
+static bool session_is_mute(const struct vhk_session *s)
+{
+	const uint64_t needs = VHK_USER_PF(BACKEND_REQ) | VHK_USER_PF(REPLY_ACK);
+
+	return s->req.hdr.request == VHK_USER_SET_PROTOCOL_FEATURES &&
+	       s->req.hdr.size == sizeof(s->req.u64) && (needs & ~s->req.u64) &&
+	       (s->req.u64 & VHK_USER_PF(INBAND_NOTIFICATIONS));
+}
+
 static void session_serve(struct vhk_session *s, int received)
 {
 	uint32_t request = s->req.hdr.request;
@@ -250,6 +270,8 @@ static void session_serve(struct vhk_session *s, int received)
 		ret = session_handle(s);
 	if (ret != VHK_SESSION_LATER)
 		session_answer(s, ret);
+	if (ret < 0 && session_is_mute(s))
+		vhk_session_fail(s, "in-band notifications without what they need");
 }
 
 static void session_read(struct vhk_session *s)
@@ -334,6 +356,8 @@ static void session_fini(struct vhk_session *s)
 	vhk_mem_free(s->mem);
 	vhk_msg_fini(&s->req);
 	vhk_msg_fini(&s->reply);
+	if (s->ring)
+		vhk_session_fini_inband(s);
 	for (i = 0; s->ring && i < s->st.n_queues; i++) {
 		vhk_notify_fini(&s->ring[i].call);
 		vhk_notify_fini(&s->ring[i].err);
@@ -438,6 +462,7 @@ static int session_init(struct vhk_session *s, struct vhk_backend *b)
 		return -ENOMEM;
 	for (i = 0; i < s->st.n_queues; i++)
 		s->ring[i].call.fd = s->ring[i].err.fd = -1;
+	vhk_session_init_inband(s);
 	return 0;
 }
 

@@ -205,8 +205,10 @@ static int fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
 		.enabled = r->enabled,
 	};
 	ret = find_places(s, idx, q);
-	if (!ret)
+	if (!ret && r->call.fd >= 0)
 		ret = duplicate(&q->call_fd, r->call.fd);
+	else if (!ret)
+		ret = vhk_session_inband_call(s, idx, &q->call_fd);
 	if (!ret)
 		ret = duplicate(&q->err_fd, r->err.fd);
 	if (!ret)
@@ -246,8 +248,7 @@ static const char *why_not_started(int err)
 	}
 }
 
-/* Owns @kick_fd. */
-static int start_ring(struct vhk_session *s, unsigned int idx, int kick_fd)
+int vhk_session_start_ring(struct vhk_session *s, unsigned int idx, int kick_fd)
 {
 	struct vhk_backend_ring *r = &s->ring[idx];
 	struct vhk_queue_setup q;
@@ -278,8 +279,9 @@ int vhk_backend_set_vring_kick(struct vhk_session *s)
 
 	if (ret)
 		return ret;
+	vhk_session_drop_inband_kick(s, idx);
 	if (!vhk_session_runs(s, idx))
-		return start_ring(s, idx, kick.fd);
+		return vhk_session_start_ring(s, idx, kick.fd);
 	ret = vhk_device_set_kick(s->backend->dev, idx, kick.fd, vhk_session_changed, s);
 	return vhk_session_wait(s, ret, NULL);
 }
@@ -307,7 +309,10 @@ static int keep_notify(struct vhk_session *s, struct vhk_notify *kept, set_fd_fn
 
 int vhk_backend_set_vring_call(struct vhk_session *s)
 {
-	return keep_notify(s, &s->ring[requested_fd_index(s)].call, vhk_device_set_call);
+	struct vhk_backend_ring *r = &s->ring[requested_fd_index(s)];
+
+	r->call_said = true;
+	return keep_notify(s, &r->call, vhk_device_set_call);
 }
 
 int vhk_backend_set_vring_err(struct vhk_session *s)

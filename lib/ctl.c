@@ -71,6 +71,8 @@ static int ctl_init(struct vhk_ctl *c, const struct vhk_ctl_opts *o)
 {
 	int ret = vhk_opts_read(&c->opts, sizeof(c->opts), o);
 
+	if (!ret)
+		ret = vhk_opts_read(&c->back, sizeof(c->back), c->opts.back);
 	if (ret)
 		return ret;
 	if (c->opts.flags & ~VHK_CTL_F_ALL)

@@ -56,9 +56,13 @@ struct vhk_ctl_offer {
 
 #define VHK_CTL_QUEUES_MAX 256
 
+/* A kick as a message; lives until it is acknowledged, be the queue gone by then. */
+struct vhk_ctl_kick;
+
 struct vhk_ctl_queue {
 	struct vhk_vq *vq;
 	int kick_fd, call_fd, err_fd;
+	struct vhk_ctl_kick *kick; /* NULL: none was needed */
 	bool told; /* the back end may run it */
 	bool running;
 	bool broken;
@@ -69,6 +73,7 @@ struct vhk_ctl_job;
 struct vhk_ctl {
 	const struct vhk_ctl_ops *ops;
 	struct vhk_ctl_opts opts;
+	struct vhk_ctl_back back;
 	struct vhk_log log;
 	int epoll_fd, timer_fd;
 	bool busy;	/* inside vhk_ctl_process() */
@@ -148,6 +153,9 @@ int vhk_ctl_share(struct vhk_ctl_job *j);
 int vhk_ctl_queue_replay(struct vhk_ctl_job *j);
 void vhk_ctl_queues_free(struct vhk_ctl *c);
 void vhk_ctl_queue_err(struct vhk_ctl *c, unsigned int idx);
+
+/* ctl_wait.c */
+void vhk_ctl_kick_drop(struct vhk_ctl_kick *k);
 
 /* A front end without connection: the part that is the same for every door. */
 void vhk_ctl_init_empty(struct vhk_ctl *c, const struct vhk_ctl_ops *ops);

@@ -231,3 +231,58 @@ int vhk_ctl_set_inflight_fd(struct vhk_ctl *c, const struct vhk_ctl_inflight *i,
 
 	return vhk_ctl_call(c, &r);
 }
+
+int vhk_ctl_vring_kick(struct vhk_ctl *c, unsigned int idx)
+{
+	return set_vring(c, VHK_CTL_VRING_KICK, idx, 0, -1);
+}
+
+int vhk_ctl_send_rarp(struct vhk_ctl *c, const uint8_t mac[6])
+{
+	uint64_t v = 0;
+
+	memcpy(&v, mac, 6);
+	return set_u64(c, VHK_CTL_SEND_RARP, v);
+}
+
+int vhk_ctl_net_set_mtu(struct vhk_ctl *c, uint16_t mtu)
+{
+	return set_u64(c, VHK_CTL_NET_SET_MTU, mtu);
+}
+
+int vhk_ctl_create_crypto_session(struct vhk_ctl *c, void *data, uint32_t len)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_CREATE_CRYPTO_SESSION,
+				 .fd = -1,
+				 .crypto = { .data = data, .len = len } };
+
+	return vhk_ctl_call(c, &r);
+}
+
+int vhk_ctl_close_crypto_session(struct vhk_ctl *c, uint64_t id)
+{
+	return set_u64(c, VHK_CTL_CLOSE_CRYPTO_SESSION, id);
+}
+
+int vhk_ctl_gpu_set_socket(struct vhk_ctl *c, int fd)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_GPU_SET_SOCKET, .fd = fd };
+
+	return vhk_ctl_call(c, &r);
+}
+
+int vhk_ctl_get_shared_object(struct vhk_ctl *c, const struct vhk_uuid *id, int *fd)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_GET_SHARED_OBJECT, .fd = -1, .uuid = *id };
+	int ret = vhk_ctl_call(c, &r);
+
+	*fd = ret ? -1 : r.fd;
+	return ret;
+}
+
+int vhk_ctl_get_shmem_config(struct vhk_ctl *c, struct vhk_ctl_shmem *out)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_GET_SHMEM_CONFIG, .fd = -1, .shmem = out };
+
+	return vhk_ctl_call(c, &r);
+}

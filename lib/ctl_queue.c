@@ -31,6 +31,7 @@ static void queue_free(struct vhk_ctl *c, unsigned int idx)
 	}
 	vhk_fd_close(q->call_fd);
 	vhk_fd_close(q->kick_fd);
+	vhk_ctl_kick_drop(q->kick);
 	free(q);
 	c->queue[idx] = NULL;
 }
@@ -100,6 +101,17 @@ static int queue_ask_addr(struct vhk_ctl_job *j, unsigned int idx, const struct 
 	return ret ? ret : vhk_ctl_job_ask(j, &r, NULL);
 }
 
+static int queue_ask_fds(struct vhk_ctl_job *j, unsigned int idx, const struct vhk_ctl_queue *q)
+{
+	int ret = queue_ask(j, VHK_CTL_SET_VRING_CALL, idx, 0, q->call_fd);
+
+	if (!ret)
+		ret = queue_ask(j, VHK_CTL_SET_VRING_ERR, idx, 0, q->err_fd);
+	if (!ret)
+		ret = queue_ask(j, VHK_CTL_SET_VRING_KICK, idx, 0, q->kick_fd);
+	return ret;
+}
+
 static int queue_ask_all(struct vhk_ctl_job *j, unsigned int idx)
 {
 	struct vhk_ctl_queue *q = j->c->queue[idx];
@@ -113,12 +125,10 @@ static int queue_ask_all(struct vhk_ctl_job *j, unsigned int idx)
 		ret = queue_ask(j, VHK_CTL_SET_VRING_BASE, idx, a.base, -1);
 	if (!ret)
 		ret = queue_ask_addr(j, idx, &a);
-	if (!ret)
-		ret = queue_ask(j, VHK_CTL_SET_VRING_CALL, idx, 0, q->call_fd);
-	if (!ret)
-		ret = queue_ask(j, VHK_CTL_SET_VRING_ERR, idx, 0, q->err_fd);
-	if (!ret)
-		ret = queue_ask(j, VHK_CTL_SET_VRING_KICK, idx, 0, q->kick_fd);
+	if (!ret && vhk_ctl_can(j->c, VHK_CTL_VRING_KICK))
+		ret = queue_ask(j, VHK_CTL_VRING_KICK, idx, 0, -1);
+	else if (!ret)
+		ret = queue_ask_fds(j, idx, q);
 	q->told |= !ret;
 	if (!ret && vhk_ctl_can(j->c, VHK_CTL_SET_VRING_ENABLE))
 		ret = queue_ask(j, VHK_CTL_SET_VRING_ENABLE, idx, 1, -1);

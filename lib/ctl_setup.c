@@ -72,7 +72,7 @@ static int setup_protocol(struct vhk_ctl_job *j)
 	if (!(j->features & VHK_F_PROTOCOL_FEATURES))
 		return j->replay && j->protocol ? -EOPNOTSUPP : 0;
 	if (!j->replay)
-		j->protocol = offered & PROTOCOL_KNOWN & ~c->opts.without;
+		j->protocol = offered & (PROTOCOL_KNOWN | c->opts.also) & ~c->opts.without;
 	if (j->protocol & ~offered)
 		return -EOPNOTSUPP;
 	return vhk_ctl_job_ask_u64(j, VHK_CTL_SET_PROTOCOL_FEATURES, j->protocol, NULL);

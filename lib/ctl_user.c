@@ -60,6 +60,7 @@ static void user_disconnect(struct vhk_ctl *c, int why)
 	struct vhk_ctl_user *u = vhk_ctl_user_of(c);
 
 	vhk_ctl_user_back_close(u);
+	u->lent.sizes_known = false;
 	if (u->link == VHK_CTL_USER_UP) {
 		vhk_ctl_unwatch(c, u->sock.fd);
 		vhk_sock_fini(&u->sock);

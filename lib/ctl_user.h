@@ -6,6 +6,7 @@
 #define VHK_LIB_CTL_USER_H
 
 #include "ctl_impl.h"
+#include "ctl_user_lent.h"
 #include "proto.h"
 #include "sock.h"
 
@@ -60,6 +61,7 @@ struct vhk_ctl_user {
 	uint32_t back_events;
 	int back_peer; /* the end that is to be sent */
 	int back_next; /* our end of it, while another channel still works */
+	struct vhk_ctl_user_lent lent;
 };
 
 static inline struct vhk_ctl_user *vhk_ctl_user_of(const struct vhk_ctl *c)
@@ -96,6 +98,9 @@ int vhk_ctl_user_back_open(struct vhk_ctl_user *u);
 void vhk_ctl_user_back_settle(struct vhk_ctl_user *u, int ret);
 void vhk_ctl_user_back_close(struct vhk_ctl_user *u);
 void vhk_ctl_user_back_event(struct vhk_ctl_user *u, uint32_t events);
+
+/* ctl_user_ask.c: what it asks. 0 or why not; *fd goes with the answer. */
+int vhk_ctl_user_back_do(struct vhk_ctl_user *u, struct vhk_msg *m, int *fd);
 
 /* ctl_user.c: the connection is lost. Returns @why. */
 int vhk_ctl_user_lost(struct vhk_ctl_user *u, int why, const char *text);

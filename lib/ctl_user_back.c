@@ -33,6 +33,7 @@ static void back_end(struct vhk_ctl_user *u)
 	vhk_ctl_unwatch(&u->c, u->back.fd);
 	vhk_sock_fini(&u->back);
 	u->back_up = false;
+	vhk_ctl_user_lent_drop(&u->lent, &u->c);
 }
 
 static void drop_fd(int *fd)
@@ -92,51 +93,62 @@ static void back_lost(struct vhk_ctl_user *u, const char *text)
 	back_end(u);
 }
 
-static int back_answer(struct vhk_ctl_user *u, const struct vhk_msg *m, uint64_t v)
+/* @fd, the answer's, is closed here. */
+static int back_answer(struct vhk_ctl_user *u, const struct vhk_msg *m, uint64_t v, int fd)
 {
 	const struct vhk_proto *row = vhk_proto_back_request(m->hdr.request);
 	struct vhk_msg out;
+	int ret;
 
 	if (!(m->hdr.flags & VHK_MSG_NEED_REPLY) && (!row || row->reply == VHK_REPLY_NONE))
 		return 0;
 	vhk_msg_init(&out, m->hdr.request, VHK_MSG_VERSION | VHK_MSG_REPLY);
 	out.u64 = v;
 	out.hdr.size = sizeof(v);
-	return vhk_sock_send(&u->back, &out);
+	if (fd >= 0)
+		out.fd[out.n_fds++] = fd;
+	ret = vhk_sock_send(&u->back, &out);
+	vhk_msg_fini(&out);
+	return ret;
 }
 
 /* 0: done, else what the refusal says. */
-static uint64_t back_serve(struct vhk_ctl_user *u, const struct vhk_msg *m)
+static uint64_t back_serve(struct vhk_ctl_user *u, struct vhk_msg *m, int *fd)
 {
+	struct vhk_proto_state st = u->st;
 	const char *why = NULL;
 	int ret;
 
-	ret = vhk_proto_check(&u->st, m, true, &why);
-	if (ret) {
-		vhk_log(&u->c.log, VHK_LOG_WARN, "back end's request %u refused: %s",
-			m->hdr.request, why);
-		return (uint64_t)-ret;
+	/* A back end that was not asked has as many queues as a message can name. */
+	if (!st.n_queues)
+		st.n_queues = UINT16_MAX + 1u;
+	ret = vhk_proto_check(&st, m, true, &why);
+	if (!ret) {
+		why = "nobody serves it, or it was refused";
+		ret = vhk_ctl_user_back_do(u, m, fd);
 	}
-	if (m->hdr.request != VHK_USER_BACK_CONFIG_CHANGE_MSG)
-		return EOPNOTSUPP;
-	if (u->c.opts.on_config)
-		u->c.opts.on_config(u->c.opts.arg);
-	return 0;
+	if (ret >= 0)
+		return 0;
+	vhk_log(&u->c.log, VHK_LOG_WARN, "back end's request %u refused: %s", m->hdr.request, why);
+	return (uint64_t)-ret;
 }
 
 static int back_receive(struct vhk_ctl_user *u)
 {
 	struct vhk_msg m;
-	int ret = vhk_sock_recv(&u->back, &m);
+	int fd = -1, ret = vhk_sock_recv(&u->back, &m);
+	uint64_t v;
 
 	if (ret == -EBADF)
-		return back_answer(u, &m, EPROTO);
+		return back_answer(u, &m, EPROTO, -1);
 	if (ret)
 		return ret;
-	if (m.hdr.flags & VHK_MSG_REPLY)
+	if (m.hdr.flags & VHK_MSG_REPLY) {
 		ret = -EPROTO;
-	else
-		ret = back_answer(u, &m, back_serve(u, &m));
+	} else {
+		v = back_serve(u, &m, &fd);
+		ret = back_answer(u, &m, v, fd);
+	}
 	vhk_msg_fini(&m);
 	return ret;
 }

@@ -183,6 +183,28 @@ static int put_inflight(const struct vhk_ctl_user *u, const struct vhk_ctl_req *
 	return put(m, &i, sizeof(i));
 }
 
+static int put_crypto(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	(void)u;
+	if (!r->crypto.len || r->crypto.len > VHK_MSG_PAYLOAD_MAX)
+		return -EINVAL;
+	return put(m, r->crypto.data, r->crypto.len);
+}
+
+static int put_fd_alone(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r,
+			struct vhk_msg *m)
+{
+	(void)u;
+	put_fd(m, r->fd);
+	return 0;
+}
+
+static int put_uuid(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	(void)u;
+	return put(m, &r->uuid, sizeof(r->uuid));
+}
+
 static int take_u64(struct vhk_ctl_req *r, struct vhk_msg *m)
 {
 	r->u64 = m->u64;
@@ -235,6 +257,48 @@ static int take_inflight(struct vhk_ctl_req *r, struct vhk_msg *m)
 	return 0;
 }
 
+static int take_crypto(struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	if (m->hdr.size != r->crypto.len)
+		return -EPROTO;
+	memcpy(r->crypto.data, m->bytes, r->crypto.len);
+	return 0;
+}
+
+/* The answer names the object again, or nothing; what counts is the file. */
+static int take_object(struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	if (m->hdr.size && (m->hdr.size != sizeof(r->uuid) ||
+			    memcmp(m->bytes, &r->uuid, sizeof(r->uuid))))
+		return -EPROTO;
+	if (!m->n_fds)
+		return -EREMOTEIO;
+	r->fd = vhk_msg_take_fd(m, 0);
+	return 0;
+}
+
+/* Sizes that a shorter answer does not reach are those of regions that are not there. */
+static int take_shmem(struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	const size_t head = offsetof(struct vhk_user_shmem_config, size);
+	struct vhk_user_shmem_config c = { 0 };
+	unsigned int i, n = 0;
+
+	memcpy(&c, m->bytes, m->hdr.size);
+	if (c.n > VHK_USER_SHMEM_MAX || (m->hdr.size - head) % sizeof(c.size[0]))
+		return -EPROTO;
+	for (i = 0; i < VHK_USER_SHMEM_MAX; i++) {
+		if (c.size[i] % VHK_USER_PAGE)
+			return -EPROTO;
+		n += c.size[i] > 0;
+	}
+	if (n > c.n)
+		return -EPROTO;
+	r->shmem->n = c.n;
+	memcpy(r->shmem->size, c.size, sizeof(c.size));
+	return 0;
+}
+
 static const struct code codes[VHK_CTL_OP_MAX + 1] = {
 	[VHK_CTL_GET_FEATURES] = { put_nothing, take_u64 },
 	[VHK_CTL_SET_FEATURES] = { put_u64, NULL },
@@ -259,6 +323,15 @@ static const struct code codes[VHK_CTL_OP_MAX + 1] = {
 	[VHK_CTL_GET_INFLIGHT_FD] = { put_inflight, take_inflight },
 	[VHK_CTL_SET_INFLIGHT_FD] = { put_inflight, NULL },
 	[VHK_CTL_RESET_DEVICE] = { put_nothing, NULL },
+	[VHK_CTL_SEND_RARP] = { put_u64, NULL },
+	[VHK_CTL_NET_SET_MTU] = { put_u64, NULL },
+	[VHK_CTL_SET_VRING_ENDIAN] = { put_vring, NULL },
+	[VHK_CTL_CREATE_CRYPTO_SESSION] = { put_crypto, take_crypto },
+	[VHK_CTL_CLOSE_CRYPTO_SESSION] = { put_u64, NULL },
+	[VHK_CTL_GPU_SET_SOCKET] = { put_fd_alone, NULL },
+	[VHK_CTL_VRING_KICK] = { put_vring, NULL },
+	[VHK_CTL_GET_SHARED_OBJECT] = { put_uuid, take_object },
+	[VHK_CTL_GET_SHMEM_CONFIG] = { put_nothing, take_shmem },
 	[VHK_CTL_GET_MAX_MEM_SLOTS] = { put_nothing, take_u64 },
 	[VHK_CTL_ADD_MEM_REG] = { put_region, NULL },
 	[VHK_CTL_REM_MEM_REG] = { put_region, NULL },

@@ -89,6 +89,11 @@ static void unsettle(struct vhk_ctl_user *u, struct vhk_ctl_user_slot *s)
 
 static void learn(struct vhk_ctl_user *u, const struct vhk_ctl_req *r)
 {
+	if (r->op == VHK_CTL_GET_SHMEM_CONFIG)
+		vhk_ctl_user_lent_sizes(&u->lent, r->shmem);
+	/* A reset takes what the device maps with it (vhost-user, BACKEND_SHMEM_MAP). */
+	if (r->op == VHK_CTL_RESET_DEVICE || (r->op == VHK_CTL_SET_STATUS && !r->u64))
+		vhk_ctl_user_lent_unmap(&u->lent, &u->c);
 	if (r->op == VHK_CTL_GET_FEATURES)
 		u->st.features_offered = r->u64;
 	else if (r->op == VHK_CTL_GET_PROTOCOL_FEATURES)

@@ -40,13 +40,80 @@ static bool is_ready(int fd, short events)
 	return poll(&p, 1, 0) > 0;
 }
 
+struct vhk_ctl_kick {
+	struct vhk_ctl_req req;
+	struct vhk_ctl *c; /* NULL: the queue is gone */
+	bool busy;	   /* on its way and not acknowledged */
+	bool again;	   /* another one is due after it */
+};
+
+static int send_kick(struct vhk_ctl_kick *k);
+
+static void kick_done(struct vhk_ctl_req *r)
+{
+	struct vhk_ctl_kick *k = vhk_container_of(r, struct vhk_ctl_kick, req);
+
+	k->busy = false;
+	if (!k->c) {
+		free(k);
+		return;
+	}
+	if (k->again && !r->ret)
+		send_kick(k);
+}
+
+static int send_kick(struct vhk_ctl_kick *k)
+{
+	int ret;
+
+	k->again = k->busy;
+	if (k->busy)
+		return 0;
+	k->busy = true;
+	ret = k->c->ops->submit(k->c, &k->req, vhk_ctl_deadline(k->c, 0));
+	if (ret)
+		k->busy = false;
+	return ret;
+}
+
+/* One kick of a queue is on its way at most: more would only fill the socket. */
+static int kick_inband(struct vhk_ctl *c, struct vhk_ctl_queue *q, unsigned int idx)
+{
+	int ret;
+
+	if (!q->kick) {
+		q->kick = calloc(1, sizeof(*q->kick));
+		if (!q->kick)
+			return -ENOMEM;
+		q->kick->c = c;
+		q->kick->req = (struct vhk_ctl_req){ .op = VHK_CTL_VRING_KICK,
+						     .fd = -1,
+						     .vring = { .index = idx },
+						     .done = kick_done };
+	}
+	ret = send_kick(q->kick);
+	if (!c->busy)
+		vhk_ctl_rearm(c);
+	return ret;
+}
+
+void vhk_ctl_kick_drop(struct vhk_ctl_kick *k)
+{
+	if (k && k->busy)
+		k->c = NULL;
+	else
+		free(k);
+}
+
 int vhk_ctl_kick(struct vhk_ctl *c, unsigned int idx)
 {
-	const struct vhk_ctl_queue *q = queue_running(c, idx);
+	struct vhk_ctl_queue *q = queue_running(c, idx);
 	uint64_t one = 1;
 
 	if (!q)
 		return -EBUSY;
+	if (vhk_ctl_can(c, VHK_CTL_VRING_KICK))
+		return kick_inband(c, q, idx);
 	/* A counter that is full wakes the back end as well as one that is not. */
 	if (is_ready(q->kick_fd, POLLOUT) && write(q->kick_fd, &one, sizeof(one)) < 0 &&
 	    errno != EAGAIN)

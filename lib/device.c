@@ -11,11 +11,20 @@
 
 static int check_info(const struct vhk_device_info *i)
 {
+	if (i->flags & ~VHK_DEVICE_F_ALL)
+		return -EOPNOTSUPP;
 	if (!i->n_queues || i->n_queues > QUEUES_MAX || i->config_size > CONFIG_MAX)
 		return -EINVAL;
 	if (!i->queue_size || i->queue_size > VHK_QUEUE_SIZE_MAX)
 		return -EINVAL;
 	return 0;
+}
+
+static int check_ops(const struct vhk_device *d)
+{
+	if (!d->ops.work || (d->info.config_size && !d->ops.get_config))
+		return -EINVAL;
+	return !d->ops.open_crypto == !d->ops.close_crypto ? 0 : -EINVAL;
 }
 
 int vhk_device_new(struct vhk_device **out, const struct vhk_device_info *info,
@@ -33,8 +42,8 @@ int vhk_device_new(struct vhk_device **out, const struct vhk_device_info *info,
 		ret = vhk_opts_read(&d->ops, sizeof(d->ops), ops);
 	if (!ret)
 		ret = check_info(&d->info);
-	if (!ret && (!d->ops.work || (d->info.config_size && !d->ops.get_config)))
-		ret = -EINVAL;
+	if (!ret)
+		ret = check_ops(d);
 	if (ret)
 		goto err;
 	ret = -ENOMEM;
@@ -159,6 +168,18 @@ int vhk_device_set_config(struct vhk_device *d, uint32_t off, const void *buf, u
 	if (!in_config(d, off, len))
 		return -EINVAL;
 	return d->ops.set_config ? d->ops.set_config(d->priv, off, buf, len) : -EOPNOTSUPP;
+}
+
+int vhk_device_restore_config(struct vhk_device *d, uint32_t off, const void *buf, uint32_t len)
+{
+	if (!d->ops.restore_config)
+		return vhk_device_set_config(d, off, buf, len);
+	return in_config(d, off, len) ? d->ops.restore_config(d->priv, off, buf, len) : -EINVAL;
+}
+
+const struct vhk_device_ops *vhk_device_ops(const struct vhk_device *d)
+{
+	return &d->ops;
 }
 
 void vhk_device_reset(struct vhk_device *d)

@@ -8,8 +8,11 @@
 #define VHK_LIB_DEVICE_H
 
 #include <vhostkit/device.h>
+#include <vhostkit/device_ask.h>
 
 #include "mem.h"
+
+struct vhk_ask;
 
 /* What the door that holds the device wants to hear; control thread. */
 struct vhk_door_ops {
@@ -17,6 +20,33 @@ struct vhk_door_ops {
 	void (*config_changed)(void *arg);
 	/* A ring broke: @err is -EBADMSG or what failed. */
 	void (*queue_error)(void *arg, unsigned int idx, int err);
+	/* A question for the front end, as vhostkit/device_ask.h has it. Optional. */
+	int (*ask)(void *arg, const struct vhk_ask *ask);
+};
+
+enum vhk_ask_kind {
+	VHK_ASK_FOR_NOTIFIER,
+	VHK_ASK_FOR_SHMEM_MAP,
+	VHK_ASK_FOR_SHMEM_UNMAP,
+	VHK_ASK_FOR_OBJECT_ADD,
+	VHK_ASK_FOR_OBJECT_REMOVE,
+	VHK_ASK_FOR_OBJECT_LOOKUP,
+};
+
+/* The asker's until the call that asks returns, its fd as well. */
+struct vhk_ask {
+	enum vhk_ask_kind kind;
+	int fd; /* -1: none */
+	vhk_asked_fn *done;
+	void *arg;
+	union {
+		struct {
+			unsigned int queue;
+			uint64_t offset, size;
+		} notifier;
+		struct vhk_shmem_map shmem;
+		struct vhk_uuid uuid;
+	};
 };
 
 /*
@@ -36,6 +66,9 @@ bool vhk_device_does(const struct vhk_device *d, const struct vhk_device_ops *op
 int vhk_device_set_features(struct vhk_device *d, uint64_t features);
 int vhk_device_get_config(struct vhk_device *d, uint32_t off, void *buf, uint32_t len);
 int vhk_device_set_config(struct vhk_device *d, uint32_t off, const void *buf, uint32_t len);
+int vhk_device_restore_config(struct vhk_device *d, uint32_t off, const void *buf, uint32_t len);
+/* For messages that go straight to the device: the members may be NULL, and take its priv. */
+const struct vhk_device_ops *vhk_device_ops(const struct vhk_device *d);
 
 /*
  * Everything a queue starts with. The device owns the fds and the table references from the call

@@ -178,6 +178,8 @@ struct vhk_user_mmap {
 	uint64_t flags; /* bit 0: writable */
 };
 
+/* What sizes and places of shared memory are multiples of, at least. */
+#define VHK_USER_PAGE 4096
 #define VHK_USER_SHMEM_MAX 256
 struct vhk_user_shmem_config {
 	uint32_t n;

@@ -188,6 +188,14 @@ int vhk_check_num_zero(const struct vhk_proto_state *st, const struct vhk_msg *m
 	return vring_num(m) ? refuse(why, "a reserved field is not 0") : 0;
 }
 
+int vhk_check_inband_kick(const struct vhk_proto_state *st, const struct vhk_msg *m,
+			  const char **why)
+{
+	int ret = vhk_check_vring_kick(st, m, why);
+
+	return ret ? ret : vhk_check_num_zero(st, m, why);
+}
+
 /* Legal once bit 30 was offered; it need not have been acknowledged. */
 int vhk_check_get_protocol(const struct vhk_proto_state *st, const struct vhk_msg *m,
 			   const char **why)
@@ -292,6 +300,15 @@ int vhk_check_status(const struct vhk_proto_state *st, const struct vhk_msg *m, 
 {
 	(void)st;
 	return m->u64 > 0xff ? refuse(why, "a status above 255") : 0;
+}
+
+/* virtio 1.3, 5.1.4.1: the smallest MTU of a driver, and 16 bits of it. */
+int vhk_check_mtu(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
+{
+	(void)st;
+	if (m->u64 < 68 || m->u64 > UINT16_MAX)
+		return refuse(why, "an MTU outside of 68 to 65535");
+	return 0;
 }
 
 int vhk_check_uuid(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)

@@ -109,10 +109,12 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 	[VHK_USER_SEND_RARP] = {
 		.name = "SEND_RARP", .size_min = sizeof(uint64_t), .size_max = sizeof(uint64_t),
 		REPLY_ACK, .need_protocol = VHK_USER_PF(RARP),
+		.served = true,
 	},
 	[VHK_USER_NET_SET_MTU] = {
 		.name = "NET_SET_MTU", .size_min = sizeof(uint64_t), .size_max = sizeof(uint64_t),
 		REPLY_ACK, .need_protocol = VHK_USER_PF(MTU),
+		.served = true, .check = vhk_check_mtu,
 	},
 	[VHK_USER_SET_BACKEND_REQ_FD] = {
 		.name = "SET_BACKEND_REQ_FD", .fds_min = 1, .fds_max = 1, REPLY_ACK,
@@ -127,7 +129,7 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 		.name = "SET_VRING_ENDIAN", .size_min = sizeof(struct vhk_user_vring_state),
 		.size_max = sizeof(struct vhk_user_vring_state), REPLY_ACK,
 		.index = VHK_INDEX_U32, .need_protocol = VHK_USER_PF(CROSS_ENDIAN),
-		.check = vhk_check_num_flag,
+		.served = true, .check = vhk_check_num_flag,
 	},
 	[VHK_USER_GET_CONFIG] = {
 		.name = "GET_CONFIG", .size_min = CONFIG_MIN,
@@ -146,11 +148,13 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 		.name = "CREATE_CRYPTO_SESSION", .size_min = 1, .size_max = VHK_MSG_PAYLOAD_MAX,
 		.reply = VHK_REPLY_PAYLOAD, .reply_min = 1, .reply_max = VHK_MSG_PAYLOAD_MAX,
 		.need_protocol = VHK_USER_PF(CRYPTO_SESSION),
+		.served = true,
 	},
 	[VHK_USER_CLOSE_CRYPTO_SESSION] = {
 		.name = "CLOSE_CRYPTO_SESSION", .size_min = sizeof(uint64_t),
 		.size_max = sizeof(uint64_t), REPLY_ACK,
 		.need_protocol = VHK_USER_PF(CRYPTO_SESSION),
+		.served = true,
 	},
 	[VHK_USER_POSTCOPY_ADVISE] = {
 		.name = "POSTCOPY_ADVISE", .reply = VHK_REPLY_PAYLOAD, .reply_min = 0,
@@ -177,6 +181,7 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 	},
 	[VHK_USER_GPU_SET_SOCKET] = {
 		.name = "GPU_SET_SOCKET", .fds_min = 1, .fds_max = 1, REPLY_ACK,
+		.served = true,
 	},
 	[VHK_USER_RESET_DEVICE] = {
 		.name = "RESET_DEVICE", REPLY_ACK, .need_protocol = VHK_USER_PF(RESET_DEVICE),
@@ -186,7 +191,7 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 		.name = "VRING_KICK", .size_min = sizeof(struct vhk_user_vring_state),
 		.size_max = sizeof(struct vhk_user_vring_state), REPLY_ACK,
 		.index = VHK_INDEX_U32, .need_protocol = VHK_USER_PF(INBAND_NOTIFICATIONS),
-		.check = vhk_check_num_zero,
+		.served = true, .check = vhk_check_inband_kick,
 	},
 	[VHK_USER_GET_MAX_MEM_SLOTS] = {
 		.name = "GET_MAX_MEM_SLOTS", REPLY_VALUE,
@@ -217,7 +222,8 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 		.name = "GET_SHARED_OBJECT", .size_min = sizeof(struct vhk_user_uuid),
 		.size_max = sizeof(struct vhk_user_uuid), .reply = VHK_REPLY_PAYLOAD,
 		.reply_min = 0, .reply_max = sizeof(struct vhk_user_uuid), .reply_fds_max = 1,
-		.need_protocol = VHK_USER_PF(SHARED_OBJECT), .check = vhk_check_uuid,
+		.need_protocol = VHK_USER_PF(SHARED_OBJECT), .served = true,
+		.check = vhk_check_uuid,
 	},
 	[VHK_USER_SET_DEVICE_STATE_FD] = {
 		.name = "SET_DEVICE_STATE_FD", .size_min = sizeof(struct vhk_user_state_transfer),
@@ -233,6 +239,7 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 		.name = "GET_SHMEM_CONFIG", .reply = VHK_REPLY_PAYLOAD, .reply_min = SHMEM_MIN,
 		.reply_max = sizeof(struct vhk_user_shmem_config),
 		.need_protocol = VHK_USER_PF(SHMEM),
+		.served = true,
 	},
 	[VHK_USER_GET_VRING_BASE_SKIP_DRAIN] = {
 		.name = "GET_VRING_BASE_SKIP_DRAIN",
@@ -261,50 +268,51 @@ static const struct vhk_proto back_requests[VHK_USER_BACK_REQ_MAX + 1] = {
 		.size_max = sizeof(struct vhk_user_vring_area), .fds_max = 1, REPLY_ACK,
 		.index = VHK_INDEX_FD,
 		.need_protocol = VHK_USER_PF(BACKEND_REQ) | VHK_USER_PF(HOST_NOTIFIER),
+		.served = true,
 	},
 	[VHK_USER_BACK_VRING_CALL] = {
 		.name = "BACKEND_VRING_CALL", .size_min = sizeof(struct vhk_user_vring_state),
 		.size_max = sizeof(struct vhk_user_vring_state), REPLY_ACK,
 		.index = VHK_INDEX_U32,
 		.need_protocol = VHK_USER_PF(BACKEND_REQ) | VHK_USER_PF(INBAND_NOTIFICATIONS),
-		.check = vhk_check_num_zero,
+		.served = true, .check = vhk_check_num_zero,
 	},
 	[VHK_USER_BACK_VRING_ERR] = {
 		.name = "BACKEND_VRING_ERR", .size_min = sizeof(struct vhk_user_vring_state),
 		.size_max = sizeof(struct vhk_user_vring_state), REPLY_ACK,
 		.index = VHK_INDEX_U32,
 		.need_protocol = VHK_USER_PF(BACKEND_REQ) | VHK_USER_PF(INBAND_NOTIFICATIONS),
-		.check = vhk_check_num_zero,
+		.served = true, .check = vhk_check_num_zero,
 	},
 	[VHK_USER_BACK_SHARED_OBJECT_ADD] = {
 		.name = "BACKEND_SHARED_OBJECT_ADD", .size_min = sizeof(struct vhk_user_uuid),
 		.size_max = sizeof(struct vhk_user_uuid), REPLY_ACK,
 		.need_protocol = VHK_USER_PF(BACKEND_REQ) | VHK_USER_PF(SHARED_OBJECT),
-		.check = vhk_check_uuid,
+		.served = true, .check = vhk_check_uuid,
 	},
 	[VHK_USER_BACK_SHARED_OBJECT_REMOVE] = {
 		.name = "BACKEND_SHARED_OBJECT_REMOVE", .size_min = sizeof(struct vhk_user_uuid),
 		.size_max = sizeof(struct vhk_user_uuid), REPLY_ACK,
 		.need_protocol = VHK_USER_PF(BACKEND_REQ) | VHK_USER_PF(SHARED_OBJECT),
-		.check = vhk_check_uuid,
+		.served = true, .check = vhk_check_uuid,
 	},
 	[VHK_USER_BACK_SHARED_OBJECT_LOOKUP] = {
 		.name = "BACKEND_SHARED_OBJECT_LOOKUP", .size_min = sizeof(struct vhk_user_uuid),
 		.size_max = sizeof(struct vhk_user_uuid), REPLY_U64, .reply_fds_max = 1,
 		.need_protocol = VHK_USER_PF(BACKEND_REQ) | VHK_USER_PF(SHARED_OBJECT),
-		.check = vhk_check_uuid,
+		.served = true, .check = vhk_check_uuid,
 	},
 	[VHK_USER_BACK_SHMEM_MAP] = {
 		.name = "BACKEND_SHMEM_MAP", .size_min = sizeof(struct vhk_user_mmap),
 		.size_max = sizeof(struct vhk_user_mmap), .fds_min = 1, .fds_max = 1, REPLY_ACK,
 		.need_protocol = VHK_USER_PF(BACKEND_REQ) | VHK_USER_PF(SHMEM),
-		.check = vhk_check_mmap,
+		.served = true, .check = vhk_check_mmap,
 	},
 	[VHK_USER_BACK_SHMEM_UNMAP] = {
 		.name = "BACKEND_SHMEM_UNMAP", .size_min = sizeof(struct vhk_user_mmap),
 		.size_max = sizeof(struct vhk_user_mmap), REPLY_ACK,
 		.need_protocol = VHK_USER_PF(BACKEND_REQ) | VHK_USER_PF(SHMEM),
-		.check = vhk_check_mmap,
+		.served = true, .check = vhk_check_mmap,
 	},
 };
 

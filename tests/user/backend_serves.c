@@ -12,7 +12,7 @@ static void offers_what_it_serves(void)
 	const uint64_t want = VHK_USER_PF(MQ) | VHK_USER_PF(REPLY_ACK) | VHK_USER_PF(BACKEND_REQ) |
 			      VHK_USER_PF(CONFIG) | VHK_USER_PF(INFLIGHT_SHMFD) |
 			      VHK_USER_PF(RESET_DEVICE) | VHK_USER_PF(CONFIGURE_MEM_SLOTS) |
-			      VHK_USER_PF(STATUS);
+			      VHK_USER_PF(STATUS) | VHK_USER_PF(INBAND_NOTIFICATIONS);
 	struct t_user u;
 
 	t_user_init(&u, VHK_LOOP_AUTO);

@@ -7,7 +7,7 @@
 
 static int check(const struct vhk_proto *row, const void *payload, size_t size)
 {
-	struct vhk_proto_state st = { .n_queues = 1 };
+	struct vhk_proto_state st = { .features_set = true, .n_queues = 1 };
 	const char *why = NULL;
 	struct vhk_msg m;
 	int ret;

@@ -29,6 +29,7 @@
 #include <sys/types.h>
 
 #include <vhostkit/ctl_kern.h>
+#include <vhostkit/ctl_back.h>
 #include <vhostkit/ctl_msg.h>
 #include <vhostkit/iotlb.h>
 #include <vhostkit/mem.h>
@@ -66,6 +67,11 @@ extern "C" {
  *              vhk_ctl_submit(), with a request that outlives it; @m is lent. NULL: a miss is
  *              answered from the memory of vhk_ctl_setup(), where an IOVA is a guest address. vDPA
  *              devices tell of neither
+ * @back:       what serves the back end's requests; copied. NULL: they are refused, but for notices
+ *              of changed configuration
+ * @also:       protocol features (VHK_PF_*) that vhk_ctl_setup() takes beside those which it uses
+ *              by itself, where the back end offers them. VHK_PF_INBAND_NOTIFICATIONS: queues are
+ *              started, kicked and called by messages
  */
 struct vhk_ctl_opts {
 	size_t sz;
@@ -78,6 +84,8 @@ struct vhk_ctl_opts {
 	uint16_t n_queues;
 	uint16_t queue_size;
 	void (*on_iotlb)(void *arg, const struct vhk_iotlb_msg *m);
+	const struct vhk_ctl_back *back;
+	uint64_t also;
 };
 
 /**

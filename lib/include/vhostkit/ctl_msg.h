@@ -9,6 +9,7 @@
 
 #include <vhostkit/iotlb.h>
 #include <vhostkit/mem.h>
+#include <vhostkit/share.h>
 #include <vhostkit/vhk.h>
 
 #ifdef __cplusplus
@@ -255,6 +256,28 @@ struct vhk_ctl_inflight {
 	uint16_t queue_size;
 };
 
+/**
+ * struct vhk_ctl_crypto - what describes a crypto session
+ * @data: @len bytes in the layout that both ends agreed on; CREATE_CRYPTO_SESSION: the back end's
+ *        answer, which has the same length, takes their place. The caller's until the request is
+ *        done
+ * @len:  bytes, 1 to 4096
+ */
+struct vhk_ctl_crypto {
+	void *data;
+	uint32_t len;
+};
+
+/**
+ * struct vhk_ctl_shmem - the shared memory regions of a device (virtio 1.3, 2.10)
+ * @n:    how many there are
+ * @size: bytes by id, multiples of the page size; 0: there is no such region
+ */
+struct vhk_ctl_shmem {
+	uint32_t n;
+	uint64_t size[VHK_SHMEM_MAX];
+};
+
 /** Do not ask for an acknowledgement: done as soon as it is sent. */
 #define VHK_CTL_REQ_F_NO_ACK 0x1
 #define VHK_CTL_REQ_F_ALL 0x1
@@ -265,11 +288,12 @@ struct vhk_ctl_inflight {
  * @flags:      VHK_CTL_REQ_F_*. Where the peer acknowledges (VHK_PF_REPLY_ACK) every request asks
  *              for it otherwise
  * @timeout_ms: longest wait for the answer, ms. 0: that of the front end
- * @fd:         sent with it and borrowed until done, or -1. GET_INFLIGHT_FD: the answer's, owned by
- *              the caller
- * @u64:        features of any kind, status, id, number of anything: argument or answer
+ * @fd:         sent with it and borrowed until done, or -1. GET_INFLIGHT_FD, GET_SHARED_OBJECT: the
+ *              answer's, owned by the caller
+ * @u64:        features of any kind, status, id, number of anything, the first 6 bytes of a MAC
+ *              address: argument or answer
  * @vring:      SET_VRING_*, GET_VRING_* (answer in num), SET_GROUP_ASID (group and address space),
- *              ATTACH_VRING_WORKER (num is the worker), NET_SET_BACKEND
+ *              ATTACH_VRING_WORKER (num is the worker), NET_SET_BACKEND, VRING_KICK (num is 0)
  * @addr:       SET_VRING_ADDR
  * @addr_iova:  SET_VRING_ADDR_IOVA
  * @region:     ADD_MEM_REG, REM_MEM_REG
@@ -281,6 +305,9 @@ struct vhk_ctl_inflight {
  * @scsi:       SCSI_SET_ENDPOINT, SCSI_CLEAR_ENDPOINT
  * @range:      GET_IOVA_RANGE
  * @va:         MAP_DOORBELL: the answer
+ * @crypto:     CREATE_CRYPTO_SESSION
+ * @uuid:       GET_SHARED_OBJECT
+ * @shmem:      GET_SHMEM_CONFIG: filled in; the caller's until the request is done
  * @done:       called once, perhaps before vhk_ctl_submit() returns; may submit, free or reuse the
  *              request, may not call what waits, nor vhk_ctl_close(). Optional
  * @arg:        the caller's own
@@ -305,6 +332,9 @@ struct vhk_ctl_req {
 		struct vhk_ctl_scsi scsi;
 		struct vhk_ctl_iova_range range;
 		void *va;
+		struct vhk_ctl_crypto crypto;
+		struct vhk_uuid uuid;
+		struct vhk_ctl_shmem *shmem;
 	};
 	void (*done)(struct vhk_ctl_req *r);
 	void *arg;
@@ -689,6 +719,89 @@ VHK_API int vhk_ctl_get_inflight_fd(struct vhk_ctl *c, struct vhk_ctl_inflight *
  * Return: 0; -EINVAL the region is of size 0 or wraps around; or a code as above.
  */
 VHK_API int vhk_ctl_set_inflight_fd(struct vhk_ctl *c, const struct vhk_ctl_inflight *i, int fd);
+
+/**
+ * vhk_ctl_vring_kick() - VRING_KICK: tell the back end of work by a message; starts the ring
+ * @c:   the front end
+ * @idx: ring, 0 to 65,535
+ *
+ * Needs VHK_PF_INBAND_NOTIFICATIONS.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_vring_kick(struct vhk_ctl *c, unsigned int idx);
+
+/**
+ * vhk_ctl_send_rarp() - SEND_RARP: have the back end tell the network where the guest is
+ * @c:   the front end
+ * @mac: 6 bytes, the guest's address; borrowed for the call
+ *
+ * Needs VHK_PF_RARP. For guests that cannot announce themselves after a migration.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_send_rarp(struct vhk_ctl *c, const uint8_t mac[6]);
+
+/**
+ * vhk_ctl_net_set_mtu() - NET_SET_MTU: the host's MTU, as the guest is told
+ * @c:   the front end
+ * @mtu: bytes
+ *
+ * Needs VHK_PF_MTU.
+ * Return: 0; -EREMOTEIO the back end cannot work with it, told with VHK_PF_REPLY_ACK only; or a
+ * code as above.
+ */
+VHK_API int vhk_ctl_net_set_mtu(struct vhk_ctl *c, uint16_t mtu);
+
+/**
+ * vhk_ctl_create_crypto_session() - CREATE_CRYPTO_SESSION
+ * @c:    the front end
+ * @data: @len bytes that describe it, in the layout that both ends agreed on; replaced by the
+ *        answer, which has the same length
+ * @len:  bytes, 1 to 4096
+ *
+ * Needs VHK_PF_CRYPTO_SESSION. Whether the session was made, and its id, is in the answer.
+ * Return: 0; -EPROTO the answer has another length; or a code as above.
+ */
+VHK_API int vhk_ctl_create_crypto_session(struct vhk_ctl *c, void *data, uint32_t len);
+
+/**
+ * vhk_ctl_close_crypto_session() - CLOSE_CRYPTO_SESSION
+ * @c:  the front end
+ * @id: of the session
+ *
+ * Needs VHK_PF_CRYPTO_SESSION.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_close_crypto_session(struct vhk_ctl *c, uint64_t id);
+
+/**
+ * vhk_ctl_gpu_set_socket() - GPU_SET_SOCKET: where a graphics device sends what it draws
+ * @c:  the front end
+ * @fd: a connected stream socket, borrowed for the call; its other end is for vhostkit/gpu.h
+ *
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_gpu_set_socket(struct vhk_ctl *c, int fd);
+
+/**
+ * vhk_ctl_get_shared_object() - GET_SHARED_OBJECT: the file of an object that the back end offers
+ * @c:  the front end
+ * @id: its name; borrowed for the call
+ * @fd: the file, the caller's to close; -1 on failure
+ *
+ * Needs VHK_PF_SHARED_OBJECT.
+ * Return: 0; -EREMOTEIO the back end has no such object; or a code as above.
+ */
+VHK_API int vhk_ctl_get_shared_object(struct vhk_ctl *c, const struct vhk_uuid *id, int *fd);
+
+/**
+ * vhk_ctl_get_shmem_config() - GET_SHMEM_CONFIG: the device's shared memory regions
+ * @c:   the front end
+ * @out: filled in
+ *
+ * Needs VHK_PF_SHMEM. The back end's requests to map are granted from then on.
+ * Return: 0; -EPROTO a size is no multiple of the page size; or a code as above.
+ */
+VHK_API int vhk_ctl_get_shmem_config(struct vhk_ctl *c, struct vhk_ctl_shmem *out);
 
 #ifdef __cplusplus
 }

@@ -8,6 +8,7 @@
 
 #include <vhostkit/loop.h>
 #include <vhostkit/ring.h>
+#include <vhostkit/share.h>
 #include <vhostkit/vhk.h>
 
 #ifdef __cplusplus
@@ -28,14 +29,31 @@ struct vhk_queue;
  * @set_features: what was negotiated. Control thread, no queue runs. May refuse. Optional
  * @get_config:  copy @len bytes from @off of the configuration space; [off, off + len) is inside
  *               it. Control thread
- * @set_config:  the driver (or a migration) writes it; -EOPNOTSUPP or -EINVAL refuses. Control
- *               thread. Optional
+ * @set_config:  the driver writes it; -EOPNOTSUPP or -EINVAL refuses. Control thread. Optional
  * @queue_start: a queue begins. Its loop's thread. Optional
  * @queue_stop:  a queue has ended; nothing of it is in flight. Its loop's thread. Optional
  * @work:        @n chains were popped: answer each of them, now or later, with vhk_queue_done().
  *               Queue's thread
  * @reset:       the driver reset the device; no queue runs. Control thread. Optional
  * @free:        last call; frees priv. Optional
+ * @restore_config: a migration writes it, read-only fields included (vhost-user, SET_CONFIG, flag
+ *               1); a negative code refuses. Control thread. Optional: @set_config has its place
+ *
+ * Messages that mean something to some device types only; each comes in the control thread, and a
+ * negative code refuses it. Where one is absent, its protocol feature is not offered.
+ *
+ * @send_rarp:   tell the network that the guest with this address is here (vhost-user, SEND_RARP)
+ * @set_mtu:     the host's MTU; a negative code: it does not suit (NET_SET_MTU)
+ * @set_endian:  byte order of a legacy driver's queue, before it starts (SET_VRING_ENDIAN)
+ * @open_crypto: make a crypto session out of the @len bytes at @data, in the layout that both ends
+ *               agreed on, and write the answer in their place (CREATE_CRYPTO_SESSION)
+ * @close_crypto: end it. Needed with @open_crypto (CLOSE_CRYPTO_SESSION)
+ * @set_gpu_take_fd: the socket for vhk_gpu_new(), the device's even on failure (GPU_SET_SOCKET)
+ * @get_object:  the file of an object of ours into *@fd, the library's from then on
+ *               (GET_SHARED_OBJECT). Needed for vhk_device_add_object() and the like
+ * @get_shmem:   sizes of the shared memory regions by id, multiples of the page size, 0 where there
+ *               is none, into the VHK_SHMEM_MAX zeros at @size; always the same. Returns how many
+ *               there are. Needed for vhk_device_map_shmem() (GET_SHMEM_CONFIG)
  */
 struct vhk_device_ops {
 	size_t sz;
@@ -47,7 +65,20 @@ struct vhk_device_ops {
 	void (*work)(void *priv, struct vhk_queue *q, struct vhk_chain **chains, unsigned int n);
 	void (*reset)(void *priv);
 	void (*free)(void *priv);
+	int (*restore_config)(void *priv, uint32_t off, const void *buf, uint32_t len);
+	int (*send_rarp)(void *priv, const uint8_t mac[6]);
+	int (*set_mtu)(void *priv, uint16_t mtu);
+	int (*set_endian)(void *priv, unsigned int queue, bool big);
+	int (*open_crypto)(void *priv, void *data, uint32_t len);
+	int (*close_crypto)(void *priv, uint64_t id);
+	int (*set_gpu_take_fd)(void *priv, int fd);
+	int (*get_object)(void *priv, const struct vhk_uuid *id, int *fd);
+	unsigned int (*get_shmem)(void *priv, uint64_t *size);
 };
+
+/** The device lends host notifiers: vhk_device_lend_notifier(). */
+#define VHK_DEVICE_F_NOTIFIER 0x1
+#define VHK_DEVICE_F_ALL 0x1
 
 /**
  * struct vhk_device_info - what a device is
@@ -59,6 +90,7 @@ struct vhk_device_ops {
  * @ctx_size:    bytes of context per chain
  * @max_segs:    segments per chain at most; 0: 128
  * @config_size: bytes of configuration space, up to 256
+ * @flags:       VHK_DEVICE_F_*
  */
 struct vhk_device_info {
 	size_t sz;
@@ -69,6 +101,7 @@ struct vhk_device_info {
 	uint32_t ctx_size;
 	uint16_t max_segs;
 	uint32_t config_size;
+	uint32_t flags;
 };
 
 /**
@@ -79,7 +112,7 @@ struct vhk_device_info {
  * @priv: handed to each of @ops; the caller's if this fails, else freed by ops.free
  *
  * Return: 0; -EINVAL: a number is out of range, or an operation is missing; -EOPNOTSUPP: an unknown
- * member is set; -ENOMEM.
+ * member or flag is set; -ENOMEM.
  */
 VHK_API int vhk_device_new(struct vhk_device **out, const struct vhk_device_info *info,
 			   const struct vhk_device_ops *ops, void *priv);

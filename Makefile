@@ -33,12 +33,16 @@ CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 $(WARN) -fvisibility=hidden -fPIC -pthread -D_GNU_SOURCE -Ilib/include $(CFLAGS) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
-LIBS := -luring
+# The library's only room for libnl includes its headers; programs need no such flag.
+NL_CFLAGS := $(shell pkg-config --cflags libnl-genl-3.0 2>/dev/null || echo -I/usr/include/libnl3)
+LIBS := -luring -lnl-genl-3 -lnl-3
 TEST_CFLAGS := -Ilib -Itests -Itests/user
 # The guest's programs and the fuzz targets have flags of their own.
 GUEST_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -s -static -pthread -Iuapi -Ilib/include -Itests/user
 FUZZ_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -Ilib/include $(TEST_CFLAGS) -O1 -g -pthread \
 	-fno-omit-frame-pointer -fno-sanitize-recover=all
+$(B)/lib/vdpa_%.o: ALL_CFLAGS += $(NL_CFLAGS)
+$(B)/fuzz/lib/vdpa_%.o: FUZZ_CFLAGS += $(NL_CFLAGS)
 
 LIB_SRC := $(wildcard lib/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
@@ -222,7 +226,7 @@ dkms-remove:
 
 .PHONY: install uninstall
 fill = sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@BINDIR@|$(BINDIR)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' \
-	-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|g' -e 's|@VERSION@|$(VERSION)|g' -e 's|@LIBS@|$(LIBS)|g'
+	-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|g' -e 's|@VERSION@|$(VERSION)|g' -e 's|@LIBS@|$(filter-out -lnl-%,$(LIBS))|g'
 
 install: all
 	$(Q)install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)/vhostkit

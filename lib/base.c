@@ -29,6 +29,19 @@ int vhk_opts_read(void *out, size_t size, const void *in)
 	return 0;
 }
 
+int vhk_out_write(void *out, const void *from, size_t size)
+{
+	size_t given;
+
+	memcpy(&given, out, sizeof(given));
+	if (given < sizeof(given) || given > 65536)
+		return -EINVAL;
+	memset(out, 0, given);
+	memcpy(out, from, vhk_min(given, size));
+	memcpy(out, &given, sizeof(given));
+	return 0;
+}
+
 void vhk_log(const struct vhk_log *log, enum vhk_log_level level, const char *fmt, ...)
 {
 	char text[512];

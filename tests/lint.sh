@@ -83,11 +83,12 @@ rooms() {
 		# file's file system, come by ioctl only.
 		only '\bioctl\(' '^lib/(kern|blk[a-z_]*)\.c$'
 		only 'linux/vhost\.h' '^lib/kern\.h$'
+		only '<netlink/|<linux/(netlink|genetlink)\.h>|\bnla?_[a-z]+\(|AF_NETLINK' '^lib/vdpa_nl[a-z_]*\.[ch]$'
 		only '\bclock_gettime\(' '^tools/|^lib/clock\.h$'
 		only '\bpthread_create\(|[^a-z_]f?printf\(|\bassert\(|\babort\(|[^_]exit\(' '^tools/'
 		# The pure floor makes no system call.
 		only 'include <(unistd|fcntl|poll|sys/(socket|mman|ioctl|eventfd|epoll|timerfd))\.h>' \
-			'^tools/|^lib/(fd|kern|notify|sock|map|loop|blk|backend|ctl|device|mem_fault)[a-z_]*\.[ch]$'
+			'^tools/|^lib/(fd|kern|notify|sock|map|loop|blk|backend|ctl|device|mem_fault|vdpa)[a-z_]*\.[ch]'
 	} | nothing
 }
 
@@ -192,7 +193,7 @@ c_tidy() {
 	checks+=,-bugprone-branch-clone
 	those '^(lib|tools)/.*\.c$' | CHECKS=$checks xargs -r -P "$(nproc)" -n 4 sh -c '
 		clang-tidy-14 --quiet --warnings-as-errors="*" --checks="$CHECKS" "$@" -- \
-			-std=gnu11 -D_GNU_SOURCE -Ilib/include -Ilib 2>&1' sh |
+			-std=gnu11 -D_GNU_SOURCE -Ilib/include -Ilib -I/usr/include/libnl3 2>&1' sh |
 		grep -vE '^[0-9]+ warnings? (generated|treated)|^Suppressed|^Use -header-filter' | nothing
 }
 

@@ -20,6 +20,9 @@ struct vhk_door_ops {
 	void (*config_changed)(void *arg);
 	/* A ring broke: @err is -EBADMSG or what failed. */
 	void (*queue_error)(void *arg, unsigned int idx, int err);
+	/* A queue that was started with @waits met [at, at + len), of which not all is in its
+	 * table: it goes on with vhk_device_miss_over(). Optional. */
+	void (*queue_misses)(void *arg, unsigned int idx, uint64_t at, uint64_t len);
 	/* A question for the front end, as vhostkit/device_ask.h has it. Optional. */
 	int (*ask)(void *arg, const struct vhk_ask *ask);
 };
@@ -86,6 +89,8 @@ struct vhk_queue_setup {
 	size_t inflight_size;
 	struct vhk_table *inflight_table; /* what keeps it mapped */
 	int kick_fd, call_fd, err_fd; /* -1: none */
+	bool vduse; /* @call_fd is the device's file, and calls are interrupts */
+	bool waits; /* for memory that is mapped when it is first met */
 	bool enabled;
 };
 
@@ -132,6 +137,12 @@ int vhk_device_set_table(struct vhk_device *d, struct vhk_table *t, bool drain,
 			 int (*find)(void *arg, unsigned int idx, void **desc, void **driver,
 				     void **device),
 			 vhk_change_fn *fn, void *arg);
+/*
+ * The answer to queue_misses, behind the table that has it. @nowhere: there is no such memory, and
+ * the chain is handed out with VHK_CHAIN_F_FAULT.
+ */
+int vhk_device_miss_over(struct vhk_device *d, unsigned int idx, bool nowhere, vhk_change_fn *fn,
+			 void *arg);
 /*
  * Dirty log for all started queues; NULL: none. Answered when no loop writes into the former one.
  */

@@ -102,6 +102,14 @@ void vhk_queue_failed(struct vhk_work *w)
 		q->dev->door->queue_error(q->dev->door_arg, q->idx, q->error);
 }
 
+void vhk_queue_missed(struct vhk_work *w)
+{
+	struct vhk_queue *q = vhk_container_of(w, struct vhk_queue, miss_work);
+
+	if (q->dev->door && q->started)
+		q->dev->door->queue_misses(q->dev->door_arg, q->idx, q->miss_at, q->miss_len);
+}
+
 static void setup_fini(struct vhk_queue_setup *s)
 {
 	vhk_fd_close(s->kick_fd);
@@ -148,8 +156,12 @@ static int make_ring(struct vhk_queue *q, const struct vhk_queue_setup *s)
 
 static int take_notifies(struct vhk_queue *q, struct vhk_queue_setup *s)
 {
-	int ret = vhk_notify_init_take_fd(&q->call, s->call_fd);
+	int ret = 0;
 
+	if (s->vduse)
+		vhk_notify_init_vduse_take_fd(&q->call, s->call_fd, q->idx);
+	else
+		ret = vhk_notify_init_take_fd(&q->call, s->call_fd);
 	s->call_fd = -1;
 	if (ret)
 		return ret;
@@ -173,6 +185,9 @@ static int queue_set_up(struct vhk_queue *q, struct vhk_queue_setup *s)
 		return ret;
 	}
 	vhk_ring_set_dirty(q->ring, s->dirty, s->used_gpa);
+	if (s->waits)
+		vhk_ring_set_waits(q->ring);
+	q->miss_told = false;
 	q->features = s->features;
 	q->enabled = s->enabled;
 	q->broken = false;
@@ -318,6 +333,19 @@ int vhk_device_set_enabled(struct vhk_device *d, unsigned int idx, bool on, vhk_
 	if (!q)
 		return ret;
 	q->msg.on = on;
+	ask_one(q);
+	return 0;
+}
+
+int vhk_device_miss_over(struct vhk_device *d, unsigned int idx, bool nowhere, vhk_change_fn *fn,
+			 void *arg)
+{
+	int ret;
+	struct vhk_queue *q = begin_one(d, idx, VHK_ASK_MISS, fn, arg, &ret);
+
+	if (!q)
+		return ret;
+	q->msg.on = nowhere;
 	ask_one(q);
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "base.h"
 #include "fd.h"
 #include "notify.h"
+#include "vduse_kernel.h"
 
 static enum vhk_notify_kind kind_of(int fd)
 {
@@ -49,6 +50,11 @@ int vhk_notify_init_take_fd(struct vhk_notify *n, int fd)
 	}
 	n->fd = fd;
 	return 0;
+}
+
+void vhk_notify_init_vduse_take_fd(struct vhk_notify *n, int fd, uint32_t queue)
+{
+	*n = (struct vhk_notify){ .fd = fd, .kind = VHK_NOTIFY_VDUSE, .queue = queue };
 }
 
 void vhk_notify_fini(struct vhk_notify *n)
@@ -111,6 +117,9 @@ void vhk_notify_send(const struct vhk_notify *n)
 		break;
 	case VHK_NOTIFY_PIPE:
 		send_pipe(n->fd);
+		return;
+	case VHK_NOTIFY_VDUSE:
+		vhk_vduse_inject(n->fd, n->queue);
 		return;
 	case VHK_NOTIFY_NONE:
 		return;

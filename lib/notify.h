@@ -8,17 +8,20 @@
 #define VHK_LIB_NOTIFY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum vhk_notify_kind {
 	VHK_NOTIFY_NONE,
 	VHK_NOTIFY_EVENTFD,
 	VHK_NOTIFY_SOCKET,
 	VHK_NOTIFY_PIPE,
+	VHK_NOTIFY_VDUSE, /* an interrupt of a queue, through the device's file */
 };
 
 struct vhk_notify {
 	int fd; /* -1: none */
 	enum vhk_notify_kind kind;
+	uint32_t queue; /* VHK_NOTIFY_VDUSE */
 };
 
 /*
@@ -26,6 +29,8 @@ struct vhk_notify {
  * not a thing to signal.
  */
 int vhk_notify_init_take_fd(struct vhk_notify *n, int fd);
+/* Interrupts of @queue of the VDUSE device that @fd is; owns @fd. */
+void vhk_notify_init_vduse_take_fd(struct vhk_notify *n, int fd, uint32_t queue);
 void vhk_notify_fini(struct vhk_notify *n);
 /* Signals; what cannot be delivered because a signal is pending already is delivered. */
 void vhk_notify_send(const struct vhk_notify *n);

@@ -178,6 +178,28 @@ static int queue_pop(struct vhk_queue *q, struct vhk_chain **chain, unsigned int
 	return vhk_ring_pop(q->ring, chain, max);
 }
 
+/*
+ * Memory that the next chain needs is asked for once. A queue that leaves does without: nobody
+ * answers before it is out.
+ */
+static void queue_tell_miss(struct vhk_queue *q)
+{
+	uint64_t at, len;
+
+	if (!vhk_ring_misses(q->ring, &at, &len))
+		return;
+	if (q->state == VHK_QUEUE_LEAVING) {
+		vhk_ring_miss_over(q->ring, true);
+		vhk_loop_activate(q->loop, &q->source);
+	} else if (!q->miss_told) {
+		q->miss_told = true;
+		q->miss_at = at;
+		q->miss_len = len;
+		q->miss_work.fn = vhk_queue_missed;
+		vhk_loop_post(q->dev->ctl, &q->miss_work);
+	}
+}
+
 static unsigned int queue_work(struct vhk_queue *q, unsigned int max)
 {
 	struct vhk_chain *chain[VHK_QUEUE_BATCH];
@@ -186,6 +208,7 @@ static unsigned int queue_work(struct vhk_queue *q, unsigned int max)
 	if (vhk_unlikely(!q->enabled || q->broken || queue_torn(q)))
 		return 0;
 	n = queue_pop(q, chain, vhk_min(max, (unsigned int)VHK_QUEUE_BATCH));
+	queue_tell_miss(q);
 	if (vhk_unlikely(n < 0)) {
 		queue_fail(q, n);
 		return 0;
@@ -346,6 +369,7 @@ static void queue_handle(struct vhk_work *w)
 		break;
 	case VHK_ASK_STOP:
 		q->state = VHK_QUEUE_LEAVING;
+		queue_tell_miss(q);
 		vhk_loop_activate(q->loop, &q->source);
 		queue_leave(q);
 		return;
@@ -368,6 +392,11 @@ static void queue_handle(struct vhk_work *w)
 		return;
 	case VHK_ASK_DIRTY:
 		vhk_ring_set_dirty(q->ring, q->msg.dirty, q->used_gpa);
+		break;
+	case VHK_ASK_MISS:
+		q->miss_told = false;
+		vhk_ring_miss_over(q->ring, q->msg.on);
+		vhk_loop_activate(q->loop, &q->source);
 		break;
 	}
 	queue_answer(q, ret);

@@ -24,6 +24,7 @@ enum vhk_queue_ask {
 	VHK_ASK_ENABLE,
 	VHK_ASK_TABLE,
 	VHK_ASK_DIRTY,
+	VHK_ASK_MISS,
 };
 
 /* One change on its way. The answer is the same node, posted back. */
@@ -34,7 +35,7 @@ struct vhk_queue_msg {
 	uint32_t base;
 	struct vhk_notify notify; /* CALL, ERR: the new one in, the old one out */
 	int kick_fd;		  /* KICK: likewise */
-	bool on;		  /* ENABLE */
+	bool on;		  /* ENABLE; MISS: it is nowhere */
 	struct vhk_table *table;  /* TABLE: the new one in, the old one out */
 	void *desc, *driver, *device;
 	bool drain;
@@ -71,6 +72,10 @@ struct vhk_queue {
 	struct vhk_fault_scope inflight_scope;
 	int error;
 	struct vhk_work error_work; /* tells the control thread of @error; once per start */
+	/* Until VHK_ASK_MISS what follows is the control thread's. */
+	bool miss_told;
+	struct vhk_work miss_work;
+	uint64_t miss_at, miss_len;
 	struct vhk_queue_stats stats; /* one writer, read by anybody */
 
 	/* In the hand of whoever has the message. */
@@ -88,5 +93,6 @@ void vhk_queue_ask(struct vhk_queue *q);
 /* Control thread, called when the message is back; device.c's. */
 void vhk_queue_answered(struct vhk_work *w);
 void vhk_queue_failed(struct vhk_work *w);
+void vhk_queue_missed(struct vhk_work *w);
 
 #endif

@@ -191,15 +191,32 @@ static int pop_resubmitted(struct vhk_ring *r, struct vhk_chain **out, unsigned 
 	return ring_pop_end(r, i, ret);
 }
 
+static int pop_some(struct vhk_ring *r, struct vhk_chain **out, unsigned int max)
+{
+	if (vhk_unlikely(r->n_resubmit))
+		return pop_resubmitted(r, out, max);
+	return r->ops->pop(r, out, max);
+}
+
+/* The one chain that was waited with in vain. */
+static int pop_denied(struct vhk_ring *r, struct vhk_chain **out)
+{
+	const int ret = pop_some(r, out, 1);
+
+	if (ret)
+		r->deny = false;
+	return ret;
+}
+
 int vhk_ring_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int max)
 {
 	if (vhk_unlikely(r->err))
 		return r->err;
-	if (vhk_unlikely(r->detached || !max))
+	if (vhk_unlikely(r->detached || r->miss || !max))
 		return 0;
-	if (vhk_unlikely(r->n_resubmit))
-		return pop_resubmitted(r, out, max);
-	return r->ops->pop(r, out, max);
+	if (vhk_unlikely(r->deny))
+		return pop_denied(r, out);
+	return pop_some(r, out, max);
 }
 
 static inline void stage(struct vhk_ring *r, unsigned int i, const struct vhk_chain *c)
@@ -283,7 +300,7 @@ unsigned int vhk_ring_staged(const struct vhk_ring *r)
 
 bool vhk_ring_ready(const struct vhk_ring *r)
 {
-	if (vhk_unlikely(r->err || r->stalled || r->detached))
+	if (vhk_unlikely(r->err || r->stalled || r->detached || r->miss))
 		return false;
 	return r->n_resubmit || r->ops->ready(r);
 }
@@ -370,6 +387,25 @@ void vhk_ring_set_dirty(struct vhk_ring *r, const struct vhk_dirty *d, uint64_t 
 	r->used_gpa = used_gpa;
 	r->desc_gpa = desc_gpa(r);
 	r->special = r->dirty || r->n_old;
+}
+
+void vhk_ring_set_waits(struct vhk_ring *r)
+{
+	r->waits = true;
+}
+
+bool vhk_ring_misses(const struct vhk_ring *r, uint64_t *at, uint64_t *len)
+{
+	*at = r->miss_at;
+	*len = r->miss_len;
+	return r->miss;
+}
+
+void vhk_ring_miss_over(struct vhk_ring *r, bool nowhere)
+{
+	r->miss = false;
+	r->stalled = false;
+	r->deny = nowhere;
 }
 
 void vhk_ring_detach(struct vhk_ring *r)

@@ -20,6 +20,17 @@ void vhk_ring_set_table(struct vhk_ring *r, struct vhk_table *t, void *desc, voi
 /* Chains in flight whose map_gen is not the current table's. */
 unsigned int vhk_ring_old_in_flight(const struct vhk_ring *r);
 
+/*
+ * Where memory is mapped when it is first met: an address in no region stops vhk_ring_pop() before
+ * its chain, until vhk_ring_miss_over().
+ */
+void vhk_ring_set_waits(struct vhk_ring *r);
+/* What the ring waits for; false: for nothing. */
+bool vhk_ring_misses(const struct vhk_ring *r, uint64_t *at, uint64_t *len);
+/* Look at that chain again. @nowhere: what it misses is in no region, and will not be waited for;
+ * then at most that one chain is popped at once. */
+void vhk_ring_miss_over(struct vhk_ring *r, bool nowhere);
+
 /* Recovered chains that vhk_ring_pop() has still to hand out. A ring that is drained has none of
  * them either. */
 unsigned int vhk_ring_left_over(const struct vhk_ring *r);

@@ -68,7 +68,7 @@ static int walk_grow(struct ring_walk *w)
 }
 
 /* Puts the range where it belongs: one segment for each region it touches, or one that points
- * nowhere. */
+ * nowhere. -EAGAIN: it is waited for. */
 static int walk_find(struct ring_walk *w, const struct ring_desc *d, struct vhk_span *hit)
 {
 	const struct vhk_table *t = w->r->table;
@@ -82,6 +82,8 @@ static int walk_find(struct ring_walk *w, const struct ring_desc *d, struct vhk_
 		*hit = t->by_gpa[hint];
 	if (n != -EFAULT)
 		return n;
+	if (ring_waits_for(w->r, d->addr, d->len))
+		return -EAGAIN;
 	w->seg[w->n] = (struct iovec){ NULL, d->len };
 	w->flags |= VHK_CHAIN_F_FAULT;
 	return 1;
@@ -99,7 +101,8 @@ int vhk_ring_walk_slow(struct ring_walk *w, struct ring_desc d, unsigned int rol
 			w->n += (unsigned int)ret;
 			return 0;
 		}
-		ret = walk_grow(w);
+		if (ret != -EAGAIN)
+			ret = walk_grow(w);
 		if (ret)
 			return ret;
 	}
@@ -185,7 +188,7 @@ static int table_open(struct table *t, struct vhk_ring *r, const struct ring_des
 	t->n = d->len / sizeof(struct split_desc);
 	t->va = vhk_span_at(hit, d->addr, d->len);
 	if (!t->va && !table_mapped(r->table, d->addr, d->len, hit))
-		return -EBADMSG;
+		return ring_waits_for(r, d->addr, d->len) ? -EAGAIN : -EBADMSG;
 	if (!t->va)
 		t->va = vhk_span_at(hit, d->addr, d->len);
 	if ((uintptr_t)t->va % sizeof(uint64_t))

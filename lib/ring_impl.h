@@ -103,6 +103,10 @@ struct vhk_ring {
 	uint16_t n_resubmit; /* recovered chains that are still to be handed out */
 	uint16_t next_resubmit;
 	bool detached;
+	bool waits; /* for addresses that may be mapped yet */
+	bool deny;  /* what the next chain misses is in no region */
+	bool miss;  /* waits for [miss_at, miss_at + miss_len) */
+	uint64_t miss_at, miss_len;
 	unsigned int n_old;
 	/* What chains of a former table point into, while there are any. */
 	struct vhk_table *old_table;
@@ -129,6 +133,17 @@ struct ring_walk {
 	uint64_t total;
 	uint64_t out_len;
 };
+
+/* An address in no region: true where it is waited for, and the chain is left in the ring. */
+static inline bool ring_waits_for(struct vhk_ring *r, uint64_t at, uint64_t len)
+{
+	if (!r->waits || r->deny)
+		return false;
+	r->miss = true;
+	r->miss_at = at;
+	r->miss_len = len;
+	return true;
+}
 
 int vhk_ring_walk_slow(struct ring_walk *w, struct ring_desc d, unsigned int role);
 int vhk_ring_walk_table(struct ring_walk *w, struct ring_desc d);

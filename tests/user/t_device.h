@@ -210,6 +210,8 @@ struct door {
 	uint32_t base;
 	int errors, error;
 	int config_changes;
+	int misses;
+	uint64_t miss_at, miss_len;
 };
 
 static inline void door_answer(void *arg, int ret, uint32_t base)
@@ -235,9 +237,20 @@ static inline void door_error(void *arg, unsigned int idx, int err)
 	d->error = err;
 }
 
+static inline void door_misses(void *arg, unsigned int idx, uint64_t at, uint64_t len)
+{
+	struct door *d = arg;
+
+	(void)idx;
+	d->misses++;
+	d->miss_at = at;
+	d->miss_len = len;
+}
+
 static const struct vhk_door_ops door_ops = {
 	.config_changed = door_config,
 	.queue_error = door_error,
+	.queue_misses = door_misses,
 };
 
 /* Steps the control loop until *what reaches @want; false after five seconds. */

@@ -133,12 +133,14 @@ static void backend_accept(void *arg, uint32_t events)
 	if (fd < 0) {
 		/* no descriptor is free, for example: the connection stays readable, and must not
 		 * be spun on */
-		vhk_log(&b->o.log, VHK_LOG_ERROR, "%s: cannot accept: %s", b->name,
-			strerrordesc_np(-fd));
+		if (vhk_is_power_of_2(++b->n_not_taken))
+			vhk_log(&b->o.log, VHK_LOG_ERROR, "%s: cannot accept: %s (%u)", b->name,
+				strerrordesc_np(-fd), b->n_not_taken);
 		backend_unwatch(b);
 		backend_set_timer(b, backend_watch_again);
 		return;
 	}
+	b->n_not_taken = 0;
 	if (b->s.state == VHK_SESSION_NONE) {
 		session_begin_take_fd(b, fd);
 		return;

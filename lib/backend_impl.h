@@ -128,7 +128,7 @@ struct vhk_backend {
 	bool left_behind; /* closed, but the device still works with the session's memory */
 	uint64_t pause_ns;
 	/* So that what a peer does again and again is told ever less often. */
-	unsigned int n_turned_away, n_lost_rings;
+	unsigned int n_turned_away, n_lost_rings, n_not_taken;
 	struct vhk_session s;
 };
 

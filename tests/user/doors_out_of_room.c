@@ -8,6 +8,9 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <vhostkit/backend.h>
+#include <vhostkit/blk.h>
+
 #include "map.h"
 #include "mem.h"
 #include "sock.h"
@@ -128,6 +131,57 @@ static void no_fd_is_no_socket(void)
 	close(server);
 }
 
+static void count_refusals(void *arg, enum vhk_log_level level, const char *line)
+{
+	(void)level;
+	*(unsigned int *)arg += strstr(line, "cannot accept") != NULL;
+}
+
+static void note_session(void *arg, bool up)
+{
+	*(bool *)arg |= up;
+}
+
+/* Tried ten times a second, told ever less often; taken when there is room. */
+static void a_front_end_that_finds_no_fd_is_not_told_of_for_ever(void)
+{
+	unsigned int told = 0;
+	bool up = false;
+	struct vhk_backend_opts o = { .sz = sizeof(o),
+				      .log = { count_refusals, &told, VHK_LOG_ERROR },
+				      .on_session = note_session,
+				      .arg = &up };
+	char image[100], path[100];
+	struct vhk_blk_opts disk = { .sz = sizeof(disk), .path = image };
+	struct vhk_backend *b;
+	struct vhk_device *d;
+	struct vhk_loop *l;
+	uint64_t until;
+	int client;
+
+	snprintf(image, sizeof(image), "%s/image", t_dir());
+	snprintf(path, sizeof(path), "%s/backend", t_dir());
+	T_MUST(!close(open(image, O_CREAT | O_RDWR | O_CLOEXEC, 0600)) && !truncate(image, 4096));
+	T_MUST(!vhk_loop_new(&l, NULL) && !vhk_blk_new(&d, &disk));
+	T_MUST(!vhk_backend_listen(&b, l, d, path, &o));
+	client = vhk_sock_connect(path);
+	T_MUST(client >= 0);
+	limit_fds(0);
+	until = t_now_ns() + 1000000000;
+	while (t_now_ns() < until)
+		T_MUST(vhk_loop_step(l, 50000000) >= 0);
+	unlimit();
+	T_OK(told >= 1 && told <= 4);
+	until = t_now_ns() + 10000000000;
+	while (!up && t_now_ns() < until)
+		T_MUST(vhk_loop_step(l, 50000000) >= 0);
+	T_OK(up);
+	vhk_backend_close(b);
+	vhk_device_free(d);
+	vhk_loop_free(l);
+	close(client);
+}
+
 static void no_fd_is_no_memory(void)
 {
 	struct vhk_mem *m;
@@ -168,6 +222,7 @@ int main(void)
 	T_RUN(truncated_fds_spoil_one_message_only);
 	T_RUN(what_cannot_be_queued_is_refused_whole);
 	T_RUN(no_fd_is_no_socket);
+	T_RUN(a_front_end_that_finds_no_fd_is_not_told_of_for_ever);
 	T_RUN(no_fd_is_no_memory);
 	T_RUN(what_fits_no_address_space_is_refused);
 	return t_end();

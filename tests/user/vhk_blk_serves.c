@@ -351,6 +351,33 @@ static void an_end_under_load_is_quick_and_clean(void)
 	}
 }
 
+/* The back end shares the files, and may make them block, and the counters full or empty. */
+static void a_front_end_is_not_held_by_its_eventfds(void)
+{
+	const uint64_t full = UINT64_MAX - 1;
+	struct t_front f;
+	struct t_prog p;
+	uint64_t n;
+	int kick, call;
+
+	make_image(t_dir());
+	start(&p, NULL);
+	T_MUST(!t_front_open(&f, sock, WANT, 1, 64));
+	kick = vhk_ctl_kick_fd(f.ctl, 0);
+	call = vhk_ctl_call_fd(f.ctl, 0);
+	T_MUST(kick >= 0 && call >= 0);
+	n = (uint64_t)read(kick, &n, sizeof(n));
+	T_MUST(write(kick, &full, sizeof(full)) == sizeof(full));
+	T_MUST(!fcntl(kick, F_SETFL, fcntl(kick, F_GETFL) & ~O_NONBLOCK));
+	T_MUST(!fcntl(call, F_SETFL, fcntl(call, F_GETFL) & ~O_NONBLOCK));
+	alarm(60);
+	T_EQ(vhk_ctl_kick(f.ctl, 0), 0);
+	T_EQ(vhk_ctl_wait(f.ctl, 0, 1000000), -ETIMEDOUT);
+	alarm(0);
+	t_front_close(&f);
+	stop(&p);
+}
+
 int main(void)
 {
 	T_RUN(every_kind_of_request_in_every_way);
@@ -362,5 +389,6 @@ int main(void)
 	T_RUN(a_front_end_may_listen);
 	T_RUN(an_end_under_load_is_quick_and_clean);
 	T_RUN(a_killed_servers_socket_is_replaced);
+	T_RUN(a_front_end_is_not_held_by_its_eventfds);
 	return t_end();
 }

@@ -50,8 +50,6 @@ static int check_gates(const struct vhk_proto *row, const struct vhk_proto_state
 		return fail(why, -EOPNOTSUPP, "its feature was not negotiated");
 	if (row->need_protocol & ~st->protocol)
 		return fail(why, -EOPNOTSUPP, "its protocol feature was not negotiated");
-	if (!row->served)
-		return fail(why, -EOPNOTSUPP, "not served");
 	return 0;
 }
 
@@ -79,11 +77,9 @@ static int check_index(const struct vhk_proto *row, const struct vhk_proto_state
 	return idx < st->n_queues ? 0 : fail(why, -EINVAL, "no such ring");
 }
 
-int vhk_proto_check(const struct vhk_proto_state *st, const struct vhk_msg *m, bool back_channel,
-		    const char **why)
+static int judge(const struct vhk_proto *row, const struct vhk_proto_state *st,
+		 const struct vhk_msg *m, bool served_only, const char **why)
 {
-	const struct vhk_proto *row = back_channel ? vhk_proto_back_request(m->hdr.request) :
-						     vhk_proto_request(m->hdr.request);
 	int ret;
 
 	*why = "";
@@ -92,11 +88,30 @@ int vhk_proto_check(const struct vhk_proto_state *st, const struct vhk_msg *m, b
 	ret = vhk_proto_check_form(row, m, why);
 	if (!ret)
 		ret = check_gates(row, st, why);
+	if (!ret && served_only && !row->served)
+		return fail(why, -EOPNOTSUPP, "not served");
 	if (!ret)
 		ret = check_index(row, st, m, why);
 	if (!ret && row->check)
 		ret = row->check(st, m, why);
 	return ret;
+}
+
+static const struct vhk_proto *row_of(uint32_t request, bool back_channel)
+{
+	return back_channel ? vhk_proto_back_request(request) : vhk_proto_request(request);
+}
+
+int vhk_proto_check(const struct vhk_proto_state *st, const struct vhk_msg *m, bool back_channel,
+		    const char **why)
+{
+	return judge(row_of(m->hdr.request, back_channel), st, m, true, why);
+}
+
+int vhk_proto_check_any(const struct vhk_proto_state *st, const struct vhk_msg *m,
+			bool back_channel, const char **why)
+{
+	return judge(row_of(m->hdr.request, back_channel), st, m, false, why);
 }
 
 static bool says_no(const struct vhk_proto *row, const struct vhk_msg *m)
@@ -108,8 +123,7 @@ static bool says_no(const struct vhk_proto *row, const struct vhk_msg *m)
 int vhk_proto_check_reply(uint32_t request, bool back_channel, const struct vhk_msg *m,
 			  const char **why)
 {
-	const struct vhk_proto *row = back_channel ? vhk_proto_back_request(request) :
-						     vhk_proto_request(request);
+	const struct vhk_proto *row = row_of(request, back_channel);
 	int ret;
 
 	*why = "";

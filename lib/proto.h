@@ -266,6 +266,9 @@ int vhk_proto_check_form(const struct vhk_proto *row, const struct vhk_msg *m, c
  */
 int vhk_proto_check(const struct vhk_proto_state *st, const struct vhk_msg *m, bool back_channel,
 		    const char **why);
+/* The same, for onlookers: whether it is served here does not matter. */
+int vhk_proto_check_any(const struct vhk_proto_state *st, const struct vhk_msg *m,
+			bool back_channel, const char **why);
 /*
  * Judges a reply to @request: number, reply bit, size, fds. 0; -EPROTO; -EOPNOTSUPP: well formed,
  * and says no: it is empty or a non-zero u64 where a longer payload was due. What an ack or a u64

@@ -16,7 +16,7 @@
 
 /* What the kernel passes at most in one go (SCM_MAX_FD): with room for all of them none is lost
  * silently. */
-#define FDS_AT_ONCE 253
+#define FDS_AT_ONCE VHK_SOCK_FDS_MAX
 #define HDR_SIZE ((uint32_t)sizeof(struct vhk_msg_hdr))
 
 /* A message that waits for the peer to read. Owns its fds. */
@@ -120,8 +120,20 @@ static void rx_take_fds(struct vhk_sock *s, const struct cmsghdr *c)
 	}
 }
 
-/* One recvmsg(2). Without @control the kernel itself drops fds that come, and says so with
- * MSG_CTRUNC. */
+/* One recvmsg(2): bytes, 0 at the end, -EAGAIN, -ENOTCONN. */
+static ssize_t receive(int fd, struct msghdr *msg)
+{
+	ssize_t n;
+
+	do
+		n = recvmsg(fd, msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return n;
+	return errno == EAGAIN || errno == EWOULDBLOCK ? -EAGAIN : -ENOTCONN;
+}
+
+/* Without @control the kernel itself drops fds that come, and says so with MSG_CTRUNC. */
 static ssize_t rx_bytes(struct vhk_sock *s, void *to, size_t len, union fd_control *control)
 {
 	struct iovec iov = { to, len };
@@ -133,11 +145,9 @@ static ssize_t rx_bytes(struct vhk_sock *s, void *to, size_t len, union fd_contr
 		msg.msg_control = control;
 		msg.msg_controllen = sizeof(*control);
 	}
-	do
-		n = recvmsg(s->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	n = receive(s->fd, &msg);
 	if (n < 0)
-		return errno == EAGAIN || errno == EWOULDBLOCK ? -EAGAIN : -ENOTCONN;
+		return n;
 	for (c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
 			rx_take_fds(s, c);
@@ -317,6 +327,51 @@ int vhk_sock_flush(struct vhk_sock *s)
 			tx_drop_first(s);
 	}
 	return 0;
+}
+
+ssize_t vhk_sock_read(int sock, void *to, size_t len, struct vhk_sock_fds *fds)
+{
+	union fd_control control;
+	struct iovec iov = { to, len };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *c;
+	ssize_t n;
+
+	fds->n = 0;
+	fds->lost = false;
+	n = receive(sock, &msg);
+	if (n < 0)
+		return n;
+	for (c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		/* one such header at most, and no more than there is room for */
+		fds->n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(fds->fd, CMSG_DATA(c), fds->n * sizeof(int));
+	}
+	fds->lost = msg.msg_flags & MSG_CTRUNC;
+	return n ? n : -ENOTCONN;
+}
+
+ssize_t vhk_sock_write(int sock, const void *bytes, size_t len, const struct vhk_sock_fds *fds)
+{
+	struct iovec iov = { (void *)bytes, len };
+
+	return tx_bytes(sock, &iov, 1, fds->fd, fds->n);
+}
+
+void vhk_sock_fds_close(struct vhk_sock_fds *fds)
+{
+	close_fds(fds->fd, fds->n);
+	fds->n = 0;
+}
+
+void vhk_sock_shut(int sock, bool reading)
+{
+	shutdown(sock, reading ? SHUT_RD : SHUT_WR);
 }
 
 bool vhk_sock_hung_up(int fd)

@@ -73,6 +73,26 @@ int vhk_sock_send(struct vhk_sock *s, const struct vhk_msg *m);
 /* Sends what is queued: 0 all gone, -EAGAIN: wait for EPOLLOUT, -ENOTCONN. */
 int vhk_sock_flush(struct vhk_sock *s);
 
+/* What the kernel passes at most with one byte (SCM_MAX_FD). */
+#define VHK_SOCK_FDS_MAX 253
+struct vhk_sock_fds {
+	unsigned int n;
+	bool lost; /* more came than this process may have open */
+	int fd[VHK_SOCK_FDS_MAX];
+};
+
+/*
+ * For passing bytes on. Up to @len of them, and the fds that came with one of them, the caller's.
+ * Bytes; -EAGAIN; -ENOTCONN: the end.
+ */
+ssize_t vhk_sock_read(int sock, void *to, size_t len, struct vhk_sock_fds *fds);
+/* Bytes sent, the fds (borrowed) with the first; -EAGAIN; -ENOBUFS: too many fds are on their way
+ * already; -EINVAL: a closed one; -ENOTCONN. */
+ssize_t vhk_sock_write(int sock, const void *bytes, size_t len, const struct vhk_sock_fds *fds);
+void vhk_sock_fds_close(struct vhk_sock_fds *fds);
+/* Ends one half: the peer reads to its end, or (@reading) can write no more. */
+void vhk_sock_shut(int sock, bool reading);
+
 /*
  * A listening fd, or -errno. A dead socket at @path is replaced; -EADDRINUSE: a live server answers
  * there; -EEXIST: a file that is no socket, left alone; -ENAMETOOLONG; -EINVAL: empty.

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Two sockets and the two ways between them: which events to wait for, and when it is over. A peer
+ * that is gone is not watched for anything but what it left behind, so that no event returns for
+ * ever.
+ */
+#include <sys/epoll.h>
+
+#include "fd.h"
+#include "trace_impl.h"
+
+static void port_unwatch(struct vhk_port *p)
+{
+	if (p->watched)
+		vhk_loop_del_fd(p->span->session->trace->loop, p->fd);
+	p->watched = false;
+}
+
+static void port_event(void *arg, uint32_t events)
+{
+	struct vhk_port *p = arg;
+
+	if (events & (EPOLLHUP | EPOLLERR))
+		p->gone = true;
+	if (events & EPOLLOUT)
+		vhk_lane_pump(p->in);
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		vhk_lane_pump(p->out);
+	if (p->gone)
+		vhk_lane_abandon(p->in);
+	vhk_span_settle(p->span);
+}
+
+static int port_watch(struct vhk_port *p, uint32_t events)
+{
+	struct vhk_loop *loop = p->span->session->trace->loop;
+	int ret;
+
+	if (p->watched && p->events == events)
+		return 0;
+	ret = p->watched ? vhk_loop_mod_fd(loop, p->fd, events) :
+			   vhk_loop_add_fd(loop, p->fd, events, port_event, p);
+	p->watched = !ret;
+	p->events = events;
+	return ret;
+}
+
+static int port_settle(struct vhk_port *p)
+{
+	uint32_t events = 0;
+
+	if (p->out->state == VHK_LANE_OPEN && !vhk_lane_holds(p->out))
+		events |= EPOLLIN;
+	if (p->in->state != VHK_LANE_CLOSED && vhk_lane_holds(p->in) && !p->in->nap)
+		events |= EPOLLOUT;
+	if (events || !p->gone)
+		return port_watch(p, events);
+	port_unwatch(p);
+	return 0;
+}
+
+static bool span_is_closed(const struct vhk_span *sp)
+{
+	return sp->lane[0].state == VHK_LANE_CLOSED && sp->lane[1].state == VHK_LANE_CLOSED;
+}
+
+void vhk_span_settle(struct vhk_span *sp)
+{
+	struct vhk_trace_session *s = sp->session;
+	int ret;
+
+	if (!span_is_closed(sp)) {
+		ret = port_settle(&sp->port[0]);
+		if (!ret)
+			ret = port_settle(&sp->port[1]);
+		if (!ret)
+			return;
+		s->error = ret;
+	}
+	vhk_trace_session_span_closed(s, sp);
+}
+
+void vhk_span_pump(struct vhk_span *sp)
+{
+	vhk_lane_pump(&sp->lane[0]);
+	vhk_lane_pump(&sp->lane[1]);
+}
+
+int vhk_span_new(struct vhk_span **out, struct vhk_trace_session *s, bool back_channel, int front,
+		 int back)
+{
+	struct vhk_span *sp = malloc(sizeof(*sp));
+	int i;
+
+	if (!sp) {
+		vhk_fd_close(front);
+		vhk_fd_close(back);
+		return -ENOMEM;
+	}
+	sp->session = s;
+	sp->back_channel = back_channel;
+	sp->raw = false;
+	for (i = 0; i < 2; i++)
+		sp->port[i] = (struct vhk_port){ .span = sp, .fd = i ? back : front };
+	vhk_lane_init(&sp->lane[0], sp, VHK_TRACE_FRONT);
+	vhk_lane_init(&sp->lane[1], sp, VHK_TRACE_BACK);
+	*out = sp;
+	return 0;
+}
+
+void vhk_span_free(struct vhk_span *sp)
+{
+	int i;
+
+	if (!sp)
+		return;
+	for (i = 0; i < 2; i++) {
+		port_unwatch(&sp->port[i]);
+		vhk_lane_fini(&sp->lane[i]);
+		vhk_fd_close(sp->port[i].fd);
+	}
+	free(sp);
+}

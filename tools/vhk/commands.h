@@ -10,5 +10,6 @@ int blk_read(int argc, char **argv);
 int blk_write(int argc, char **argv);
 int blk_copy(int argc, char **argv);
 int blk_bench(int argc, char **argv);
+int trace(int argc, char **argv);
 
 #endif

@@ -13,41 +13,9 @@
 
 #include "commands.h"
 #include "disk.h"
+#include "features.h"
 #include "say.h"
 #include "uri.h"
-
-/* Names of feature bits (virtio 1.3, 5.2.3 and 6). */
-static const char *const feature_names[64] = {
-	[VIRTIO_BLK_F_SIZE_MAX] = "SIZE_MAX",
-	[VIRTIO_BLK_F_SEG_MAX] = "SEG_MAX",
-	[VIRTIO_BLK_F_GEOMETRY] = "GEOMETRY",
-	[VIRTIO_BLK_F_RO] = "RO",
-	[VIRTIO_BLK_F_BLK_SIZE] = "BLK_SIZE",
-	[9] = "FLUSH",
-	[VIRTIO_BLK_F_TOPOLOGY] = "TOPOLOGY",
-	[11] = "CONFIG_WCE",
-	[VIRTIO_BLK_F_MQ] = "MQ",
-	[VIRTIO_BLK_F_DISCARD] = "DISCARD",
-	[VIRTIO_BLK_F_WRITE_ZEROES] = "WRITE_ZEROES",
-	[15] = "LIFETIME",
-	[16] = "SECURE_ERASE",
-	[24] = "NOTIFY_ON_EMPTY",
-	[26] = "LOG_ALL",
-	[27] = "ANY_LAYOUT",
-	[28] = "INDIRECT_DESC",
-	[29] = "EVENT_IDX",
-	[30] = "PROTOCOL_FEATURES",
-	[32] = "VERSION_1",
-	[33] = "ACCESS_PLATFORM",
-	[34] = "RING_PACKED",
-	[35] = "IN_ORDER",
-	[36] = "ORDER_PLATFORM",
-	[37] = "SR_IOV",
-	[38] = "NOTIFICATION_DATA",
-	[39] = "NOTIF_CONFIG_DATA",
-	[40] = "RING_RESET",
-	[41] = "ADMIN_VQ",
-};
 
 #define PROTOCOL_ASKED                                                                             \
 	(VHK_PF_MQ | VHK_PF_CONFIG | VHK_PF_CONFIGURE_MEM_SLOTS | VHK_PF_INFLIGHT_SHMFD)
@@ -62,9 +30,9 @@ struct offer {
 	enum vhk_ctl_op asked; /* the last question */
 };
 
-static const char *feature_name(unsigned int bit)
+static const char *blk_feature_name(unsigned int bit)
 {
-	return feature_names[bit];
+	return feature_name(feature_device("blk"), bit);
 }
 
 /* The longest beginning of the configuration space that the back end gives out. */
@@ -225,7 +193,7 @@ static void print_text(const char *uri, const struct offer *o)
 	if (o->pid > 0)
 		printf(" (process %d)", o->pid);
 	putchar('\n');
-	print_bits("features", o->features, feature_name);
+	print_bits("features", o->features, blk_feature_name);
 	if (o->features & VHK_F_PROTOCOL_FEATURES)
 		print_bits("protocol features", o->protocol, protocol_name);
 	if (o->has_queues)
@@ -276,7 +244,7 @@ static void print_json(const char *uri, const struct offer *o)
 	if (o->pid > 0)
 		json_u64(&j, "pid", (uint64_t)o->pid);
 	json_u64(&j, "features", o->features);
-	json_bits(&j, "feature_names", o->features, feature_name);
+	json_bits(&j, "feature_names", o->features, blk_feature_name);
 	json_u64(&j, "protocol_features", o->protocol);
 	json_bits(&j, "protocol_feature_names", o->protocol, protocol_name);
 	if (o->has_queues)

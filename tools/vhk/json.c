@@ -20,7 +20,10 @@ static void put_text(FILE *f, const char *s)
 
 static void put_key(struct json *j, const char *key)
 {
-	fprintf(j->f, "%s\n%*s", j->some ? "," : "", (int)j->depth * 2, "");
+	if (j->line)
+		fputs(j->some ? ", " : "", j->f);
+	else
+		fprintf(j->f, "%s\n%*s", j->some ? "," : "", (int)j->depth * 2, "");
 	j->some = true;
 	if (key) {
 		put_text(j->f, key);
@@ -34,9 +37,15 @@ void json_begin(struct json *j, FILE *f)
 	fputc('{', f);
 }
 
+void json_begin_line(struct json *j, FILE *f)
+{
+	*j = (struct json){ .f = f, .depth = 1, .line = true };
+	fputc('{', f);
+}
+
 void json_end(struct json *j)
 {
-	fputs("\n}\n", j->f);
+	fputs(j->line ? "}\n" : "\n}\n", j->f);
 }
 
 void json_open(struct json *j, const char *key, char bracket)
@@ -50,7 +59,7 @@ void json_open(struct json *j, const char *key, char bracket)
 void json_close(struct json *j, char bracket)
 {
 	j->depth--;
-	if (j->some)
+	if (j->some && !j->line)
 		fprintf(j->f, "\n%*s", (int)j->depth * 2, "");
 	fputc(bracket, j->f);
 	j->some = true;
@@ -66,6 +75,13 @@ void json_real(struct json *j, const char *key, double v)
 {
 	put_key(j, key);
 	fprintf(j->f, "%.3f", v);
+}
+
+void json_seconds(struct json *j, const char *key, uint64_t ns)
+{
+	put_key(j, key);
+	fprintf(j->f, "%llu.%06llu", (unsigned long long)(ns / 1000000000u),
+		(unsigned long long)(ns % 1000000000u / 1000));
 }
 
 void json_bool(struct json *j, const char *key, bool v)

@@ -23,6 +23,7 @@ static const struct command {
 	{ "blk", "write", "URI [FILE]", "write a disk, from a file or stdin", blk_write },
 	{ "blk", "copy", "FROM TO", "copy between disks and files", blk_copy },
 	{ "blk", "bench", "URI", "load a disk and measure it, or verify it", blk_bench },
+	{ "trace", NULL, "FRONT BACK", "stand between two ends and print what they say", trace },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -33,11 +34,12 @@ static int help(void)
 
 	puts("usage: vhk COMMAND ...\n");
 	for (i = 0; i < N_COMMANDS; i++)
-		printf("  vhk %s %-5s %-14s %s\n", commands[i].group, commands[i].name,
+		printf("  vhk %s %-*s %-14s %s\n", commands[i].group,
+		       commands[i].name ? 5 : 3, commands[i].name ? commands[i].name : "",
 		       commands[i].args, commands[i].help);
 	puts("\n"
 	     "URI is unix:PATH (connect), listen:PATH (the back end connects to us) or fd:N.\n"
-	     "  -j, --json           JSON (ctl show, blk bench)\n"
+	     "  -j, --json           JSON (ctl show, blk bench, trace)\n"
 	     "  -t, --timeout SEC    longest wait for the back end (5)\n"
 	     "  -q, --quiet          no progress bar\n"
 	     "blk read, write, copy:\n"
@@ -54,6 +56,12 @@ static int help(void)
 	     "  --poll               spin instead of sleeping --cpu N       run on that processor\n"
 	     "  --seed N             of all that is random    --count N     end after so many\n"
 	     "  --reconnect          survive restarts of the back end\n"
+	     "trace (FRONT: a path to listen at, BACK: one to connect to, or URIs):\n"
+	     "  -d, --device KIND    whose feature bits to name: blk, net, scsi, fs, ...\n"
+	     "  -q, --quiet          only messages that break a rule, and the sums\n"
+	     "  -c, --check          exit code 1 if a rule was broken\n"
+	     "  -1, --once           end with the first session\n"
+	     "  --color WHEN         auto (default), always or never\n"
 	     "\n"
 	     "Numbers take k, M, G, T. Exit code: 0, 1 failed, 2 usage. See vhk(1).");
 	return 0;
@@ -63,9 +71,12 @@ static const struct command *find(const char *group, const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < N_COMMANDS; i++)
-		if (!strcmp(commands[i].group, group) && name && !strcmp(commands[i].name, name))
+	for (i = 0; i < N_COMMANDS; i++) {
+		if (strcmp(commands[i].group, group))
+			continue;
+		if (!commands[i].name || (name && !strcmp(commands[i].name, name)))
 			return &commands[i];
+	}
 	return NULL;
 }
 
@@ -76,7 +87,7 @@ static int which_of(const char *group)
 	size_t i;
 
 	for (i = 0; i < N_COMMANDS; i++)
-		if (!strcmp(commands[i].group, group))
+		if (!strcmp(commands[i].group, group) && commands[i].name)
 			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
 				 *names ? ", " : "", commands[i].name);
 	return *names ? say_usage("%s: which subcommand? %s", group, names) : 0;
@@ -117,7 +128,7 @@ static int run(int argc, char **argv)
 	if (!c)
 		return say_usage("no such command: %s%s%s", argv[1], argc > 2 ? " " : "",
 				 argc > 2 ? argv[2] : "");
-	return c->run(argc - 2, argv + 2);
+	return c->name ? c->run(argc - 2, argv + 2) : c->run(argc - 1, argv + 1);
 }
 
 int main(int argc, char **argv)

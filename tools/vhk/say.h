@@ -49,13 +49,18 @@ struct json {
 	FILE *f;
 	unsigned int depth;
 	bool some; /* something stands before at this depth */
+	bool line; /* all on one line */
 };
 void json_begin(struct json *j, FILE *f);
+/* The same, on one line. */
+void json_begin_line(struct json *j, FILE *f);
 void json_end(struct json *j);
 void json_open(struct json *j, const char *key, char bracket);
 void json_close(struct json *j, char bracket);
 void json_u64(struct json *j, const char *key, uint64_t v);
 void json_real(struct json *j, const char *key, double v);
+/* Seconds to the microsecond. */
+void json_seconds(struct json *j, const char *key, uint64_t ns);
 void json_bool(struct json *j, const char *key, bool v);
 void json_text(struct json *j, const char *key, const char *v);
 

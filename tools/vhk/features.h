@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * What virtio feature bits are called: those of every device, and those of some kinds of it.
+ */
+#ifndef VHK_TOOL_FEATURES_H
+#define VHK_TOOL_FEATURES_H
+
+struct feature_device;
+
+/* A kind of device ("blk", "net", ...); NULL: its own bits have no names here. */
+const struct feature_device *feature_device(const char *kind);
+/* The kinds there are, separated by commas. */
+const char *feature_devices(void);
+/* NULL: it has none. */
+const char *feature_name(const struct feature_device *d, unsigned int bit);
+
+#endif

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * The buffer is a ring under a lock; the writing thread takes pieces out of it and writes them
+ * without the lock.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "trace_out.h"
+
+#define PIECE 16384
+/* The reader is given up when it takes nothing for so long. */
+#define PATIENCE_S 3
+
+struct out {
+	int fd;
+	const char *lost_fmt;
+	pthread_t thread;
+	pthread_mutex_t lock; /* of everything below */
+	pthread_cond_t filled, emptied;
+	size_t size, from, len;
+	uint64_t lost, lost_told; /* lines */
+	bool waiting, over, done;
+	int error;
+	char data[];
+};
+
+static size_t take(struct out *o, char *piece)
+{
+	size_t n = o->len < PIECE ? o->len : PIECE, end = o->size - o->from;
+
+	if (n > end)
+		n = end;
+	memcpy(piece, o->data + o->from, n);
+	return n;
+}
+
+static void put(struct out *o, const char *text, size_t len)
+{
+	size_t at = (o->from + o->len) % o->size, first = o->size - at;
+
+	if (first > len)
+		first = len;
+	memcpy(o->data + at, text, first);
+	memcpy(o->data, text + first, len - first);
+	o->len += len;
+}
+
+/* 0 or -errno; a descriptor that does not block is waited for. */
+static int write_all(int fd, const char *text, size_t len)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	ssize_t n;
+
+	while (len) {
+		n = write(fd, text, len);
+		if (n < 0 && errno == EAGAIN) {
+			poll(&p, 1, -1);
+			continue;
+		}
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			text += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+static void *write_on(void *arg)
+{
+	struct out *o = arg;
+	static char piece[PIECE];
+	size_t n;
+	int ret;
+
+	pthread_mutex_lock(&o->lock);
+	for (;;) {
+		while (!o->len && !o->over) {
+			o->waiting = true;
+			pthread_cond_wait(&o->filled, &o->lock);
+			o->waiting = false;
+		}
+		if (!o->len || o->error)
+			break;
+		n = take(o, piece);
+		pthread_mutex_unlock(&o->lock);
+		ret = write_all(o->fd, piece, n);
+		pthread_mutex_lock(&o->lock);
+		o->from = (o->from + n) % o->size;
+		o->len -= n;
+		o->error = ret;
+		pthread_cond_signal(&o->emptied);
+	}
+	o->done = true;
+	pthread_cond_signal(&o->emptied);
+	pthread_mutex_unlock(&o->lock);
+	return NULL;
+}
+
+int out_open(struct out **out, int fd, size_t size, const char *lost_fmt)
+{
+	struct out *o = malloc(sizeof(*o) + size);
+	pthread_condattr_t attr;
+	int ret;
+
+	if (!o)
+		return -ENOMEM;
+	memset(o, 0, sizeof(*o));
+	o->fd = fd;
+	o->size = size;
+	o->lost_fmt = lost_fmt;
+	pthread_mutex_init(&o->lock, NULL);
+	pthread_cond_init(&o->filled, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&o->emptied, &attr);
+	pthread_condattr_destroy(&attr);
+	ret = pthread_create(&o->thread, NULL, write_on, o);
+	if (ret) {
+		free(o);
+		return -ret;
+	}
+	*out = o;
+	return 0;
+}
+
+/* What is missing is told first, in one piece with what follows it. */
+static void put_with_note(struct out *o, const char *text, size_t len)
+{
+	char note[128] = "";
+	size_t n = 0;
+
+	if (o->lost > o->lost_told)
+		n = (size_t)snprintf(note, sizeof(note), o->lost_fmt,
+				     (unsigned long long)(o->lost - o->lost_told));
+	if (o->size - o->len < n + len) {
+		o->lost++;
+		return;
+	}
+	put(o, note, n);
+	put(o, text, len);
+	o->lost_told = o->lost;
+}
+
+void out_line(struct out *o, const char *text, size_t len)
+{
+	bool wake;
+
+	pthread_mutex_lock(&o->lock);
+	if (!o->error)
+		put_with_note(o, text, len);
+	wake = o->waiting && o->len;
+	pthread_mutex_unlock(&o->lock);
+	if (wake)
+		pthread_cond_signal(&o->filled);
+}
+
+uint64_t out_lost(struct out *o)
+{
+	uint64_t lost;
+
+	pthread_mutex_lock(&o->lock);
+	lost = o->lost;
+	pthread_mutex_unlock(&o->lock);
+	return lost;
+}
+
+int out_error(struct out *o)
+{
+	int error;
+
+	pthread_mutex_lock(&o->lock);
+	error = o->error;
+	pthread_mutex_unlock(&o->lock);
+	return error;
+}
+
+/* True when the thread is done, or has at least written something. */
+static bool wait_for_reader(struct out *o)
+{
+	struct timespec until;
+	size_t before = o->len;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += PATIENCE_S;
+	while (!o->done && o->len == before)
+		if (pthread_cond_timedwait(&o->emptied, &o->lock, &until))
+			return o->done || o->len != before;
+	return true;
+}
+
+int out_close(struct out *o)
+{
+	bool reads = true;
+	int ret;
+
+	pthread_mutex_lock(&o->lock);
+	o->over = true;
+	pthread_cond_signal(&o->filled);
+	while (!o->done && reads)
+		reads = wait_for_reader(o);
+	ret = o->done ? o->error : -ETIMEDOUT;
+	pthread_mutex_unlock(&o->lock);
+	/* A thread that is still writing needs all of this; it ends with the process. */
+	if (ret == -ETIMEDOUT)
+		return ret;
+	pthread_join(o->thread, NULL);
+	pthread_mutex_destroy(&o->lock);
+	pthread_cond_destroy(&o->filled);
+	pthread_cond_destroy(&o->emptied);
+	free(o);
+	return ret;
+}

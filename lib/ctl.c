@@ -6,6 +6,7 @@
  */
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -105,28 +106,71 @@ static int ctl_wait_link(struct vhk_ctl *c)
 	return 0;
 }
 
-int vhk_ctl_open(struct vhk_ctl **out, const char *uri, const struct vhk_ctl_opts *o)
+int vhk_ctl_begin(struct vhk_ctl *c, const struct vhk_ctl_opts *o)
 {
-	struct vhk_ctl *c;
-	int ret;
+	int ret = ctl_init(c, o);
 
-	*out = NULL;
-	ret = vhk_ctl_user_new(&c, uri);
-	if (ret)
-		return ret;
-	ret = ctl_init(c, o);
 	if (!ret)
 		ret = c->ops->connect(c, false);
 	if (!ret)
 		vhk_ctl_rearm(c);
 	if (!ret && !(c->opts.flags & VHK_CTL_F_NONBLOCK))
 		ret = ctl_wait_link(c);
-	if (ret) {
+	if (ret)
 		vhk_ctl_close(c);
-		return ret;
-	}
-	*out = c;
-	return 0;
+	return ret;
+}
+
+static int parse_fd(const char *text)
+{
+	char *end;
+	long fd;
+
+	errno = 0;
+	fd = strtol(text, &end, 10);
+	return errno || end == text || *end || fd < 0 || fd > INT32_MAX ? -EINVAL : (int)fd;
+}
+
+static int adopt(struct vhk_ctl **out, const char *text)
+{
+	int ret, fd = parse_fd(text);
+	enum vhk_ctl_kind kind;
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (!fstat(fd, &st) && S_ISSOCK(st.st_mode))
+		return vhk_ctl_user_adopt_take_fd(out, fd);
+	ret = vhk_kern_kind(&vhk_bus_root, fd, NULL, &kind);
+	if (!ret)
+		return vhk_ctl_kernel_adopt_take_fd(out, fd, kind);
+	close(fd);
+	return ret == -EBADF ? -EINVAL : ret;
+}
+
+static int door_new(struct vhk_ctl **out, const char *uri)
+{
+	if (!uri)
+		return -EINVAL;
+	if (!strncmp(uri, "fd:", 3))
+		return adopt(out, uri + 3);
+	if (uri[0] == '/' || !strncmp(uri, "vdpa:", 5))
+		return vhk_ctl_kernel_new(out, uri);
+	return vhk_ctl_user_new(out, uri);
+}
+
+int vhk_ctl_open(struct vhk_ctl **out, const char *uri, const struct vhk_ctl_opts *o)
+{
+	struct vhk_ctl *c;
+	int ret;
+
+	*out = NULL;
+	ret = door_new(&c, uri);
+	if (!ret)
+		ret = vhk_ctl_begin(c, o);
+	if (!ret)
+		*out = c;
+	return ret;
 }
 
 void vhk_ctl_close(struct vhk_ctl *c)

@@ -45,6 +45,19 @@ struct vhk_ctl_ops {
 	int (*peer_pid)(const struct vhk_ctl *c);
 	enum vhk_ctl_kind (*kind)(const struct vhk_ctl *c);
 	const struct vhk_ctl_offer *(*offer)(const struct vhk_ctl *c);
+	/*
+	 * Before queues are set up; 1: those that run are to be set up again. NULL: nothing to be
+	 * done, and so below.
+	 */
+	int (*prepare)(struct vhk_ctl *c);
+	/* Before queues are asked where they stopped: whatever works on them ends. */
+	int (*halt)(struct vhk_ctl *c, unsigned int first, unsigned int n);
+	/* Queues are gone. */
+	void (*unbind)(struct vhk_ctl *c, unsigned int first, unsigned int n);
+	uint64_t always;	/* features that are taken wherever they are offered */
+	unsigned int table_max; /* regions in one SET_MEM_TABLE */
+	bool at_once;		/* requests are done when they were submitted */
+	bool own_addresses;	/* a region is where it is mapped here, not at its uva */
 };
 
 /* What both ends have settled. */
@@ -111,6 +124,7 @@ struct vhk_ctl_job {
 	uint32_t *base;
 	bool set_inflight;
 	bool replay;
+	bool again; /* the queues that run are set up, too */
 	uint64_t features, protocol;
 };
 
@@ -160,7 +174,18 @@ void vhk_ctl_kick_drop(struct vhk_ctl_kick *k);
 /* A front end without connection: the part that is the same for every door. */
 void vhk_ctl_init_empty(struct vhk_ctl *c, const struct vhk_ctl_ops *ops);
 
-/* ctl_user.c. The fd of "fd:N" is closed even on failure. */
+/* From a door to a front end that can be used; closes it on failure. */
+int vhk_ctl_begin(struct vhk_ctl *c, const struct vhk_ctl_opts *o);
+
+/* ctl_iotlb.c: the device told of a translation that it lacks, or was refused one. */
+void vhk_ctl_iotlb_event(struct vhk_ctl *c, const struct vhk_iotlb_msg *m);
+
+/* ctl_user.c. "unix:PATH", "listen:PATH"; a socket. */
 int vhk_ctl_user_new(struct vhk_ctl **out, const char *uri);
+int vhk_ctl_user_adopt_take_fd(struct vhk_ctl **out, int fd);
+
+/* ctl_kernel.c. "/dev/...", "vdpa:NAME"; a device. */
+int vhk_ctl_kernel_new(struct vhk_ctl **out, const char *uri);
+int vhk_ctl_kernel_adopt_take_fd(struct vhk_ctl **out, int fd, enum vhk_ctl_kind kind);
 
 #endif

@@ -64,9 +64,13 @@ static void job_answered(struct vhk_ctl_req *r)
 int vhk_ctl_job_ask(struct vhk_ctl_job *j, const struct vhk_ctl_req *r,
 		    int (*answer)(struct vhk_ctl_job *j, struct vhk_ctl_req *r))
 {
-	struct job_req *q = calloc(1, sizeof(*q));
+	struct job_req *q;
 	int ret;
 
+	/* What was asked before is answered already, badly: nothing may follow it. */
+	if (j->ret && j->c->ops->at_once)
+		return j->ret;
+	q = calloc(1, sizeof(*q));
 	if (!q)
 		return -ENOMEM;
 	q->req = *r;
@@ -92,7 +96,7 @@ int vhk_ctl_job_ask_u64(struct vhk_ctl_job *j, enum vhk_ctl_op op, uint64_t v,
 
 int vhk_ctl_job_sync(struct vhk_ctl_job *j)
 {
-	if (j->c->ops->offer(j->c)->protocol & VHK_PF_REPLY_ACK)
+	if (j->c->ops->at_once || (j->c->ops->offer(j->c)->protocol & VHK_PF_REPLY_ACK))
 		return 0;
 	return vhk_ctl_job_ask_u64(j, VHK_CTL_GET_FEATURES, 0, NULL);
 }

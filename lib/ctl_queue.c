@@ -87,12 +87,49 @@ static int queue_ask(struct vhk_ctl_job *j, enum vhk_ctl_op op, unsigned int idx
 	return vhk_ctl_job_ask(j, &r, NULL);
 }
 
+/* Behind an IOMMU: an IOVA is what the guest's address is. */
+static int queue_ask_iova(struct vhk_ctl_job *j, unsigned int idx, const struct vhk_vq_addr *a)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_SET_VRING_ADDR_IOVA, .fd = -1 };
+	const struct vhk_mem *m = j->c->mem;
+	struct vhk_gpa desc, driver, device;
+	int ret;
+
+	ret = vhk_mem_gpa(m, a->desc, 16u * a->size, &desc);
+	if (!ret)
+		ret = vhk_mem_gpa(m, a->driver, 4, &driver);
+	if (!ret)
+		ret = vhk_mem_gpa(m, a->device, 4, &device);
+	if (ret)
+		return ret;
+	r.addr_iova = (struct vhk_ctl_vring_addr_iova){ .index = idx,
+							.desc = { desc.v },
+							.driver = { driver.v },
+							.device = { device.v } };
+	return vhk_ctl_job_ask(j, &r, NULL);
+}
+
+static int queue_ask_own(struct vhk_ctl_job *j, unsigned int idx, const struct vhk_vq_addr *a)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_SET_VRING_ADDR, .fd = -1 };
+
+	r.addr = (struct vhk_ctl_vring_addr){ .index = idx,
+					      .desc = { (uintptr_t)a->desc },
+					      .driver = { (uintptr_t)a->driver },
+					      .device = { (uintptr_t)a->device } };
+	return vhk_ctl_job_ask(j, &r, NULL);
+}
+
 static int queue_ask_addr(struct vhk_ctl_job *j, unsigned int idx, const struct vhk_vq_addr *a)
 {
 	struct vhk_ctl_req r = { .op = VHK_CTL_SET_VRING_ADDR, .fd = -1, .addr = { .index = idx } };
 	const struct vhk_mem *m = j->c->mem;
 	int ret;
 
+	if (vhk_ctl_can(j->c, VHK_CTL_SET_VRING_ADDR_IOVA))
+		return queue_ask_iova(j, idx, a);
+	if (j->c->ops->own_addresses)
+		return queue_ask_own(j, idx, a);
 	ret = find_uva(m, a->desc, 16u * a->size, &r.addr.desc);
 	if (!ret)
 		ret = find_uva(m, a->driver, 4, &r.addr.driver);
@@ -213,11 +250,25 @@ static int inflight_prepare(struct vhk_ctl_job *j)
 
 static int start_begin(struct vhk_ctl_job *j)
 {
-	int ret = vhk_ctl_share(j);
+	int ret = j->c->ops->prepare ? j->c->ops->prepare(j->c) : 0;
 
 	j->step = start_rings;
+	j->again = ret > 0;
+	if (ret >= 0)
+		ret = vhk_ctl_share(j);
 	if (!ret && vhk_ctl_can(j->c, VHK_CTL_GET_INFLIGHT_FD))
 		ret = inflight_prepare(j);
+	return ret;
+}
+
+static int start_again(struct vhk_ctl_job *j)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < VHK_CTL_QUEUES_MAX && !ret; i++)
+		if (j->c->queue[i] && j->c->queue[i]->running)
+			ret = queue_ask_all(j, i);
 	return ret;
 }
 
@@ -229,6 +280,8 @@ static int start_rings(struct vhk_ctl_job *j)
 	j->step = start_end;
 	if (j->set_inflight)
 		ret = inflight_set(j);
+	if (!ret && j->again)
+		ret = start_again(j);
 	for (i = j->first; i < j->first + j->n && !ret; i++)
 		ret = queue_ask_all(j, i);
 	if (!ret && vhk_ctl_can(j->c, VHK_CTL_SET_STATUS))
@@ -267,12 +320,23 @@ static void queue_take_back(struct vhk_ctl *c, unsigned int idx)
 
 static void start_undo(struct vhk_ctl_job *j)
 {
+	struct vhk_ctl *c = j->c;
+	bool told = false;
 	unsigned int i;
 
 	for (i = j->first; i < j->first + j->n; i++)
-		if (j->c->queue[i]->told)
-			queue_take_back(j->c, i);
-	queues_free(j->c, j->first, j->n);
+		told |= c->queue[i]->told;
+	if (told && c->ops->halt)
+		c->ops->halt(c, j->first, j->n);
+	for (i = j->first; i < j->first + j->n; i++)
+		if (c->queue[i]->told)
+			queue_take_back(c, i);
+	queues_free(c, j->first, j->n);
+	if (told && c->ops->unbind)
+		c->ops->unbind(c, j->first, j->n);
+	for (i = 0; j->again && i < VHK_CTL_QUEUES_MAX; i++)
+		if (c->queue[i])
+			c->queue[i]->broken = true;
 }
 
 static bool queues_known(const struct vhk_ctl *c, unsigned int first, unsigned int n)
@@ -331,22 +395,26 @@ static int stop_ask(struct vhk_ctl_job *j)
 	struct vhk_ctl_req r = { .op = VHK_CTL_GET_VRING_BASE, .fd = -1 };
 	int ret = 0;
 
+	if (j->c->ops->halt)
+		ret = j->c->ops->halt(j->c, j->first, j->n);
 	for (r.vring.index = j->first; r.vring.index < j->first + j->n && !ret; r.vring.index++)
 		ret = vhk_ctl_job_ask(j, &r, stop_answer);
 	j->step = stop_end;
 	return ret;
 }
 
-static int stop_end(struct vhk_ctl_job *j)
-{
-	queues_free(j->c, j->first, j->n);
-	return 0;
-}
-
 /* The back end has them stopped or is gone: either way they do not run for us any more. */
 static void stop_undo(struct vhk_ctl_job *j)
 {
 	queues_free(j->c, j->first, j->n);
+	if (j->c->ops->unbind)
+		j->c->ops->unbind(j->c, j->first, j->n);
+}
+
+static int stop_end(struct vhk_ctl_job *j)
+{
+	stop_undo(j);
+	return 0;
 }
 
 static int stop_start(struct vhk_ctl *c, unsigned int first, unsigned int n, uint32_t *base,

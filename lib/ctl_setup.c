@@ -8,12 +8,14 @@
 
 #include "ctl_impl.h"
 
-#define TABLE_MAX 32 /* regions in one SET_MEM_TABLE */
-
 /* What this front end knows how to use. */
 #define PROTOCOL_KNOWN                                                                             \
 	(VHK_PF_MQ | VHK_PF_REPLY_ACK | VHK_PF_BACKEND_REQ | VHK_PF_CONFIG |                       \
 	 VHK_PF_INFLIGHT_SHMFD | VHK_PF_RESET_DEVICE | VHK_PF_CONFIGURE_MEM_SLOTS | VHK_PF_STATUS)
+
+#define BACKEND_KNOWN                                                                              \
+	(VHK_BF_IOTLB_MSG_V2 | VHK_BF_IOTLB_BATCH | VHK_BF_IOTLB_ASID | VHK_BF_SUSPEND |           \
+	 VHK_BF_RESUME | VHK_BF_ENABLE_AFTER_DRIVER_OK | VHK_BF_DESC_ASID | VHK_BF_IOTLB_PERSIST)
 
 #define STATUS_DRIVER (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER)
 
@@ -38,7 +40,7 @@ static int setup_ask_protocol(struct vhk_ctl_job *j)
 			(unsigned long long)missing);
 		return -EOPNOTSUPP;
 	}
-	j->features = offered & (j->c->want | j->c->must | VHK_F_PROTOCOL_FEATURES);
+	j->features = offered & (j->c->want | j->c->must | j->c->ops->always);
 	j->step = setup_negotiate;
 	if (!vhk_ctl_can(j->c, VHK_CTL_GET_PROTOCOL_FEATURES))
 		return 0;
@@ -78,6 +80,11 @@ static int setup_protocol(struct vhk_ctl_job *j)
 	return vhk_ctl_job_ask_u64(j, VHK_CTL_SET_PROTOCOL_FEATURES, j->protocol, NULL);
 }
 
+static int setup_backend(struct vhk_ctl_job *j, struct vhk_ctl_req *r)
+{
+	return vhk_ctl_job_ask_u64(j, VHK_CTL_SET_BACKEND_FEATURES, r->u64 & BACKEND_KNOWN, NULL);
+}
+
 static int setup_negotiate(struct vhk_ctl_job *j)
 {
 	int ret = setup_protocol(j);
@@ -90,6 +97,8 @@ static int setup_negotiate(struct vhk_ctl_job *j)
 		ret = setup_ask_if(j, VHK_CTL_GET_MAX_MEM_SLOTS, 0, setup_slots);
 	if (!ret)
 		ret = setup_ask_if(j, VHK_CTL_SET_BACKEND_REQ_FD, 0, NULL);
+	if (!ret)
+		ret = setup_ask_if(j, VHK_CTL_GET_BACKEND_FEATURES, 0, setup_backend);
 	if (!ret)
 		ret = vhk_ctl_job_ask_u64(j, VHK_CTL_SET_OWNER, 0, NULL);
 	if (!ret)
@@ -195,7 +204,7 @@ static int share_table(struct vhk_ctl_job *j)
 	unsigned int i, n = vhk_mem_count(j->c->mem);
 	bool same = n == j->c->n_shared;
 
-	if (n > TABLE_MAX)
+	if (n > j->c->ops->table_max)
 		return -EMSGSIZE;
 	for (i = 0; i < j->c->n_shared && same; i++)
 		same = mem_has(j->c->mem, &j->c->shared[i]);
@@ -204,14 +213,39 @@ static int share_table(struct vhk_ctl_job *j)
 	return vhk_ctl_job_ask(j, &r, share_replaced);
 }
 
+/* Translations that were answered from the memory, of regions that are in it no more. */
+static int share_invalidate(struct vhk_ctl_job *j)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_IOTLB_MSG, .fd = -1 };
+	struct vhk_ctl *c = j->c;
+	unsigned int i;
+	int ret = 0;
+
+	if (c->opts.on_iotlb || vhk_ctl_kind(c) == VHK_CTL_KIND_VDPA ||
+	    !vhk_ctl_can(c, VHK_CTL_IOTLB_MSG))
+		return 0;
+	for (i = 0; i < c->n_shared && !ret; i++) {
+		r.iotlb = (struct vhk_iotlb_msg){ .iova = { c->shared[i].gpa.v },
+						  .size = c->shared[i].size,
+						  .type = VHK_IOTLB_INVALIDATE };
+		if (!mem_has(c->mem, &c->shared[i]))
+			ret = vhk_ctl_job_ask(j, &r, NULL);
+	}
+	return ret;
+}
+
 int vhk_ctl_share(struct vhk_ctl_job *j)
 {
 	struct vhk_ctl *c = j->c;
+	int ret;
 
 	if (!c->shared)
 		c->shared = calloc(VHK_MEM_SLOTS_MAX, sizeof(*c->shared));
 	if (!c->shared)
 		return -ENOMEM;
+	ret = share_invalidate(j);
+	if (ret)
+		return ret;
 	return vhk_ctl_can(c, VHK_CTL_ADD_MEM_REG) ? share_by_slot(j) : share_table(j);
 }
 

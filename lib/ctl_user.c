@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl_user.h"
+#include "fd.h"
 
 #define RETRY_FIRST_NS 1000000u
 #define RETRY_MOST_NS 50000000u
@@ -269,24 +269,9 @@ static const struct vhk_ctl_ops user_ops = {
 	.peer_pid = user_peer_pid,
 	.kind = user_kind,
 	.offer = user_offer,
+	.always = VHK_F_PROTOCOL_FEATURES,
+	.table_max = VHK_USER_TABLE_MAX,
 };
-
-static int parse_fd(const char *text)
-{
-	char *end;
-	long fd;
-
-	errno = 0;
-	fd = strtol(text, &end, 10);
-	return errno || end == text || *end || fd < 0 || fd > INT32_MAX ? -EINVAL : (int)fd;
-}
-
-static bool is_socket(int fd)
-{
-	struct stat st;
-
-	return !fstat(fd, &st) && S_ISSOCK(st.st_mode);
-}
 
 static int user_parse(struct vhk_ctl_user *u, const char *uri)
 {
@@ -294,11 +279,6 @@ static int user_parse(struct vhk_ctl_user *u, const char *uri)
 
 	if (!rest || !*++rest)
 		return -EINVAL;
-	if (!strncmp(uri, "fd:", 3)) {
-		u->kind = VHK_CTL_USER_FD;
-		u->fd = parse_fd(rest);
-		return u->fd < 0 || !is_socket(u->fd) ? -EINVAL : 0;
-	}
 	if (!strncmp(uri, "unix:", 5))
 		u->kind = VHK_CTL_USER_UNIX;
 	else if (!strncmp(uri, "listen:", 7))
@@ -309,21 +289,41 @@ static int user_parse(struct vhk_ctl_user *u, const char *uri)
 	return u->path ? 0 : -ENOMEM;
 }
 
-int vhk_ctl_user_new(struct vhk_ctl **out, const char *uri)
+static struct vhk_ctl_user *user_alloc(int fd)
 {
 	struct vhk_ctl_user *u = calloc(1, sizeof(*u));
+
+	if (!u) {
+		vhk_fd_close(fd);
+		return NULL;
+	}
+	vhk_ctl_init_empty(&u->c, &user_ops);
+	u->kind = VHK_CTL_USER_FD;
+	u->fd = fd;
+	u->listen_fd = -1;
+	u->back_peer = -1;
+	u->back_next = -1;
+	vhk_ctl_user_lists_init(u);
+	return u;
+}
+
+int vhk_ctl_user_adopt_take_fd(struct vhk_ctl **out, int fd)
+{
+	struct vhk_ctl_user *u = user_alloc(fd);
+
+	*out = u ? &u->c : NULL;
+	return u ? 0 : -ENOMEM;
+}
+
+int vhk_ctl_user_new(struct vhk_ctl **out, const char *uri)
+{
+	struct vhk_ctl_user *u = user_alloc(-1);
 	int ret;
 
 	*out = NULL;
 	if (!u)
 		return -ENOMEM;
-	vhk_ctl_init_empty(&u->c, &user_ops);
-	u->fd = -1;
-	u->listen_fd = -1;
-	u->back_peer = -1;
-	u->back_next = -1;
-	vhk_ctl_user_lists_init(u);
-	ret = uri ? user_parse(u, uri) : -EINVAL;
+	ret = user_parse(u, uri);
 	if (ret) {
 		user_free(&u->c);
 		return ret;

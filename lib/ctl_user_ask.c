@@ -15,6 +15,21 @@ static int config_changed(struct vhk_ctl_user *u, struct vhk_msg *m, int *fd)
 	return 0;
 }
 
+static int iotlb(struct vhk_ctl_user *u, struct vhk_msg *m, int *fd)
+{
+	struct vhk_user_iotlb t;
+	struct vhk_iotlb_msg out;
+
+	(void)fd;
+	memcpy(&t, m->bytes, sizeof(t));
+	if (t.type != VHK_IOTLB_MISS && t.type != VHK_IOTLB_ACCESS_FAIL)
+		return -EINVAL;
+	out = (struct vhk_iotlb_msg){ .iova = { t.iova }, .size = t.size, .uva = { t.uaddr },
+				      .perm = t.perm, .type = t.type };
+	vhk_ctl_iotlb_event(&u->c, &out);
+	return 0;
+}
+
 static int host_notifier(struct vhk_ctl_user *u, struct vhk_msg *m, int *fd)
 {
 	struct vhk_user_vring_area a;
@@ -145,6 +160,7 @@ static int shmem_unmap(struct vhk_ctl_user *u, struct vhk_msg *m, int *fd)
 
 static int (*const serve[VHK_USER_BACK_REQ_MAX + 1])(struct vhk_ctl_user *u, struct vhk_msg *m,
 						     int *fd) = {
+	[VHK_USER_BACK_IOTLB_MSG] = iotlb,
 	[VHK_USER_BACK_CONFIG_CHANGE_MSG] = config_changed,
 	[VHK_USER_BACK_VRING_HOST_NOTIFIER_MSG] = host_notifier,
 	[VHK_USER_BACK_VRING_CALL] = vring_call,

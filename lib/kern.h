@@ -10,6 +10,8 @@
 #include <linux/vhost.h>
 #include <vhostkit/ctl.h>
 
+#include "vdpa_bus.h"
+
 #ifndef VHOST_NEW_WORKER
 struct vhost_worker_state {
 	unsigned int worker_id;
@@ -98,20 +100,17 @@ int vhk_kern_iotlb_send(int fd, uint64_t features, const struct vhk_iotlb_msg *m
 /* 1: *m is filled in, 0: nothing to be had, or -errno. */
 int vhk_kern_iotlb_recv(int fd, struct vhk_iotlb_msg *m);
 
-/* kern_open.c: where the kernel shows its devices; tests have their own. */
-struct vhk_kern_root {
-	const char *sys; /* "/sys" */
-	const char *dev; /* "/dev" */
-};
-
+/* kern_open.c. The path of the node that @uri ("/dev/...", "vdpa:NAME") names: 0 or -errno. */
+int vhk_kern_resolve(const struct vhk_bus_root *root, const char *uri, char *path, size_t size,
+		     const struct vhk_log *log);
 /*
- * Opens what @uri ("/dev/...", "vdpa:NAME") names, and tells what it is. The fd, or -errno as
+ * Opens it, and tells what it is. The fd, or -errno as
  * vhk_ctl_open(), with a line in @log.
  */
-int vhk_kern_open(const struct vhk_kern_root *root, const char *uri, enum vhk_ctl_kind *kind,
+int vhk_kern_open(const struct vhk_bus_root *root, const char *uri, enum vhk_ctl_kind *kind,
 		  const struct vhk_log *log);
 /* What an open character device is: 0; -EINVAL none of ours. */
-int vhk_kern_kind(const struct vhk_kern_root *root, int fd, const char *path,
+int vhk_kern_kind(const struct vhk_bus_root *root, int fd, const char *path,
 		  enum vhk_ctl_kind *kind);
 
 #endif

@@ -167,6 +167,17 @@ int vhk_map_anon(void **va, size_t size)
 	return 0;
 }
 
+int vhk_map_doorbell(void **va, int fd, unsigned int idx)
+{
+	const size_t page = vhk_page_size();
+	void *at = mmap(NULL, page, PROT_WRITE, MAP_SHARED, fd, (off_t)idx * (off_t)page);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	*va = at;
+	return 0;
+}
+
 void vhk_unmap(void *va, size_t size)
 {
 	if (va)

@@ -40,6 +40,9 @@ int vhk_map_replace(void *page, size_t size);
 int vhk_map_anon(void **va, size_t size);
 void vhk_unmap(void *va, size_t size);
 
+/* The page of doorbells of ring @idx of a vDPA device, for writes only; undone by vhk_unmap(). */
+int vhk_map_doorbell(void **va, int fd, unsigned int idx);
+
 size_t vhk_page_size(void);
 
 #endif

@@ -239,7 +239,7 @@ static void bad_uris(void)
 		{ "", -EINVAL },	      { "unix:", -EINVAL },
 		{ "fd:", -EINVAL },	      { "fd:x", -EINVAL },
 		{ "fd:-1", -EINVAL },	      { "fd:3x", -EINVAL },
-		{ "/run/x", -EINVAL },	      { "tcp:1", -EINVAL },
+		{ "/no/such", -ENOENT },      { "tcp:1", -EINVAL },
 		{ "unix:/no/such", -ENOENT }, { "listen:/no/such/place", -ENOENT },
 	};
 	struct vhk_ctl_opts unknown = { .sz = sizeof(unknown), .flags = 1u << 31 };

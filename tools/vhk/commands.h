@@ -11,5 +11,6 @@ int blk_write(int argc, char **argv);
 int blk_copy(int argc, char **argv);
 int blk_bench(int argc, char **argv);
 int trace(int argc, char **argv);
+int vdpa(int argc, char **argv);
 
 #endif

@@ -18,40 +18,54 @@ static void put_text(FILE *f, const char *s)
 	fputc('"', f);
 }
 
+/* Lines are as deep as they stand inside; iproute2 takes four columns for it. */
+static void new_line(const struct json *j)
+{
+	fprintf(j->f, "\n%*s", (int)j->depth * (j->style == JSON_PRETTY ? 4 : 2), "");
+}
+
 static void put_key(struct json *j, const char *key)
 {
-	if (j->line)
-		fputs(j->some ? ", " : "", j->f);
-	else
-		fprintf(j->f, "%s\n%*s", j->some ? "," : "", (int)j->depth * 2, "");
+	if (j->some)
+		fputs(j->style == JSON_LINE ? ", " : ",", j->f);
+	if (j->style == JSON_LINES || (j->style == JSON_PRETTY && key))
+		new_line(j);
 	j->some = true;
 	if (key) {
 		put_text(j->f, key);
-		fputs(": ", j->f);
+		fputs(j->style == JSON_COMPACT ? ":" : ": ", j->f);
 	}
+}
+
+void json_begin_style(struct json *j, FILE *f, enum json_style style)
+{
+	*j = (struct json){ .f = f, .depth = 1, .style = style };
+	fputc('{', f);
 }
 
 void json_begin(struct json *j, FILE *f)
 {
-	*j = (struct json){ .f = f, .depth = 1 };
-	fputc('{', f);
+	json_begin_style(j, f, JSON_LINES);
 }
 
 void json_begin_line(struct json *j, FILE *f)
 {
-	*j = (struct json){ .f = f, .depth = 1, .line = true };
-	fputc('{', f);
+	json_begin_style(j, f, JSON_LINE);
 }
 
 void json_end(struct json *j)
 {
-	fputs(j->line ? "}\n" : "\n}\n", j->f);
+	if (j->style == JSON_LINES || (j->style == JSON_PRETTY && j->some))
+		fputc('\n', j->f);
+	fputs("}\n", j->f);
 }
 
 void json_open(struct json *j, const char *key, char bracket)
 {
 	put_key(j, key);
 	fputc(bracket, j->f);
+	if (j->style == JSON_PRETTY && bracket == '[')
+		fputc(' ', j->f);
 	j->depth++;
 	j->some = false;
 }
@@ -59,8 +73,10 @@ void json_open(struct json *j, const char *key, char bracket)
 void json_close(struct json *j, char bracket)
 {
 	j->depth--;
-	if (j->some && !j->line)
-		fprintf(j->f, "\n%*s", (int)j->depth * 2, "");
+	if (j->some && j->style == JSON_PRETTY && bracket == ']')
+		fputc(' ', j->f);
+	else if (j->some && (j->style == JSON_LINES || j->style == JSON_PRETTY))
+		new_line(j);
 	fputc(bracket, j->f);
 	j->some = true;
 }

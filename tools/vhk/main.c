@@ -24,6 +24,7 @@ static const struct command {
 	{ "blk", "copy", "FROM TO", "copy between disks and files", blk_copy },
 	{ "blk", "bench", "URI", "load a disk and measure it, or verify it", blk_bench },
 	{ "trace", NULL, "FRONT BACK", "stand between two ends and print what they say", trace },
+	{ "vdpa", NULL, "OBJECT ...", "manage vDPA devices, as vdpa(8) and more", vdpa },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -35,8 +36,9 @@ static int help(void)
 	puts("usage: vhk COMMAND ...\n");
 	for (i = 0; i < N_COMMANDS; i++)
 		printf("  vhk %s %-*s %-14s %s\n", commands[i].group,
-		       commands[i].name ? 5 : 3, commands[i].name ? commands[i].name : "",
-		       commands[i].args, commands[i].help);
+		       8 - (int)strlen(commands[i].group),
+		       commands[i].name ? commands[i].name : "", commands[i].args,
+		       commands[i].help);
 	puts("\n"
 	     "URI is unix:PATH (connect), listen:PATH (the back end connects to us) or fd:N.\n"
 	     "  -j, --json           JSON (ctl show, blk bench, trace)\n"
@@ -62,6 +64,7 @@ static int help(void)
 	     "  -c, --check          exit code 1 if a rule was broken\n"
 	     "  -1, --once           end with the first session\n"
 	     "  --color WHEN         auto (default), always or never\n"
+	     "vdpa: see vhk vdpa help\n"
 	     "\n"
 	     "Numbers take k, M, G, T. Exit code: 0, 1 failed, 2 usage. See vhk(1).");
 	return 0;
@@ -115,6 +118,9 @@ static int run(int argc, char **argv)
 
 	if (argc < 2)
 		return say_usage("which command?");
+	/* It has a grammar and a help of its own, as the program that it follows. */
+	if (!strcmp(argv[1], "vdpa"))
+		return vdpa(argc - 1, argv + 1);
 	for (i = 1; i < argc && i < 4; i++)
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
 			return help();

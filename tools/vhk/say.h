@@ -45,13 +45,21 @@ void progress_begin(struct progress *p, const char *what, uint64_t total);
 void progress_set(struct progress *p, uint64_t done);
 void progress_end(struct progress *p);
 
+enum json_style {
+	JSON_LINES,   /* a value to a line */
+	JSON_LINE,    /* all on one line */
+	JSON_COMPACT, /* the same without spaces, as iproute2 prints it */
+	JSON_PRETTY,  /* as iproute2 prints it with -p */
+};
+
 struct json {
 	FILE *f;
 	unsigned int depth;
 	bool some; /* something stands before at this depth */
-	bool line; /* all on one line */
+	enum json_style style;
 };
 void json_begin(struct json *j, FILE *f);
+void json_begin_style(struct json *j, FILE *f, enum json_style style);
 /* The same, on one line. */
 void json_begin_line(struct json *j, FILE *f);
 void json_end(struct json *j);

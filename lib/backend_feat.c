@@ -7,18 +7,21 @@
 
 #define PROTOCOL_OFFERED                                                                           \
 	(VHK_USER_PF(MQ) | VHK_USER_PF(REPLY_ACK) | VHK_USER_PF(BACKEND_REQ) |                     \
+	 VHK_USER_PF(LOG_SHMFD) |                                                                  \
 	 VHK_USER_PF(INFLIGHT_SHMFD) | VHK_USER_PF(RESET_DEVICE) |                                 \
 	 VHK_USER_PF(INBAND_NOTIFICATIONS) |                                                       \
-	 VHK_USER_PF(CONFIGURE_MEM_SLOTS) | VHK_USER_PF(STATUS))
+	 VHK_USER_PF(CONFIGURE_MEM_SLOTS) | VHK_USER_PF(STATUS) |                                  \
+	 VHK_USER_PF(GET_VRING_BASE_INFLIGHT) | VHK_USER_PF(GET_VRING_BASE_SKIP_DRAIN))
 
 void vhk_session_offer(struct vhk_session *s)
 {
 	const struct vhk_device_info *info = vhk_device_info(s->backend->dev);
 
 	s->st = (struct vhk_proto_state){
-		.features_offered = info->features | VHK_F_PROTOCOL_FEATURES,
+		.features_offered = info->features | VHK_F_PROTOCOL_FEATURES | VHK_F_LOG_ALL,
 		.protocol_offered =
 			PROTOCOL_OFFERED | (info->config_size ? VHK_USER_PF(CONFIG) : 0) |
+			(vhk_device_has_state(s->backend->dev) ? VHK_USER_PF(DEVICE_STATE) : 0) |
 			vhk_session_type_features(s->backend->dev),
 		.n_queues = vhk_min((uint32_t)info->n_queues, (uint32_t)VHK_BACKEND_QUEUES_MAX),
 	};
@@ -45,6 +48,22 @@ static void enable_rings(struct vhk_session *s, bool on)
 		s->ring[i].enabled = on;
 }
 
+/* Who sets it while rings run wants every page that they write from here on (vhost-user,
+ * "Migration"). */
+static int set_logging(struct vhk_session *s, uint64_t f)
+{
+	uint64_t former = s->st.features;
+
+	if (f == former)
+		return 0;
+	s->st.features = f;
+	if ((f & VHK_F_LOG_ALL) && (!s->log || !vhk_session_log_covers(s, s->mem))) {
+		s->st.features = former;
+		return vhk_session_refuse(s, -EINVAL, "there is no log for all of the memory");
+	}
+	return vhk_session_spread_log(s);
+}
+
 int vhk_backend_set_features(struct vhk_session *s)
 {
 	uint64_t f = s->req.u64;
@@ -55,9 +74,10 @@ int vhk_backend_set_features(struct vhk_session *s)
 	if (vhk_session_runs_any(s)) {
 		if ((f ^ s->st.features) & ~VHK_F_LOG_ALL)
 			return vhk_session_refuse(s, -EBUSY, "rings are running");
-		return 0;
+		return set_logging(s, f);
 	}
-	ret = vhk_device_set_features(s->backend->dev, f & ~VHK_F_PROTOCOL_FEATURES);
+	ret = vhk_device_set_features(s->backend->dev,
+				      f & ~(VHK_F_PROTOCOL_FEATURES | VHK_F_LOG_ALL));
 	if (ret < 0)
 		return vhk_session_refuse(s, ret, "the device cannot work with these features");
 	if (!(f & VHK_F_PROTOCOL_FEATURES))
@@ -117,7 +137,8 @@ int vhk_backend_get_queue_num(struct vhk_session *s)
 	return reply_u64(s, s->st.n_queues);
 }
 
-/* What every reset means: nothing is in flight, and the region must not tell of what was. */
+/* What every reset means: nothing is in flight, and the region must not tell of what was, except
+ * for rings that left chains in it. */
 static void finish_reset(struct vhk_session *s)
 {
 	vhk_session_reset_inflight(s);
@@ -126,7 +147,12 @@ static void finish_reset(struct vhk_session *s)
 
 static void finish_device_reset(struct vhk_session *s)
 {
+	unsigned int i;
+
+	for (i = 0; i < s->st.n_queues; i++)
+		s->ring[i].left = false;
 	finish_reset(s);
+	vhk_session_drop_state(s);
 	vhk_device_reset(s->backend->dev);
 	vhk_session_reset_rings(s);
 	enable_rings(s, s->st.features_set && !(s->st.features & VHK_F_PROTOCOL_FEATURES));

@@ -38,6 +38,7 @@ struct vhk_backend_ring {
 	struct vhk_user_vring_addr addr;
 	bool has_addr;
 	bool enabled;
+	bool left; /* was stopped with chains in flight: its part of the inflight region tells */
 	bool lost; /* was stopped because the table no longer holds it */
 	/* Kept over a stop, since a front end that starts the ring again need not send them again;
 	 * a running queue works with duplicates. */
@@ -70,6 +71,9 @@ struct vhk_channel_ask;
  */
 typedef void vhk_channel_fn(void *arg, int ret, int fd);
 
+struct vhk_backend_log;
+struct vhk_state;
+
 /* What the answer to a change means for the request that asked: as a handler's return value. */
 typedef int vhk_session_finish_fn(struct vhk_session *s, int ret, uint32_t base);
 
@@ -77,6 +81,7 @@ struct vhk_session {
 	struct vhk_backend *backend;
 	enum vhk_session_state state;
 	bool doomed; /* ends as soon as no change is under way */
+	bool deaf;   /* ends as soon as the request is answered: nobody heard that a ring is dead */
 	bool torn;   /* ends as soon as the request is answered: its memory is not what it was */
 	struct vhk_sock sock;
 	uint32_t events; /* that the loop watches sock for */
@@ -88,6 +93,11 @@ struct vhk_session {
 	uint8_t status;
 	struct vhk_mem *mem;
 	struct vhk_backend_inflight inflight;
+	struct vhk_backend_log *log, *former_log; /* NULL: none */
+	struct vhk_notify log_call;
+	struct vhk_state *moving; /* the device's state, on its way; NULL: none */
+	int moved;		  /* how the last transfer ended */
+	bool checking;		  /* the front end waits for its end */
 	struct vhk_backend_ring *ring; /* st.n_queues */
 
 	/* The request being served. */
@@ -195,6 +205,7 @@ int vhk_backend_set_vring_num(struct vhk_session *s);
 int vhk_backend_set_vring_addr(struct vhk_session *s);
 int vhk_backend_set_vring_base(struct vhk_session *s);
 int vhk_backend_get_vring_base(struct vhk_session *s);
+int vhk_backend_get_vring_base_skip_drain(struct vhk_session *s);
 int vhk_backend_set_vring_kick(struct vhk_session *s);
 int vhk_backend_set_vring_call(struct vhk_session *s);
 int vhk_backend_set_vring_err(struct vhk_session *s);
@@ -225,6 +236,26 @@ void vhk_session_reset_inflight(struct vhk_session *s);
 void vhk_session_drop_inflight(struct vhk_session *s);
 int vhk_backend_get_inflight_fd(struct vhk_session *s);
 int vhk_backend_set_inflight_fd(struct vhk_session *s);
+
+/* backend_log.c */
+void vhk_session_init_log(struct vhk_session *s);
+void vhk_session_drop_log(struct vhk_session *s);
+/* What rings log to, or NULL. */
+const struct vhk_dirty *vhk_session_dirty(const struct vhk_session *s);
+/* For vhk_device_set_dirty(); @arg is the session. */
+uint64_t vhk_session_used_gpa(void *arg, unsigned int idx);
+/* Running queues log as features and addresses say from here on. As a handler's return value. */
+int vhk_session_spread_log(struct vhk_session *s);
+/* No running ring would write what the log has no bit for. */
+bool vhk_session_log_covers(const struct vhk_session *s, const struct vhk_mem *m);
+int vhk_backend_set_log_base(struct vhk_session *s);
+int vhk_backend_set_log_fd(struct vhk_session *s);
+
+/* backend_state.c */
+/* The transfer under way ends here. */
+void vhk_session_drop_state(struct vhk_session *s);
+int vhk_backend_set_device_state_fd(struct vhk_session *s);
+int vhk_backend_check_device_state(struct vhk_session *s);
 
 /* backend_config.c */
 void vhk_session_config_changed(struct vhk_session *s);

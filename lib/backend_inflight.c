@@ -43,7 +43,7 @@ void vhk_session_reset_inflight(struct vhk_session *s)
 
 	vhk_fault_enter(&scope, t);
 	for (i = 0; i < s->inflight.n_queues; i++)
-		if (!vhk_session_find_inflight(s, i, &va, &size) && va)
+		if (!s->ring[i].left && !vhk_session_find_inflight(s, i, &va, &size) && va)
 			vhk_inflight_init(va, s->inflight.queue_size, vhk_session_packed(s));
 	vhk_fault_leave(&scope);
 	if (atomic_load(&scope.torn))

@@ -45,6 +45,8 @@ static int spread_table(struct vhk_session *s, bool drain)
 	return vhk_session_wait(s, ret, NULL);
 }
 
+static const char beyond_log[] = "the log is too small for it, and rings are running";
+
 static const char *why_not_added(int err)
 {
 	switch (err) {
@@ -77,6 +79,8 @@ int vhk_backend_set_mem_table(struct vhk_session *s)
 	}
 	if (ret < 0)
 		s->why = why_not_added(ret);
+	else if (!vhk_session_log_covers(s, m))
+		ret = vhk_session_refuse(s, -EINVAL, beyond_log);
 	else
 		ret = vhk_mem_assign(s->mem, m);
 	vhk_mem_free(m);
@@ -106,6 +110,10 @@ int vhk_backend_add_mem_reg(struct vhk_session *s)
 
 	if (ret < 0)
 		return vhk_session_refuse(s, ret, why_not_added(ret));
+	if (!vhk_session_log_covers(s, s->mem)) {
+		vhk_mem_del(s->mem, &r);
+		return vhk_session_refuse(s, -EINVAL, beyond_log);
+	}
 	return spread_table(s, false);
 }
 

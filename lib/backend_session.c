@@ -25,6 +25,8 @@ static session_handler_fn *const handlers[VHK_USER_REQ_MAX + 1] = {
 	[VHK_USER_SET_OWNER] = vhk_backend_set_owner,
 	[VHK_USER_RESET_OWNER] = vhk_backend_reset_owner,
 	[VHK_USER_SET_MEM_TABLE] = vhk_backend_set_mem_table,
+	[VHK_USER_SET_LOG_BASE] = vhk_backend_set_log_base,
+	[VHK_USER_SET_LOG_FD] = vhk_backend_set_log_fd,
 	[VHK_USER_SET_VRING_NUM] = vhk_backend_set_vring_num,
 	[VHK_USER_SET_VRING_ADDR] = vhk_backend_set_vring_addr,
 	[VHK_USER_SET_VRING_BASE] = vhk_backend_set_vring_base,
@@ -56,6 +58,9 @@ static session_handler_fn *const handlers[VHK_USER_REQ_MAX + 1] = {
 	[VHK_USER_REM_MEM_REG] = vhk_backend_rem_mem_reg,
 	[VHK_USER_SET_STATUS] = vhk_backend_set_status,
 	[VHK_USER_GET_STATUS] = vhk_backend_get_status,
+	[VHK_USER_SET_DEVICE_STATE_FD] = vhk_backend_set_device_state_fd,
+	[VHK_USER_CHECK_DEVICE_STATE] = vhk_backend_check_device_state,
+	[VHK_USER_GET_VRING_BASE_SKIP_DRAIN] = vhk_backend_get_vring_base_skip_drain,
 };
 
 bool vhk_session_runs(const struct vhk_session *s, unsigned int idx)
@@ -109,6 +114,7 @@ static bool session_allows(const struct vhk_session *s)
 		return !vhk_session_runs(s, idx);
 	case VHK_USER_SET_PROTOCOL_FEATURES:
 	case VHK_USER_SET_INFLIGHT_FD:
+	case VHK_USER_SET_DEVICE_STATE_FD:
 		return !vhk_session_runs_any(s);
 	default:
 		return true;
@@ -215,8 +221,11 @@ static bool session_make_reply(struct vhk_session *s, int ret)
 			session_clear_reply(s);
 		return true;
 	}
-	if (!ack && !(s->row && s->row->reply == VHK_REPLY_U64))
+	if (!ack && !(s->row && vhk_proto_answers(&s->st, s->row)))
 		return false;
+	/* No transfer ever goes through an fd of the device's. */
+	if (s->req.hdr.request == VHK_USER_SET_DEVICE_STATE_FD)
+		result = (result & VHK_USER_STATE_ERROR) | VHK_USER_STATE_NO_FD;
 	session_clear_reply(s);
 	vhk_session_reply(s, &result, sizeof(result));
 	return true;
@@ -239,6 +248,8 @@ static void session_answer(struct vhk_session *s, int ret)
 		vhk_session_end(s, "it hung up");
 	else if (s->torn)
 		vhk_session_fail(s, "a file of its memory was cut short");
+	else if (s->deaf)
+		vhk_session_fail(s, "it did not ask whether a ring starts, and none does");
 }
 
 /* Nothing else could say that notifications have no way (vhost-user, "In-band notifications"). */
@@ -353,6 +364,8 @@ static void session_fini(struct vhk_session *s)
 	vhk_sock_fini(&s->sock);
 	vhk_session_drop_channel(s);
 	vhk_session_drop_inflight(s);
+	vhk_session_drop_log(s);
+	vhk_session_drop_state(s);
 	vhk_mem_free(s->mem);
 	vhk_msg_fini(&s->req);
 	vhk_msg_fini(&s->reply);
@@ -411,6 +424,8 @@ static void session_end(struct vhk_session *s, enum vhk_log_level level, const c
 		why = "a file of its memory was cut short";
 	}
 	vhk_session_log(s, level, "session ends: %s", why);
+	vhk_device_hurry(s->backend->dev);
+	vhk_session_drop_state(s);
 	/* The socket stays open until the queues have stopped: who sees it close may send the same
 	 * requests elsewhere. */
 	if (s->state == VHK_SESSION_READY)
@@ -451,6 +466,8 @@ static int session_init(struct vhk_session *s, struct vhk_backend *b)
 
 	s->backend = b;
 	vhk_session_init_channel(s);
+	vhk_session_init_log(s);
+	s->moved = -ENODATA;
 	vhk_msg_init(&s->req, 0, 0);
 	vhk_msg_init(&s->reply, 0, 0);
 	vhk_session_offer(s);

@@ -43,6 +43,7 @@ void vhk_session_reset_rings(struct vhk_session *s)
 		r->base = 0;
 		r->has_addr = false;
 		r->lost = false;
+		r->left = false;
 	}
 }
 
@@ -105,7 +106,7 @@ int vhk_backend_set_vring_addr(struct vhk_session *s)
 		if (!same_place(&addr, &r->addr))
 			return vhk_session_refuse(s, -EBUSY, "the ring is running");
 		r->addr = addr;
-		return 0;
+		return vhk_session_spread_log(s);
 	}
 	r->addr = addr;
 	/* Memory or size may come later; the start looks at all of it again. */
@@ -141,15 +142,34 @@ static int finish_stop(struct vhk_session *s, int ret, uint32_t base)
 	return 0;
 }
 
-int vhk_backend_get_vring_base(struct vhk_session *s)
+static int stop_ring(struct vhk_session *s, int (*stop)(struct vhk_device *d, unsigned int idx,
+							   vhk_change_fn *fn, void *arg))
 {
 	uint32_t idx = requested_state(s).index;
 	int ret;
 
 	if (!vhk_session_runs(s, idx))
 		return finish_stop(s, 0, s->ring[idx].base);
-	ret = vhk_device_stop_queue(s->backend->dev, idx, vhk_session_changed, s);
+	s->ring[idx].left = stop == vhk_device_suspend_queue;
+	ret = stop(s->backend->dev, idx, vhk_session_changed, s);
 	return vhk_session_wait(s, ret, finish_stop);
+}
+
+/* A front end that can say when not to wait wants to wait otherwise (vhost-user,
+ * GET_VRING_BASE). */
+int vhk_backend_get_vring_base(struct vhk_session *s)
+{
+	const uint64_t both = VHK_USER_PF(GET_VRING_BASE_INFLIGHT) |
+			      VHK_USER_PF(GET_VRING_BASE_SKIP_DRAIN);
+
+	if ((s->st.protocol & both) == VHK_USER_PF(GET_VRING_BASE_INFLIGHT))
+		return stop_ring(s, vhk_device_suspend_queue);
+	return stop_ring(s, vhk_device_stop_queue);
+}
+
+int vhk_backend_get_vring_base_skip_drain(struct vhk_session *s)
+{
+	return stop_ring(s, vhk_device_suspend_queue);
 }
 
 static unsigned int requested_fd_index(const struct vhk_session *s)
@@ -198,7 +218,8 @@ static int fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
 		.base = r->base,
 		.table = vhk_mem_table(s->mem),
 		.inflight_table = vhk_session_inflight_table(s),
-		.used_gpa = UINT64_MAX,
+		.dirty = vhk_session_dirty(s),
+		.used_gpa = vhk_session_used_gpa(s, idx),
 		.kick_fd = kick_fd,
 		.call_fd = -1,
 		.err_fd = -1,
@@ -226,6 +247,10 @@ static int finish_start(struct vhk_session *s, int ret, uint32_t base)
 	const struct vhk_backend_ring *r = &s->ring[idx];
 
 	(void)base;
+	if (ret == -EBUSY) {
+		s->deaf = !(s->req.hdr.flags & VHK_MSG_NEED_REPLY);
+		return vhk_session_refuse(s, ret, "another server has what the device needs");
+	}
 	if (ret)
 		return vhk_session_refuse(s, ret, "the device cannot start the queue");
 	vhk_session_log(s, VHK_LOG_DEBUG, "queue %u starts: %s, size %u, base 0x%x", idx,
@@ -261,7 +286,11 @@ int vhk_session_start_ring(struct vhk_session *s, unsigned int idx, int kick_fd)
 	ret = fill_setup(s, idx, kick_fd, &q);
 	if (ret)
 		return ret;
-	r->lost = false;
+	if (s->moving) {
+		vhk_fd_close(kick_fd);
+		return vhk_session_refuse(s, -EBUSY, "the device's state is on its way");
+	}
+	r->lost = r->left = false;
 	ret = vhk_device_start_queue(s->backend->dev, idx, &q, vhk_session_changed, s);
 	if (ret == -EFAULT)
 		s->torn = true;

@@ -64,6 +64,8 @@ struct vhk_blk {
 	uint64_t offered;
 	uint16_t queue_size;
 	unsigned char id[VIRTIO_BLK_ID_BYTES];
+	uint32_t lock_ms;
+	uint64_t lock_until; /* 0: the lock is not waited for; control thread */
 	/* Written by the control thread, read by every queue's. */
 	_Atomic uint64_t features;
 	_Atomic uint64_t capacity; /* sectors */
@@ -112,6 +114,8 @@ struct vhk_blk_req {
 void vhk_blk_work(void *priv, struct vhk_queue *q, struct vhk_chain **chains, unsigned int n);
 /* Answers @req: a status of virtio 1.3, 5.2.6. @req is gone. */
 void vhk_blk_finish(struct vhk_blk_req *req, uint8_t status);
+/* Leaves @req to whoever runs the queue next: nothing of it is under way. @req is gone. */
+void vhk_blk_give_back(struct vhk_blk_req *req);
 /* The medium failed with @err (negative errno). */
 void vhk_blk_fail(struct vhk_blk_req *req, int err);
 /* Leaves the next @n bytes of @req->iov behind. */
@@ -140,6 +144,12 @@ void vhk_blk_recent_fini(struct vhk_blk_recent *r);
 bool vhk_blk_recent_has(struct vhk_blk_recent *r, uint64_t off, uint64_t len);
 void vhk_blk_recent_note(struct vhk_blk_recent *r, uint64_t off, uint64_t len);
 void vhk_blk_recent_forget(struct vhk_blk_recent *r);
+
+/* blk_lock.c */
+/* Tells who has the image already. */
+void vhk_blk_lock_look(const struct vhk_blk *blk);
+int vhk_blk_begin(void *priv);
+void vhk_blk_end(void *priv);
 
 /* blk_config.c */
 int vhk_blk_set_features(void *priv, uint64_t features);

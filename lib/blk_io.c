@@ -172,6 +172,11 @@ static void next_piece(struct vhk_blk_req *req)
 {
 	uint64_t left = req->len - req->moved;
 
+	if (vhk_unlikely(vhk_queue_suspending(req->bq->q))) {
+		vhk_blk_give_back(req);
+		return;
+	}
+
 	req->io.iov = req->iov;
 	req->io.n_iov = req->n_iov;
 	if (left > PIECE)

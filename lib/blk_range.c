@@ -59,6 +59,8 @@ static void next_range(struct vhk_blk_req *req)
 	}
 	if (req->range == req->n_ranges)
 		all_done(req);
+	else if (vhk_queue_suspending(req->bq->q))
+		vhk_blk_give_back(req);
 	else
 		vhk_blk_submit(req, r->op, r->off, r->len, range_done);
 }

@@ -98,18 +98,33 @@ static void count(struct vhk_blk_req *req, uint8_t status)
 	vhk_blk_count(&c->bytes[req->kind], req->moved);
 }
 
-void vhk_blk_finish(struct vhk_blk_req *req, uint8_t status)
+/* The chain's segments are as they came. */
+static void make_whole(struct vhk_blk_req *req)
 {
-	struct vhk_chain *c = req->chain;
-
 	free(req->mem);
 	req->mem = NULL;
 	if (req->cut)
 		*req->cut = req->whole;
-	vhk_shared_copy((char *)req->status->iov_base + req->status->iov_len, &status, 1);
 	req->status->iov_len++;
+}
+
+void vhk_blk_finish(struct vhk_blk_req *req, uint8_t status)
+{
+	struct vhk_chain *c = req->chain;
+	uint32_t n = written(req);
+
+	make_whole(req);
+	vhk_shared_copy((char *)req->status->iov_base + req->status->iov_len - 1, &status, 1);
 	count(req, status);
-	vhk_queue_done(req->bq->q, c, written(req));
+	if (n != c->in_len)
+		c->flags |= VHK_CHAIN_F_SCATTERED;
+	vhk_queue_done(req->bq->q, c, n);
+}
+
+void vhk_blk_give_back(struct vhk_blk_req *req)
+{
+	make_whole(req);
+	vhk_queue_give_back(req->bq->q, req->chain);
 }
 
 /* A medium that fails goes on failing: each line stands for twice as many errors as the one

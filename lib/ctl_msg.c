@@ -156,6 +156,17 @@ int vhk_ctl_get_vring_base(struct vhk_ctl *c, unsigned int idx, uint32_t *base)
 	return ret;
 }
 
+int vhk_ctl_get_vring_base_skip_drain(struct vhk_ctl *c, unsigned int idx, uint32_t *base)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_GET_VRING_BASE_SKIP_DRAIN,
+				 .fd = -1,
+				 .vring = { .index = idx } };
+	int ret = vhk_ctl_call(c, &r);
+
+	*base = ret ? 0 : r.vring.num;
+	return ret;
+}
+
 int vhk_ctl_set_vring_kick(struct vhk_ctl *c, unsigned int idx, int fd)
 {
 	return set_vring(c, VHK_CTL_SET_VRING_KICK, idx, 0, fd);
@@ -285,4 +296,25 @@ int vhk_ctl_get_shmem_config(struct vhk_ctl *c, struct vhk_ctl_shmem *out)
 	struct vhk_ctl_req r = { .op = VHK_CTL_GET_SHMEM_CONFIG, .fd = -1, .shmem = out };
 
 	return vhk_ctl_call(c, &r);
+}
+
+int vhk_ctl_set_log_base(struct vhk_ctl *c, const struct vhk_ctl_log *l, int fd)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_SET_LOG_BASE, .fd = fd, .log = *l };
+
+	return vhk_ctl_call(c, &r);
+}
+
+int vhk_ctl_set_device_state_fd(struct vhk_ctl *c, enum vhk_ctl_state way, int fd, int *own)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_SET_DEVICE_STATE_FD, .fd = fd, .state = way };
+	int ret = vhk_ctl_call(c, &r);
+
+	*own = ret ? -1 : r.fd;
+	return ret;
+}
+
+int vhk_ctl_check_device_state(struct vhk_ctl *c)
+{
+	return ask(c, VHK_CTL_CHECK_DEVICE_STATE);
 }

@@ -11,7 +11,11 @@
 /* What this front end knows how to use. */
 #define PROTOCOL_KNOWN                                                                             \
 	(VHK_PF_MQ | VHK_PF_REPLY_ACK | VHK_PF_BACKEND_REQ | VHK_PF_CONFIG |                       \
-	 VHK_PF_INFLIGHT_SHMFD | VHK_PF_RESET_DEVICE | VHK_PF_CONFIGURE_MEM_SLOTS | VHK_PF_STATUS)
+	 VHK_PF_INFLIGHT_SHMFD | VHK_PF_RESET_DEVICE | VHK_PF_CONFIGURE_MEM_SLOTS |                \
+	 VHK_PF_STATUS | VHK_PF_LOG_SHMFD | VHK_PF_DEVICE_STATE | SUSPEND)
+/* Without all of them GET_VRING_BASE may wait for requests, or may not, as the back end likes. */
+#define SUSPEND (VHK_PF_GET_VRING_BASE_INFLIGHT | VHK_PF_GET_VRING_BASE_SKIP_DRAIN)
+#define SUSPEND_NEEDS (SUSPEND | VHK_PF_INFLIGHT_SHMFD)
 
 #define BACKEND_KNOWN                                                                              \
 	(VHK_BF_IOTLB_MSG_V2 | VHK_BF_IOTLB_BATCH | VHK_BF_IOTLB_ASID | VHK_BF_SUSPEND |           \
@@ -75,6 +79,8 @@ static int setup_protocol(struct vhk_ctl_job *j)
 		return j->replay && j->protocol ? -EOPNOTSUPP : 0;
 	if (!j->replay)
 		j->protocol = offered & (PROTOCOL_KNOWN | c->opts.also) & ~c->opts.without;
+	if (!j->replay && (SUSPEND_NEEDS & ~j->protocol))
+		j->protocol &= ~SUSPEND;
 	if (j->protocol & ~offered)
 		return -EOPNOTSUPP;
 	return vhk_ctl_job_ask_u64(j, VHK_CTL_SET_PROTOCOL_FEATURES, j->protocol, NULL);

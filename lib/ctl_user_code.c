@@ -205,6 +205,52 @@ static int put_uuid(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, s
 	return put(m, &r->uuid, sizeof(r->uuid));
 }
 
+static int put_log(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	const struct vhk_user_log l = { .size = r->log.size, .offset = r->log.offset };
+
+	if (!(u->st.protocol & VHK_USER_PF(LOG_SHMFD)))
+		return put(m, &r->log.at.v, sizeof(r->log.at.v));
+	put_fd(m, r->fd);
+	return put(m, &l, sizeof(l));
+}
+
+static int put_state(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	const struct vhk_user_state_transfer t = { .direction = r->state };
+
+	(void)u;
+	put_fd(m, r->fd);
+	return put(m, &t, sizeof(t));
+}
+
+/* What the answer holds is not specified, and back ends send nothing, the request, or its first
+ * eight bytes; what is none of these is the code of an error. */
+static int take_log(struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	if (m->hdr.size != sizeof(m->u64) || !m->u64 || m->u64 == r->log.size)
+		return 0;
+	return -EREMOTEIO;
+}
+
+static int take_state(struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	const bool error = m->u64 & VHK_USER_STATE_ERROR;
+
+	if (!(m->u64 & VHK_USER_STATE_NO_FD) != (m->n_fds == 1) || (error && m->n_fds))
+		return -EPROTO;
+	if (error)
+		return -EREMOTEIO;
+	r->fd = vhk_msg_take_fd(m, 0);
+	return 0;
+}
+
+static int take_verdict(struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	(void)r;
+	return m->u64 ? -EREMOTEIO : 0;
+}
+
 static int take_u64(struct vhk_ctl_req *r, struct vhk_msg *m)
 {
 	r->u64 = m->u64;
@@ -305,6 +351,8 @@ static const struct code codes[VHK_CTL_OP_MAX + 1] = {
 	[VHK_CTL_SET_OWNER] = { put_nothing, NULL },
 	[VHK_CTL_RESET_OWNER] = { put_nothing, NULL },
 	[VHK_CTL_SET_MEM_TABLE] = { put_table, NULL },
+	[VHK_CTL_SET_LOG_BASE] = { put_log, take_log },
+	[VHK_CTL_SET_LOG_FD] = { put_fd_alone, NULL },
 	[VHK_CTL_SET_VRING_NUM] = { put_vring, NULL },
 	[VHK_CTL_SET_VRING_ADDR] = { put_addr, NULL },
 	[VHK_CTL_SET_VRING_BASE] = { put_vring, NULL },
@@ -337,6 +385,9 @@ static const struct code codes[VHK_CTL_OP_MAX + 1] = {
 	[VHK_CTL_REM_MEM_REG] = { put_region, NULL },
 	[VHK_CTL_SET_STATUS] = { put_u64, NULL },
 	[VHK_CTL_GET_STATUS] = { put_nothing, take_u64 },
+	[VHK_CTL_SET_DEVICE_STATE_FD] = { put_state, take_state },
+	[VHK_CTL_CHECK_DEVICE_STATE] = { put_nothing, take_verdict },
+	[VHK_CTL_GET_VRING_BASE_SKIP_DRAIN] = { put_base, take_vring },
 };
 
 static const struct code code_addr_iova = { put_addr_iova, NULL };

@@ -121,14 +121,14 @@ static void finish(struct vhk_ctl_user *u, struct vhk_ctl_user_slot *s, int ret)
 		r->done(r);
 }
 
-static bool always_answered(const struct vhk_ctl_req *r)
+static bool always_answered(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r)
 {
-	return vhk_proto_request(vhk_ctl_user_message(r->op))->reply != VHK_REPLY_NONE;
+	return vhk_proto_answers(&u->st, vhk_proto_request(vhk_ctl_user_message(r->op)));
 }
 
 static bool expects_answer(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r)
 {
-	if (always_answered(r))
+	if (always_answered(u, r))
 		return true;
 	/* The message that negotiates acknowledgements comes before them, the first time. */
 	return u->acks && !(r->flags & VHK_CTL_REQ_F_NO_ACK);
@@ -144,7 +144,7 @@ static bool send_one(struct vhk_ctl_user *u)
 
 	ret = vhk_ctl_user_encode(u, r, &m);
 	if (!ret) {
-		if (answer && !always_answered(r))
+		if (answer && !always_answered(u, r))
 			m.hdr.flags |= VHK_MSG_NEED_REPLY;
 		ret = vhk_sock_send(&u->sock, &m);
 	}

@@ -182,6 +182,21 @@ const struct vhk_device_ops *vhk_device_ops(const struct vhk_device *d)
 	return &d->ops;
 }
 
+bool vhk_device_has_state(const struct vhk_device *d)
+{
+	return d->ops.save && d->ops.load;
+}
+
+ssize_t vhk_device_save(struct vhk_device *d, uint64_t off, void *buf, size_t len)
+{
+	return d->ops.save(d->priv, off, buf, len);
+}
+
+int vhk_device_load(struct vhk_device *d, uint64_t off, const void *buf, size_t len)
+{
+	return d->ops.load(d->priv, off, buf, len);
+}
+
 void vhk_device_reset(struct vhk_device *d)
 {
 	if (d->ops.reset)

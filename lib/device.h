@@ -7,6 +7,8 @@
 #ifndef VHK_LIB_DEVICE_H
 #define VHK_LIB_DEVICE_H
 
+#include <sys/types.h>
+
 #include <vhostkit/device.h>
 #include <vhostkit/device_ask.h>
 
@@ -72,6 +74,10 @@ int vhk_device_set_config(struct vhk_device *d, uint32_t off, const void *buf, u
 int vhk_device_restore_config(struct vhk_device *d, uint32_t off, const void *buf, uint32_t len);
 /* For messages that go straight to the device: the members may be NULL, and take its priv. */
 const struct vhk_device_ops *vhk_device_ops(const struct vhk_device *d);
+/* Whether it has a state to be moved; then the two below do it piece by piece. */
+bool vhk_device_has_state(const struct vhk_device *d);
+ssize_t vhk_device_save(struct vhk_device *d, uint64_t off, void *buf, size_t len);
+int vhk_device_load(struct vhk_device *d, uint64_t off, const void *buf, size_t len);
 
 /*
  * Everything a queue starts with. The device owns the fds and the table references from the call
@@ -104,9 +110,16 @@ typedef void vhk_change_fn(void *arg, int ret, uint32_t base);
 
 int vhk_device_start_queue(struct vhk_device *d, unsigned int idx, struct vhk_queue_setup *s,
 			   vhk_change_fn *fn, void *arg);
+/* A start that waits for what the device works with (vhk_device_ops.begin) is given up. */
+void vhk_device_hurry(struct vhk_device *d);
 
 /* Pops no more; answered when nothing is in flight and all is published. */
 int vhk_device_stop_queue(struct vhk_device *d, unsigned int idx, vhk_change_fn *fn, void *arg);
+/*
+ * The same without waiting for requests: what the device gives back is left in the inflight region.
+ * A queue that has none is drained.
+ */
+int vhk_device_suspend_queue(struct vhk_device *d, unsigned int idx, vhk_change_fn *fn, void *arg);
 /*
  * Stops every queue (no answer to the driver is lost); answered when all are out. Started or not.
  */
@@ -145,8 +158,12 @@ int vhk_device_miss_over(struct vhk_device *d, unsigned int idx, bool nowhere, v
 			 void *arg);
 /*
  * Dirty log for all started queues; NULL: none. Answered when no loop writes into the former one.
+ * @used_gpa tells where a queue's used ring is logged, called in the control thread before anything
+ * is sent; UINT64_MAX: nowhere.
+ * @arg: goes to @used_gpa and to @fn.
  */
-int vhk_device_set_dirty(struct vhk_device *d, const struct vhk_dirty *dirty, vhk_change_fn *fn,
+int vhk_device_set_dirty(struct vhk_device *d, const struct vhk_dirty *dirty,
+			 uint64_t (*used_gpa)(void *arg, unsigned int idx), vhk_change_fn *fn,
 			 void *arg);
 /* No queue is started. */
 void vhk_device_reset(struct vhk_device *d);

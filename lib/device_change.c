@@ -8,6 +8,8 @@
 #include "device_impl.h"
 #include "fd.h"
 
+#define BEGIN_AGAIN_NS 2000000u
+
 void vhk_queue_init(struct vhk_queue *q, struct vhk_device *d, unsigned int idx)
 {
 	q->dev = d;
@@ -60,6 +62,35 @@ static void change_end(struct vhk_device *d)
 	vhk_loop_post(d->ctl, &d->change.answer);
 }
 
+static bool any_started(const struct vhk_device *d)
+{
+	unsigned int i;
+
+	for (i = 0; i < d->info.n_queues; i++)
+		if (d->queue[i].started)
+			return true;
+	return false;
+}
+
+static int device_begin(struct vhk_device *d)
+{
+	int ret = 0;
+
+	if (!d->begun && d->ops.begin)
+		ret = d->ops.begin(d->priv);
+	d->begun = !ret;
+	return ret;
+}
+
+static void device_end(struct vhk_device *d)
+{
+	if (!d->begun || any_started(d))
+		return;
+	d->begun = false;
+	if (d->ops.end)
+		d->ops.end(d->priv);
+}
+
 /* The queue is out of its loop: everything it held goes. */
 static void queue_release(struct vhk_queue *q)
 {
@@ -72,7 +103,9 @@ static void queue_release(struct vhk_queue *q)
 	vhk_notify_fini(&q->err);
 	vhk_fd_close(q->source.kick_fd);
 	q->source.kick_fd = -1;
+	q->dirty = NULL;
 	q->started = false;
+	device_end(q->dev);
 }
 
 void vhk_queue_answered(struct vhk_work *w)
@@ -89,7 +122,8 @@ void vhk_queue_answered(struct vhk_work *w)
 	m->kick_fd = -1;
 	if (m->ask == VHK_ASK_TABLE)
 		vhk_table_put(m->table);
-	if (m->ask == VHK_ASK_STOP || (m->ask == VHK_ASK_START && m->ret))
+	if (m->ask == VHK_ASK_STOP || m->ask == VHK_ASK_SUSPEND ||
+	    (m->ask == VHK_ASK_START && m->ret))
 		queue_release(q);
 	change_put(q->dev);
 }
@@ -192,7 +226,8 @@ static int queue_set_up(struct vhk_queue *q, struct vhk_queue_setup *s)
 	q->enabled = s->enabled;
 	q->broken = false;
 	q->table_pending = false;
-	q->used_gpa = s->used_gpa;
+	q->suspending = false;
+	q->dirty = s->dirty;
 	q->error = 0;
 	q->source.kick_fd = s->kick_fd;
 	q->table = s->table;
@@ -200,6 +235,33 @@ static int queue_set_up(struct vhk_queue *q, struct vhk_queue_setup *s)
 	s->kick_fd = -1;
 	s->table = s->inflight_table = NULL;
 	return 0;
+}
+
+/* What the device works with may be held by somebody else for a moment. */
+static void start_queue(void *arg)
+{
+	struct vhk_queue *q = arg;
+	struct vhk_device *d = q->dev;
+	int ret = device_begin(d);
+
+	if (ret == -EAGAIN && d->hurry)
+		ret = -ECANCELED;
+	if (ret == -EAGAIN) {
+		ret = vhk_loop_add_timer(d->ctl, BEGIN_AGAIN_NS, start_queue, q);
+		if (ret >= 0)
+			return;
+	}
+	if (!ret) {
+		vhk_queue_ask(q);
+		return;
+	}
+	q->msg.ret = ret;
+	vhk_queue_answered(&q->msg.work);
+}
+
+void vhk_device_hurry(struct vhk_device *d)
+{
+	d->hurry = true;
 }
 
 int vhk_device_start_queue(struct vhk_device *d, unsigned int idx, struct vhk_queue_setup *s,
@@ -221,7 +283,9 @@ int vhk_device_start_queue(struct vhk_device *d, unsigned int idx, struct vhk_qu
 		goto err_change;
 	q->started = true;
 	q->msg.ask = VHK_ASK_START;
-	change_ask(q);
+	d->hurry = false;
+	d->change.pending++;
+	start_queue(q);
 	change_end(d);
 	return 0;
 err_change:
@@ -259,6 +323,20 @@ int vhk_device_stop_queue(struct vhk_device *d, unsigned int idx, vhk_change_fn 
 	if (q)
 		ask_one(q);
 	return ret;
+}
+
+int vhk_device_suspend_queue(struct vhk_device *d, unsigned int idx, vhk_change_fn *fn, void *arg)
+{
+	int ret;
+	struct vhk_queue *q = begin_one(d, idx, VHK_ASK_SUSPEND, fn, arg, &ret);
+
+	if (!q)
+		return ret;
+	/* what nobody takes note of would be lost */
+	if (!q->inflight_table)
+		q->msg.ask = VHK_ASK_STOP;
+	ask_one(q);
+	return 0;
 }
 
 int vhk_device_stop_all(struct vhk_device *d, vhk_change_fn *fn, void *arg)
@@ -376,7 +454,8 @@ int vhk_device_set_table(struct vhk_device *d, struct vhk_table *t, bool drain,
 	return 0;
 }
 
-int vhk_device_set_dirty(struct vhk_device *d, const struct vhk_dirty *dirty, vhk_change_fn *fn,
+int vhk_device_set_dirty(struct vhk_device *d, const struct vhk_dirty *dirty,
+			 uint64_t (*used_gpa)(void *arg, unsigned int idx), vhk_change_fn *fn,
 			 void *arg)
 {
 	unsigned int i;
@@ -389,6 +468,7 @@ int vhk_device_set_dirty(struct vhk_device *d, const struct vhk_dirty *dirty, vh
 			continue;
 		d->queue[i].msg.ask = VHK_ASK_DIRTY;
 		d->queue[i].msg.dirty = dirty;
+		d->queue[i].msg.used_gpa = used_gpa(arg, i);
 		change_ask(&d->queue[i]);
 	}
 	change_end(d);

@@ -28,6 +28,8 @@ struct vhk_device {
 	const struct vhk_door_ops *door;
 	void *door_arg;
 	struct vhk_change change;
+	bool begun;  /* ops.begin() was, ops.end() is to come */
+	bool hurry;  /* a start that waits for ops.begin() is not worth it any more */
 };
 
 void vhk_queue_init(struct vhk_queue *q, struct vhk_device *d, unsigned int idx);

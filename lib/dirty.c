@@ -9,12 +9,28 @@
 
 #define PAGE_SHIFT 12
 
-static void mark_bits(const struct vhk_dirty *d, uint64_t byte, unsigned int bits)
+void vhk_dirty_flush(const struct vhk_dirty *d, struct vhk_dirty_run *run)
 {
-	atomic_fetch_or_explicit(&d->bits[byte], (unsigned char)bits, memory_order_release);
+	if (!run->bits)
+		return;
+	atomic_fetch_or_explicit(&d->bits[run->byte], (unsigned char)run->bits,
+				 memory_order_release);
+	run->bits = 0;
+	run->told = true;
 }
 
-void vhk_dirty_mark(const struct vhk_dirty *d, uint64_t gpa, uint64_t len)
+/* A mark may come late, as long as it comes: who copies the page before that copies it again. */
+static void mark_bits(const struct vhk_dirty *d, struct vhk_dirty_run *run, uint64_t byte,
+		      unsigned int bits)
+{
+	if (byte != run->byte)
+		vhk_dirty_flush(d, run);
+	run->byte = byte;
+	run->bits |= bits;
+}
+
+void vhk_dirty_mark(const struct vhk_dirty *d, struct vhk_dirty_run *run, uint64_t gpa,
+		    uint64_t len)
 {
 	uint64_t first = gpa >> PAGE_SHIFT, last, byte;
 	unsigned int bits;
@@ -30,13 +46,13 @@ void vhk_dirty_mark(const struct vhk_dirty *d, uint64_t gpa, uint64_t len)
 			bits &= 0xffu << (first % 8);
 		if (byte == last / 8)
 			bits &= 0xffu >> (7 - last % 8);
-		mark_bits(d, byte, bits & 0xff);
+		mark_bits(d, run, byte, bits & 0xff);
 	}
 }
 
-void vhk_dirty_mark_segs(const struct vhk_dirty *d, const struct vhk_table *t,
-			 const struct iovec *seg, unsigned int n, uint64_t written,
-			 unsigned int *hint)
+void vhk_dirty_mark_segs(const struct vhk_dirty *d, struct vhk_dirty_run *run,
+			 const struct vhk_table *t, const struct iovec *seg, unsigned int n,
+			 uint64_t written, unsigned int *hint)
 {
 	const struct vhk_span *s;
 	uint64_t at, len;
@@ -47,6 +63,6 @@ void vhk_dirty_mark_segs(const struct vhk_dirty *d, const struct vhk_table *t,
 		len = vhk_min(written, (uint64_t)seg[i].iov_len);
 		s = vhk_span_find(t->by_va, t->n, at, len, hint);
 		if (s)
-			vhk_dirty_mark(d, (uintptr_t)s->va + (at - s->start), len);
+			vhk_dirty_mark(d, run, (uintptr_t)s->va + (at - s->start), len);
 	}
 }

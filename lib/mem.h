@@ -137,16 +137,35 @@ static inline bool vhk_table_torn(const struct vhk_table *t)
 	return t && atomic_load_explicit(&t->torn->set, memory_order_acquire);
 }
 
-/* Dirty log: one bit for each 4 KiB page of guest-physical memory (vhost-user, "Migration"). */
+struct vhk_notify;
+
+/*
+ * Dirty log: one bit for each 4 KiB page of guest-physical memory (vhost-user, "Migration"). Any
+ * number of threads mark pages in one.
+ */
 struct vhk_dirty {
 	atomic_uchar *bits;
-	uint64_t size; /* bytes of bitmap */
+	uint64_t size;		       /* bytes of bitmap */
+	struct vhk_table *table;       /* what keeps @bits mapped; or NULL */
+	const struct vhk_notify *call; /* signalled when something was marked; or NULL */
 };
-void vhk_dirty_mark(const struct vhk_dirty *d, uint64_t gpa, uint64_t len);
+/*
+ * Marks of one writer that wait to be set: those of neighbouring pages are gathered, and a page
+ * that is written again and again costs one access to the log. Zeroed at first.
+ */
+struct vhk_dirty_run {
+	uint64_t byte;
+	unsigned int bits;
+	bool told; /* something was marked since the owner cleared it */
+};
+void vhk_dirty_mark(const struct vhk_dirty *d, struct vhk_dirty_run *run, uint64_t gpa,
+		    uint64_t len);
 /* Marks what the first @written bytes of @seg cover; @t is the table that @seg was translated with,
  * *hint a hint of its own (it is into by_va). */
-void vhk_dirty_mark_segs(const struct vhk_dirty *d, const struct vhk_table *t,
-			 const struct iovec *seg, unsigned int n, uint64_t written,
-			 unsigned int *hint);
+void vhk_dirty_mark_segs(const struct vhk_dirty *d, struct vhk_dirty_run *run,
+			 const struct vhk_table *t, const struct iovec *seg, unsigned int n,
+			 uint64_t written, unsigned int *hint);
+/* Nothing waits any more: before what was written is shown to the driver. */
+void vhk_dirty_flush(const struct vhk_dirty *d, struct vhk_dirty_run *run);
 
 #endif

@@ -88,20 +88,43 @@ static void send_eventfd(int fd)
  * A pipe that nobody reads raises SIGPIPE in the thread that writes: held back here, and taken
  * away.
  */
-static void send_pipe(int fd)
+static void hold_sigpipe(sigset_t *pipe_set, sigset_t *old)
+{
+	sigemptyset(pipe_set);
+	sigaddset(pipe_set, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, pipe_set, old);
+}
+
+static void release_sigpipe(const sigset_t *pipe_set, const sigset_t *old, bool raised)
 {
 	static const struct timespec at_once;
+
+	if (raised && !sigismember(old, SIGPIPE))
+		sigtimedwait(pipe_set, NULL, &at_once);
+	pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
+static void send_pipe(int fd)
+{
 	struct iovec iov = { (void *)&one, sizeof(one) };
 	sigset_t pipe_set, old;
 	ssize_t n;
 
-	sigemptyset(&pipe_set);
-	sigaddset(&pipe_set, SIGPIPE);
-	pthread_sigmask(SIG_BLOCK, &pipe_set, &old);
+	hold_sigpipe(&pipe_set, &old);
 	n = vmsplice(fd, &iov, 1, SPLICE_F_NONBLOCK);
-	if (n < 0 && errno == EPIPE && !sigismember(&old, SIGPIPE))
-		sigtimedwait(&pipe_set, NULL, &at_once);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	release_sigpipe(&pipe_set, &old, n < 0 && errno == EPIPE);
+}
+
+ssize_t vhk_notify_write_pipe(int fd, const void *buf, size_t len)
+{
+	sigset_t pipe_set, old;
+	ssize_t n;
+
+	hold_sigpipe(&pipe_set, &old);
+	n = write(fd, buf, len);
+	n = n < 0 ? -errno : n;
+	release_sigpipe(&pipe_set, &old, n == -EPIPE);
+	return n;
 }
 
 void vhk_notify_send(const struct vhk_notify *n)

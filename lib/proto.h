@@ -114,9 +114,11 @@ struct vhk_user_vring_state {
 	uint32_t num;
 };
 
+/* Log the used ring at @log. */
+#define VHK_USER_VRING_LOG 1u
 struct vhk_user_vring_addr {
 	uint32_t index;
-	uint32_t flags; /* bit 0: log the used ring at @log */
+	uint32_t flags; /* VHK_USER_VRING_LOG */
 	uint64_t desc;
 	uint64_t used;
 	uint64_t avail;
@@ -164,10 +166,17 @@ struct vhk_user_uuid {
 	unsigned char bytes[16];
 };
 
-struct vhk_user_state_transfer {
-	uint32_t direction; /* 0 save, 1 load */
-	uint32_t phase;	    /* 0 stopped */
+enum vhk_user_state_direction {
+	VHK_USER_STATE_SAVE = 0,
+	VHK_USER_STATE_LOAD = 1,
 };
+struct vhk_user_state_transfer {
+	uint32_t direction;
+	uint32_t phase; /* 0 stopped */
+};
+/* In the answer, beside an error below it: no fd is there. */
+#define VHK_USER_STATE_NO_FD 0x100u
+#define VHK_USER_STATE_ERROR 0xffu
 
 struct vhk_user_mmap {
 	uint8_t shmid;
@@ -242,6 +251,7 @@ struct vhk_proto {
 	uint16_t size_min, size_max; /* payload of the request, bytes */
 	uint8_t fds_min, fds_max;
 	enum vhk_proto_reply reply;
+	uint64_t reply_needs; /* the reply is due where all of these are negotiated */
 	uint16_t reply_min, reply_max; /* payload of the reply, bytes */
 	uint8_t reply_fds_max;
 	enum vhk_proto_index index;
@@ -256,6 +266,12 @@ struct vhk_proto {
 const struct vhk_proto *vhk_proto_request(uint32_t request);	  /* front end to back end */
 const struct vhk_proto *vhk_proto_back_request(uint32_t request); /* back end to front end */
 const char *vhk_proto_feature_name(unsigned int bit); /* protocol features; NULL: unknown */
+
+/* Whether a request is answered without being asked to (NEED_REPLY). */
+static inline bool vhk_proto_answers(const struct vhk_proto_state *st, const struct vhk_proto *row)
+{
+	return row->reply != VHK_REPLY_NONE && !(row->reply_needs & ~st->protocol);
+}
 
 /* The part of it that no negotiation changes: version, flags, size, fds. 0 or -EPROTO. */
 int vhk_proto_check_form(const struct vhk_proto *row, const struct vhk_msg *m, const char **why);

@@ -102,9 +102,15 @@ int vhk_check_rem_reg(const struct vhk_proto_state *st, const struct vhk_msg *m,
 
 int vhk_check_log(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
 {
+	const bool by_fd = st->protocol & VHK_USER_PF(LOG_SHMFD);
 	struct vhk_user_log log;
 
-	(void)st;
+	if (m->hdr.size != (by_fd ? sizeof(log) : sizeof(m->u64)) || m->n_fds != by_fd) {
+		*why = by_fd ? "not a size, an offset and one fd" : "not an address alone";
+		return -EPROTO;
+	}
+	if (!by_fd)
+		return 0;
 	memcpy(&log, m->bytes, sizeof(log));
 	if (!log.size || !vhk_range_ok(log.offset, log.size))
 		return refuse(why, "a log of size 0, or one that wraps around");
@@ -151,7 +157,7 @@ int vhk_check_vring_addr(const struct vhk_proto_state *st, const struct vhk_msg 
 	memcpy(&a, m->bytes, sizeof(a));
 	if (check_features_set(st, why))
 		return -EINVAL;
-	if (a.flags & ~1u)
+	if (a.flags & ~VHK_USER_VRING_LOG)
 		return refuse(why, "an unknown flag");
 	/* virtio 1.3, 2.7 and 2.8.10 */
 	if (a.desc % 16 || a.avail % (is_packed(st) ? 4 : 2) || a.used % 4)

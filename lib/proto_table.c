@@ -41,14 +41,13 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 		.check = vhk_check_mem_table,
 	},
 	[VHK_USER_SET_LOG_BASE] = {
-		.name = "SET_LOG_BASE", .size_min = sizeof(struct vhk_user_log),
-		.size_max = sizeof(struct vhk_user_log), .fds_min = 1, .fds_max = 1,
-		.reply = VHK_REPLY_PAYLOAD, .reply_min = 0,
-		.reply_max = sizeof(struct vhk_user_log), .need_protocol = VHK_USER_PF(LOG_SHMFD),
-		.check = vhk_check_log,
+		.name = "SET_LOG_BASE", .size_min = sizeof(uint64_t),
+		.size_max = sizeof(struct vhk_user_log), .fds_max = 1, .reply = VHK_REPLY_U64,
+		.reply_needs = VHK_USER_PF(LOG_SHMFD), .reply_min = 0,
+		.reply_max = sizeof(struct vhk_user_log), .served = true, .check = vhk_check_log,
 	},
 	[VHK_USER_SET_LOG_FD] = {
-		.name = "SET_LOG_FD", .fds_min = 1, .fds_max = 1, REPLY_ACK,
+		.name = "SET_LOG_FD", .fds_min = 1, .fds_max = 1, REPLY_ACK, .served = true,
 	},
 	[VHK_USER_SET_VRING_NUM] = {
 		.name = "SET_VRING_NUM", .size_min = sizeof(struct vhk_user_vring_state),
@@ -229,11 +228,11 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 		.name = "SET_DEVICE_STATE_FD", .size_min = sizeof(struct vhk_user_state_transfer),
 		.size_max = sizeof(struct vhk_user_state_transfer), .fds_min = 1, .fds_max = 1,
 		REPLY_U64, .reply_fds_max = 1, .need_protocol = VHK_USER_PF(DEVICE_STATE),
-		.check = vhk_check_state_transfer,
+		.served = true, .check = vhk_check_state_transfer,
 	},
 	[VHK_USER_CHECK_DEVICE_STATE] = {
 		.name = "CHECK_DEVICE_STATE", REPLY_U64,
-		.need_protocol = VHK_USER_PF(DEVICE_STATE),
+		.need_protocol = VHK_USER_PF(DEVICE_STATE), .served = true,
 	},
 	[VHK_USER_GET_SHMEM_CONFIG] = {
 		.name = "GET_SHMEM_CONFIG", .reply = VHK_REPLY_PAYLOAD, .reply_min = SHMEM_MIN,
@@ -247,7 +246,7 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 		.size_max = sizeof(struct vhk_user_vring_state), .reply = VHK_REPLY_PAYLOAD,
 		.reply_min = sizeof(struct vhk_user_vring_state),
 		.reply_max = sizeof(struct vhk_user_vring_state), .index = VHK_INDEX_U32,
-		.need_protocol = VHK_USER_PF(GET_VRING_BASE_SKIP_DRAIN),
+		.need_protocol = VHK_USER_PF(GET_VRING_BASE_SKIP_DRAIN), .served = true,
 	},
 };
 

@@ -47,7 +47,8 @@ static void queue_lose(struct vhk_queue *q)
 static bool queue_torn(struct vhk_queue *q)
 {
 	if (vhk_likely(!vhk_table_torn(q->table) && !vhk_table_torn(q->old_table) &&
-		       !vhk_table_torn(q->inflight_table)))
+		       !vhk_table_torn(q->inflight_table) &&
+		       !vhk_table_torn(q->dirty_scope.table)))
 		return false;
 	queue_lose(q);
 	return true;
@@ -60,6 +61,12 @@ static void queue_fail(struct vhk_queue *q, int err)
 		queue_break(q, err);
 }
 
+static void queue_tell_logged(struct vhk_queue *q)
+{
+	if (vhk_unlikely(q->dirty != NULL) && vhk_ring_take_logged(q->ring) && q->dirty->call)
+		vhk_notify_send(q->dirty->call);
+}
+
 static void queue_publish(struct vhk_queue *q)
 {
 	int ret;
@@ -67,6 +74,7 @@ static void queue_publish(struct vhk_queue *q)
 	if (queue_torn(q))
 		return;
 	ret = vhk_ring_publish(q->ring);
+	queue_tell_logged(q);
 	if (ret > 0)
 		queue_send_call(q);
 	else if (vhk_unlikely(ret < 0))
@@ -84,10 +92,12 @@ static void queue_enter_scopes(struct vhk_queue *q)
 {
 	vhk_fault_enter(&q->scope, q->table);
 	vhk_fault_enter(&q->inflight_scope, q->inflight_table);
+	vhk_fault_enter(&q->dirty_scope, q->dirty ? q->dirty->table : NULL);
 }
 
 static void queue_leave_scopes(struct vhk_queue *q)
 {
+	vhk_fault_leave(&q->dirty_scope);
 	vhk_fault_leave(&q->inflight_scope);
 	vhk_fault_leave(&q->scope);
 }
@@ -148,6 +158,22 @@ void vhk_queue_done(struct vhk_queue *q, struct vhk_chain *c, uint32_t written)
 	vhk_loop_staged(q->loop, &q->source);
 }
 
+void vhk_queue_give_back(struct vhk_queue *q, struct vhk_chain *c)
+{
+	vhk_ring_leave(q->ring, c);
+	if (q->table_pending)
+		queue_table_done(q);
+	if (q->state != VHK_QUEUE_DRAINING)
+		return;
+	queue_publish(q);
+	queue_drained(q);
+}
+
+bool vhk_queue_suspending(const struct vhk_queue *q)
+{
+	return q->suspending;
+}
+
 void vhk_queue_fail(struct vhk_queue *q)
 {
 	queue_fail(q, -EBADMSG);
@@ -166,14 +192,15 @@ static void queue_leave(struct vhk_queue *q)
 {
 	if (q->state != VHK_QUEUE_LEAVING)
 		return;
-	if (vhk_ring_left_over(q->ring) && q->enabled && !q->broken)
+	if (vhk_ring_left_over(q->ring) && q->enabled && !q->broken && !q->suspending)
 		return;
 	vhk_loop_del_source(q->loop, &q->source);
 }
 
 static int queue_pop(struct vhk_queue *q, struct vhk_chain **chain, unsigned int max)
 {
-	if (vhk_unlikely(q->state == VHK_QUEUE_LEAVING) && !vhk_ring_left_over(q->ring))
+	if (vhk_unlikely(q->state == VHK_QUEUE_LEAVING) &&
+	    (q->suspending || !vhk_ring_left_over(q->ring)))
 		return 0;
 	return vhk_ring_pop(q->ring, chain, max);
 }
@@ -240,8 +267,10 @@ static bool source_ready(const struct vhk_source *s)
 static bool source_arm(struct vhk_source *s)
 {
 	struct vhk_queue *q = queue_of(s);
+	bool work = q->enabled && !q->broken && vhk_ring_arm(q->ring) > 0;
 
-	return q->enabled && !q->broken && vhk_ring_arm(q->ring) > 0;
+	queue_tell_logged(q);
+	return work;
 }
 
 static void source_disarm(struct vhk_source *s)
@@ -296,6 +325,7 @@ static int queue_start(struct vhk_queue *q)
 	int ret = 0;
 
 	queue_enter_scopes(q);
+	vhk_ring_log_parts(q->ring);
 	if (ops->queue_start)
 		ret = ops->queue_start(q->dev->priv, q);
 	if (ret)
@@ -358,6 +388,24 @@ static void queue_set_table(struct vhk_queue *q)
 	queue_table_done(q);
 }
 
+static void queue_set_dirty(struct vhk_queue *q)
+{
+	vhk_ring_set_dirty(q->ring, q->msg.dirty, q->msg.used_gpa);
+	queue_tell_logged(q);
+	q->dirty = q->msg.dirty;
+	q->dirty_scope.table = q->dirty ? q->dirty->table : NULL;
+}
+
+/* What is in hand comes back answered, or not: the inflight region tells the next back end. */
+static void queue_suspend(struct vhk_queue *q)
+{
+	const struct vhk_device_ops *ops = &q->dev->ops;
+
+	q->suspending = true;
+	if (ops->queue_suspend)
+		ops->queue_suspend(q->dev->priv, q);
+}
+
 static void queue_handle(struct vhk_work *w)
 {
 	struct vhk_queue *q = vhk_container_of(w, struct vhk_queue, msg.work);
@@ -367,6 +415,9 @@ static void queue_handle(struct vhk_work *w)
 	case VHK_ASK_START:
 		ret = queue_start(q);
 		break;
+	case VHK_ASK_SUSPEND:
+		queue_suspend(q);
+		/* fallthrough */
 	case VHK_ASK_STOP:
 		q->state = VHK_QUEUE_LEAVING;
 		queue_tell_miss(q);
@@ -391,7 +442,7 @@ static void queue_handle(struct vhk_work *w)
 		queue_set_table(q);
 		return;
 	case VHK_ASK_DIRTY:
-		vhk_ring_set_dirty(q->ring, q->msg.dirty, q->used_gpa);
+		queue_set_dirty(q);
 		break;
 	case VHK_ASK_MISS:
 		q->miss_told = false;

@@ -18,6 +18,7 @@
 enum vhk_queue_ask {
 	VHK_ASK_START,
 	VHK_ASK_STOP,
+	VHK_ASK_SUSPEND,
 	VHK_ASK_CALL,
 	VHK_ASK_KICK,
 	VHK_ASK_ERR,
@@ -39,7 +40,8 @@ struct vhk_queue_msg {
 	struct vhk_table *table;  /* TABLE: the new one in, the old one out */
 	void *desc, *driver, *device;
 	bool drain;
-	const struct vhk_dirty *dirty;
+	const struct vhk_dirty *dirty; /* DIRTY */
+	uint64_t used_gpa;	       /* DIRTY */
 };
 
 enum vhk_queue_state {
@@ -61,8 +63,8 @@ struct vhk_queue {
 	enum vhk_queue_state state;
 	bool enabled;
 	bool broken;
+	bool suspending; /* leaves chains unanswered */
 	bool table_pending; /* the answer to VHK_ASK_TABLE waits for chains of the old table */
-	uint64_t used_gpa;
 	struct vhk_notify err;
 	struct vhk_table *table;
 	struct vhk_fault_scope scope;
@@ -70,6 +72,8 @@ struct vhk_queue {
 	struct vhk_fault_scope old_scope;
 	struct vhk_table *inflight_table;
 	struct vhk_fault_scope inflight_scope;
+	const struct vhk_dirty *dirty; /* or NULL */
+	struct vhk_fault_scope dirty_scope;
 	int error;
 	struct vhk_work error_work; /* tells the control thread of @error; once per start */
 	/* Until VHK_ASK_MISS what follows is the control thread's. */

@@ -230,14 +230,21 @@ static inline void stage(struct vhk_ring *r, unsigned int i, const struct vhk_ch
 		s->inflight = c->inflight;
 }
 
+static void log_chain(struct vhk_ring *r, const struct vhk_table *t, const struct vhk_chain *c)
+{
+	uint32_t written = c->flags & VHK_CHAIN_F_SCATTERED ? c->in_len : c->written;
+
+	vhk_dirty_mark_segs(r->dirty, &r->run, t, c->seg + c->n_out, c->n_in, written,
+			    &r->dirty_hint);
+}
+
 /* A push of a chain that is more than popped and answered. */
 static __attribute__((noinline)) void push_special(struct vhk_ring *r, struct vhk_chain *c)
 {
 	bool old = r->n_old && c->map_gen != r->gen;
 
 	if (r->dirty)
-		vhk_dirty_mark_segs(r->dirty, old ? r->old_table : r->table, c->seg + c->n_out,
-				    c->n_in, c->written, &r->dirty_hint);
+		log_chain(r, old ? r->old_table : r->table, c);
 	if (old && !--r->n_old)
 		drop_old_table(r);
 	if (c->seg != chain_segs(c)) {
@@ -261,6 +268,15 @@ void vhk_ring_push(struct vhk_ring *r, struct vhk_chain *c)
 	r->free[r->n_free++] = c;
 }
 
+/* It was popped in its turn and stays marked as in flight, so its id stays taken. */
+void vhk_ring_leave(struct vhk_ring *r, struct vhk_chain *c)
+{
+	c->flags |= VHK_CHAIN_F_SCATTERED;
+	if (r->special || c->seg != chain_segs(c))
+		push_special(r, c);
+	r->n_popped--;
+}
+
 /* IN_ORDER: what was pushed may wait for an older chain. Stages the head of the line; returns
  * how many. */
 static unsigned int collect(struct vhk_ring *r)
@@ -279,10 +295,20 @@ static unsigned int collect(struct vhk_ring *r)
 	return n;
 }
 
+static void log_flush(struct vhk_ring *r)
+{
+	if (vhk_unlikely(r->dirty != NULL))
+		vhk_dirty_flush(r->dirty, &r->run);
+}
+
 int vhk_ring_publish(struct vhk_ring *r)
 {
 	unsigned int n = r->n_staged;
+	int ret;
 
+	/* Data is in the log before its chain is answered: a back end that dies in between leaves
+	 * the one or the other to its successor. */
+	log_flush(r);
 	if (!n || r->detached)
 		return 0;
 	if (r->in_order)
@@ -290,7 +316,9 @@ int vhk_ring_publish(struct vhk_ring *r)
 	if (!n)
 		return 0;
 	r->n_staged = (uint16_t)(r->n_staged - n);
-	return r->ops->publish(r, n);
+	ret = r->ops->publish(r, n);
+	log_flush(r);
+	return ret;
 }
 
 unsigned int vhk_ring_staged(const struct vhk_ring *r)
@@ -310,6 +338,7 @@ int vhk_ring_arm(struct vhk_ring *r)
 	if (r->err || r->detached)
 		return 0;
 	r->ops->arm(r);
+	log_flush(r);
 	/* The wish is out before the look; pairs with the driver's fence between its index and
 	 * its look at the wish. */
 	vhk_full_fence();
@@ -318,8 +347,10 @@ int vhk_ring_arm(struct vhk_ring *r)
 
 void vhk_ring_disarm(struct vhk_ring *r)
 {
-	if (!r->err && !r->detached)
-		r->ops->disarm(r);
+	if (r->err || r->detached)
+		return;
+	r->ops->disarm(r);
+	log_flush(r);
 }
 
 unsigned int vhk_ring_in_flight(const struct vhk_ring *r)
@@ -383,6 +414,7 @@ unsigned int vhk_ring_left_over(const struct vhk_ring *r)
 
 void vhk_ring_set_dirty(struct vhk_ring *r, const struct vhk_dirty *d, uint64_t used_gpa)
 {
+	log_flush(r);
 	r->dirty = d;
 	r->used_gpa = used_gpa;
 	r->desc_gpa = desc_gpa(r);
@@ -406,6 +438,25 @@ void vhk_ring_miss_over(struct vhk_ring *r, bool nowhere)
 	r->miss = false;
 	r->stalled = false;
 	r->deny = nowhere;
+}
+
+void vhk_ring_log_parts(struct vhk_ring *r)
+{
+	const struct ring_parts p = ring_parts_of(r->size, r->packed);
+
+	if (!r->dirty)
+		return;
+	vhk_ring_log(r, r->used_gpa, 0, p.device);
+	vhk_ring_log(r, r->desc_gpa, 0, p.desc);
+	log_flush(r);
+}
+
+bool vhk_ring_take_logged(struct vhk_ring *r)
+{
+	bool told = r->run.told;
+
+	r->run.told = false;
+	return told;
 }
 
 void vhk_ring_detach(struct vhk_ring *r)

@@ -39,9 +39,17 @@ unsigned int vhk_ring_left_over(const struct vhk_ring *r);
  * used ring at, or UINT64_MAX. @d is borrowed until replaced. */
 void vhk_ring_set_dirty(struct vhk_ring *r, const struct vhk_dirty *d, uint64_t used_gpa);
 
-/* From here on the ring is not written any more (GET_VRING_BASE_SKIP_DRAIN): what is in flight
- * or staged stays marked in the inflight region, and whoever takes over does it again. Chains
- * may still be pushed. */
+/* Logs all that the ring writes of itself: what a back end that died had yet to log. */
+void vhk_ring_log_parts(struct vhk_ring *r);
+/* Whether something was logged since the last call. */
+bool vhk_ring_take_logged(struct vhk_ring *r);
+
+/* Takes a chain back that is not answered: it stays marked in the inflight region, and whoever
+ * takes over does it again. Nothing is popped any more after that. */
+void vhk_ring_leave(struct vhk_ring *r, struct vhk_chain *c);
+
+/* From here on the ring is not written any more: what is in flight or staged stays marked in the
+ * inflight region. Chains may still be pushed. */
 void vhk_ring_detach(struct vhk_ring *r);
 
 /* Bytes that one queue of @size descriptors takes in an inflight region, padded to 64

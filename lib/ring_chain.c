@@ -257,8 +257,8 @@ int vhk_ring_walk_table(struct ring_walk *w, struct ring_desc d)
 	return w->r->packed ? walk_packed_table(w, &t) : walk_split_table(w, &t);
 }
 
-void vhk_ring_log(const struct vhk_ring *r, uint64_t gpa, uint64_t at, uint64_t len)
+void vhk_ring_log(struct vhk_ring *r, uint64_t gpa, uint64_t at, uint64_t len)
 {
 	if (gpa != UINT64_MAX)
-		vhk_dirty_mark(r->dirty, gpa + at, len);
+		vhk_dirty_mark(r->dirty, &r->run, gpa + at, len);
 }

@@ -115,6 +115,7 @@ struct vhk_ring {
 	uint16_t order_mask, order_head, order_tail;
 	/* Dirty log. */
 	const struct vhk_dirty *dirty;
+	struct vhk_dirty_run run;
 	unsigned int dirty_hint;
 	uint64_t used_gpa;
 	uint64_t desc_gpa; /* packed: where used descriptors are written */
@@ -150,7 +151,7 @@ int vhk_ring_walk_table(struct ring_walk *w, struct ring_desc d);
 void vhk_ring_segs_init(struct vhk_ring *r, void *at, unsigned int n_small, unsigned int n_big);
 void vhk_ring_segs_put(struct vhk_ring *r, struct iovec *seg);
 /* Logs [at, at + len) of the part that starts at @gpa. */
-void vhk_ring_log(const struct vhk_ring *r, uint64_t gpa, uint64_t at, uint64_t len);
+void vhk_ring_log(struct vhk_ring *r, uint64_t gpa, uint64_t at, uint64_t len);
 
 extern const struct ring_ops vhk_ring_split_ops;
 extern const struct ring_ops vhk_ring_packed_ops;

@@ -273,7 +273,7 @@ static bool packed_wants_call(const struct vhk_ring *r, uint16_t old)
 	return ring_need_event(event, idx, old);
 }
 
-static void packed_log(const struct vhk_ring *r, unsigned int first, unsigned int n)
+static void packed_log(struct vhk_ring *r, unsigned int first, unsigned int n)
 {
 	const unsigned int part = vhk_min(n, r->size - first);
 	const size_t each = sizeof(struct packed_desc);

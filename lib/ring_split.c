@@ -163,7 +163,7 @@ RING_INLINE uint16_t split_fill(struct vhk_ring *r, unsigned int n, bool in_orde
 	return idx;
 }
 
-static void split_log(const struct vhk_ring *r, uint16_t from, uint16_t to)
+static void split_log(struct vhk_ring *r, uint16_t from, uint16_t to)
 {
 	const unsigned int first = from & (r->size - 1u), n = (uint16_t)(to - from);
 	const unsigned int part = vhk_min(n, r->size - first);

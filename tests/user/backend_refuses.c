@@ -138,7 +138,7 @@ static void every_message_that_is_not_served(void)
 		n++;
 		refused(&f, row->name, req, bytes, row->size_min, row->fds_min);
 	}
-	T_EQ(n, VHK_USER_REQ_MAX - 36);
+	T_EQ(n, VHK_USER_REQ_MAX - 41);
 	fixture_alive(&f);
 	fixture_fini(&f);
 }
@@ -188,7 +188,7 @@ static void values_out_of_range(void)
 		uint64_t v;
 		unsigned int n_fds;
 	} cases[] = {
-		{ VHK_USER_SET_FEATURES, T_SPLIT | VHK_F_LOG_ALL, 0 },
+		{ VHK_USER_SET_FEATURES, T_SPLIT | VHK_F_ACCESS_PLATFORM, 0 },
 		{ VHK_USER_SET_FEATURES, T_SPLIT | 1, 0 },
 		{ VHK_USER_SET_PROTOCOL_FEATURES, VHK_USER_PF(REPLY_ACK) | VHK_USER_PF(PAGEFAULT),
 		  0 },

@@ -35,6 +35,14 @@ static const struct {
 	{ 1, UINT64_MAX, UINT64_MAX },
 };
 
+static void mark(const struct vhk_dirty *d, uint64_t gpa, uint64_t len)
+{
+	struct vhk_dirty_run run = { 0 };
+
+	vhk_dirty_mark(d, &run, gpa, len);
+	vhk_dirty_flush(d, &run);
+}
+
 static void marks_pages_inside_the_log_only(void)
 {
 	atomic_uchar bytes[LOG + 2];
@@ -44,7 +52,7 @@ static void marks_pages_inside_the_log_only(void)
 
 	for (i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
 		memset((void *)bytes, 0, sizeof(bytes));
-		vhk_dirty_mark(&d, marks[i].gpa, marks[i].len);
+		mark(&d, marks[i].gpa, marks[i].len);
 		memcpy(&got, (void *)(bytes + 1), LOG);
 		if (got != marks[i].want)
 			printf("# case %zu\n", i);
@@ -58,7 +66,7 @@ static void an_empty_log_takes_nothing(void)
 	atomic_uchar byte = 0;
 	struct vhk_dirty d = { .bits = &byte, .size = 0 };
 
-	vhk_dirty_mark(&d, 0, PAGE);
+	mark(&d, 0, PAGE);
 	T_EQ(byte, 0);
 }
 
@@ -67,8 +75,8 @@ static void adds_to_what_is_set(void)
 	atomic_uchar bytes[LOG] = { 0x10 };
 	struct vhk_dirty d = { .bits = bytes, .size = LOG };
 
-	vhk_dirty_mark(&d, 0, 1);
-	vhk_dirty_mark(&d, 3 * PAGE, 1);
+	mark(&d, 0, 1);
+	mark(&d, 3 * PAGE, 1);
 	T_EQ(bytes[0], 0x19);
 }
 
@@ -97,6 +105,7 @@ static void marks_what_a_chain_wrote(void)
 	struct vhk_dirty d = { .bits = bytes, .size = LOG };
 	struct vhk_table *t;
 	struct vhk_mem *m;
+	struct vhk_dirty_run run = { 0 };
 	unsigned int hint = 0;
 	size_t i;
 
@@ -105,7 +114,8 @@ static void marks_what_a_chain_wrote(void)
 	t = vhk_mem_table(m);
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		memset((void *)bytes, 0, sizeof(bytes));
-		vhk_dirty_mark_segs(&d, t, seg, 4, cases[i].written, &hint);
+		vhk_dirty_mark_segs(&d, &run, t, seg, 4, cases[i].written, &hint);
+		vhk_dirty_flush(&d, &run);
 		T_EQ(bytes[0], cases[i].low);
 		T_EQ(bytes[1], cases[i].high);
 	}

@@ -468,6 +468,55 @@ static void status_has_eight_bits(void)
 	T_EQ(judge_u64(VHK_USER_SET_STATUS, 1ull << 63, 0), -EINVAL);
 }
 
+/* Which form a log comes in is negotiated. */
+static void logs(void)
+{
+	static const struct {
+		struct vhk_user_log log;
+		int want;
+	} cases[] = {
+		{ { 4096, 0 }, 0 },
+		{ { 1, UINT64_MAX }, 0 },
+		{ { 0, 0 }, -EINVAL },
+		{ { 2, UINT64_MAX }, -EINVAL },
+		{ { UINT64_MAX, 2 }, -EINVAL },
+	};
+	const struct vhk_user_log good = { 4096, 0 };
+	size_t i;
+
+	start(0);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		T_EQ(judge_bytes(VHK_USER_SET_LOG_BASE, &cases[i].log, 16, 1), cases[i].want);
+	T_EQ(judge_bytes(VHK_USER_SET_LOG_BASE, &good, 16, 0), -EPROTO);
+	T_EQ(judge_bytes(VHK_USER_SET_LOG_BASE, &good, 15, 1), -EPROTO);
+	T_EQ(judge_u64(VHK_USER_SET_LOG_BASE, 0x1000, 0), -EPROTO);
+	T_EQ(judge_u64(VHK_USER_SET_LOG_BASE, 0x1000, 1), -EPROTO);
+	st.protocol &= ~VHK_USER_PF(LOG_SHMFD);
+	T_EQ(judge_u64(VHK_USER_SET_LOG_BASE, UINT64_MAX, 0), 0);
+	T_EQ(judge_u64(VHK_USER_SET_LOG_BASE, 0x1000, 1), -EPROTO);
+	T_EQ(judge_bytes(VHK_USER_SET_LOG_BASE, &good, 16, 0), -EPROTO);
+	T_EQ(judge_bytes(VHK_USER_SET_LOG_BASE, &good, 16, 1), -EPROTO);
+}
+
+static void state_transfers(void)
+{
+	static const struct {
+		struct vhk_user_state_transfer t;
+		int want;
+	} cases[] = {
+		{ { 0, 0 }, 0 },
+		{ { 1, 0 }, 0 },
+		{ { 2, 0 }, -EINVAL },
+		{ { 0, 1 }, -EINVAL },
+		{ { UINT32_MAX, 0 }, -EINVAL },
+	};
+	size_t i;
+
+	start(0);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		T_EQ(judge_bytes(VHK_USER_SET_DEVICE_STATE_FD, &cases[i].t, 8, 1), cases[i].want);
+}
+
 int main(void)
 {
 	T_RUN(every_message_with_a_ring_index_checks_it);
@@ -488,5 +537,7 @@ int main(void)
 	T_RUN(configuration_stays_inside_its_space);
 	T_RUN(inflight_areas);
 	T_RUN(status_has_eight_bits);
+	T_RUN(logs);
+	T_RUN(state_transfers);
 	return t_end();
 }

@@ -49,6 +49,11 @@ static void make_request(struct vhk_msg *m, uint32_t request)
 		put_u32(m, 0, 1);
 		put_region(m->bytes + 8);
 		break;
+	case VHK_USER_SET_LOG_BASE:
+		m->hdr.size = row->size_max;
+		m->n_fds = 1;
+		put_u64(m, 0, 4096);
+		break;
 	case VHK_USER_SET_VRING_NUM:
 		put_u32(m, 4, 256);
 		break;
@@ -80,9 +85,10 @@ static void make_request(struct vhk_msg *m, uint32_t request)
 	}
 }
 
-static const uint32_t served[] = { 1,  2,  3,	4,  5,	8,  9,	10, 11, 12, 13, 14,
-				   15, 16, 17, 18, 19, 20, 21, 23, 24, 25, 26, 27,
-				   31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 44 };
+static const uint32_t served[] = { 1,  2,  3,	4,  5,	6,  7,	8,  9,	10, 11, 12, 13,
+				   14, 15, 16, 17, 18, 19, 20, 21, 23, 24, 25, 26, 27,
+				   31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+				   44, 45 };
 
 static bool is_served(uint32_t request)
 {
@@ -227,7 +233,6 @@ static const struct {
 	uint32_t request;
 	uint64_t features, protocol;
 } gates[] = {
-	{ VHK_USER_SET_LOG_BASE, 0, VHK_USER_PF(LOG_SHMFD) },
 	{ VHK_USER_GET_QUEUE_NUM, 0, VHK_USER_PF(MQ) },
 	{ VHK_USER_SET_VRING_ENABLE, VHK_F_PROTOCOL_FEATURES, 0 },
 	{ VHK_USER_SEND_RARP, 0, VHK_USER_PF(RARP) },

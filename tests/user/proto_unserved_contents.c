@@ -21,26 +21,6 @@ static int check(const struct vhk_proto *row, const void *payload, size_t size)
 	return ret;
 }
 
-static void logs(void)
-{
-	static const struct {
-		struct vhk_user_log log;
-		int want;
-	} cases[] = {
-		{ { 4096, 0 }, 0 },
-		{ { 1, UINT64_MAX }, 0 },
-		{ { 0, 0 }, -EINVAL },
-		{ { 2, UINT64_MAX }, -EINVAL },
-		{ { UINT64_MAX, 2 }, -EINVAL },
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		T_EQ(check(vhk_proto_request(VHK_USER_SET_LOG_BASE), &cases[i].log,
-			   sizeof(cases[i].log)),
-		     cases[i].want);
-}
-
 static void iotlb_messages(void)
 {
 	static const struct {
@@ -78,25 +58,6 @@ static void uuids(void)
 	T_EQ(check(row, uuid, 16), -EINVAL);
 	uuid[0] = 0xfe;
 	T_EQ(check(row, uuid, 16), 0);
-}
-
-static void state_transfers(void)
-{
-	static const struct {
-		struct vhk_user_state_transfer t;
-		int want;
-	} cases[] = {
-		{ { 0, 0 }, 0 },
-		{ { 1, 0 }, 0 },
-		{ { 2, 0 }, -EINVAL },
-		{ { 0, 1 }, -EINVAL },
-		{ { UINT32_MAX, 0 }, -EINVAL },
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		T_EQ(check(vhk_proto_request(VHK_USER_SET_DEVICE_STATE_FD), &cases[i].t, 8),
-		     cases[i].want);
 }
 
 static void shared_memory_maps(void)
@@ -139,10 +100,8 @@ static void reserved_numbers_are_zero(void)
 
 int main(void)
 {
-	T_RUN(logs);
 	T_RUN(iotlb_messages);
 	T_RUN(uuids);
-	T_RUN(state_transfers);
 	T_RUN(shared_memory_maps);
 	T_RUN(reserved_numbers_are_zero);
 	return t_end();

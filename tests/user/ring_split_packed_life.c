@@ -267,7 +267,8 @@ static bool page_marked(const uint8_t *bits, uint64_t gpa)
 static void writes_are_logged(void)
 {
 	static uint8_t bits[(PEER_GPA + PEER_RAM) >> 15];
-	const struct vhk_dirty d = { (atomic_uchar *)(void *)bits, sizeof(bits) };
+	const struct vhk_dirty d = { .bits = (atomic_uchar *)(void *)bits,
+				     .size = sizeof(bits) };
 	const struct peer_buf b[3] = { { PEER_GPA + 0x10ff0, 0x10, 0 },
 				       { PEER_GPA + 0x20ff8, 16, D_WRITE },
 				       { PEER_GPA + 0x30000, 0x3000, D_WRITE } };
@@ -290,13 +291,13 @@ static void writes_are_logged(void)
 		T_EQ(n, 0);
 		c->written = 16 + 0x1001;
 		vhk_ring_push(r, c);
+		vhk_ring_publish(r);
 		T_OK(!page_marked(bits, PEER_GPA + 0x10000));
 		T_OK(page_marked(bits, PEER_GPA + 0x20000));
 		T_OK(page_marked(bits, PEER_GPA + 0x21000));
 		T_OK(page_marked(bits, PEER_GPA + 0x30000));
 		T_OK(page_marked(bits, PEER_GPA + 0x31000));
 		T_OK(!page_marked(bits, PEER_GPA + 0x32000));
-		vhk_ring_publish(r);
 		if (p.packed)
 			T_OK(page_marked(bits, PEER_GPA));
 		else
@@ -324,7 +325,8 @@ static void writes_are_logged(void)
 static void writes_to_a_former_table_are_logged(void)
 {
 	static uint8_t bits[(PEER_GPA + PEER_RAM) >> 15];
-	const struct vhk_dirty d = { (atomic_uchar *)(void *)bits, sizeof(bits) };
+	const struct vhk_dirty d = { .bits = (atomic_uchar *)(void *)bits,
+				     .size = sizeof(bits) };
 	const struct vhk_region gone = { { 0x40000 }, { 0x40000 }, 0x2000, 0 };
 	const struct peer_buf b = { gone.gpa.v + 0x800, 0x1000, D_WRITE };
 	unsigned int l;
@@ -352,12 +354,13 @@ static void writes_to_a_former_table_are_logged(void)
 		c[0]->written = 0x1000;
 		c[1]->written = 8;
 		vhk_ring_push(r, c[1]);
+		vhk_ring_publish(r);
 		T_OK(page_marked(bits, PEER_GPA + 0x10000));
 		T_OK(!page_marked(bits, gone.gpa.v));
 		vhk_ring_push(r, c[0]);
+		vhk_ring_publish(r);
 		T_OK(page_marked(bits, gone.gpa.v));
 		T_OK(page_marked(bits, gone.gpa.v + 0x1000));
-		vhk_ring_publish(r);
 		T_EQ(drain(&p), 2);
 		vhk_ring_free(r);
 		peer_fini(&p);

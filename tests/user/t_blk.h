@@ -19,6 +19,8 @@
 #define vhk_queue_priv t_queue_priv
 #define vhk_queue_done t_queue_done
 #define vhk_queue_fail t_queue_fail
+#define vhk_queue_give_back t_queue_give_back
+#define vhk_queue_suspending t_queue_suspending
 #define vhk_loop_add_file t_add_file
 #define vhk_loop_del_file t_del_file
 #define vhk_loop_submit t_submit
@@ -42,6 +44,8 @@ struct vhk_queue {
 	unsigned int idx, done, failed;
 	uint32_t written;
 	struct vhk_chain *answered;
+	bool suspending;
+	unsigned int given_back;
 };
 
 struct vhk_loop {
@@ -72,6 +76,17 @@ static struct t_medium {
 
 static struct vhk_queue t_queue;
 static struct vhk_loop t_loop;
+
+void vhk_queue_give_back(struct vhk_queue *q, struct vhk_chain *c)
+{
+	q->given_back++;
+	q->answered = c;
+}
+
+bool vhk_queue_suspending(const struct vhk_queue *q)
+{
+	return q->suspending;
+}
 
 int vhk_device_new(struct vhk_device **out, const struct vhk_device_info *info,
 		   const struct vhk_device_ops *ops, void *priv)

@@ -4,12 +4,16 @@
  * session at a time per back end; when a front end is gone the next one is taken.
  *
  * Served are features and protocol features (MQ, REPLY_ACK, BACKEND_REQ, CONFIG, INFLIGHT_SHMFD,
- * RESET_DEVICE, CONFIGURE_MEM_SLOTS, STATUS), memory as a table and by slots, rings with and
- * without a kick fd, the configuration space and notices of its change, inflight tracking, reset
- * and status. Any other request is refused, with a non-zero answer where one is due (a reply
- * without payload in place of a payload), and the session goes on. It ends when the front end hangs
- * up, when its byte stream cannot be understood, when it does not read its answers, or when a file
- * of its memory is cut short.
+ * RESET_DEVICE, CONFIGURE_MEM_SLOTS, STATUS, LOG_SHMFD, DEVICE_STATE, GET_VRING_BASE_INFLIGHT,
+ * GET_VRING_BASE_SKIP_DRAIN), memory as a table and by slots, rings with and without a kick fd, the
+ * configuration space and notices of its change, inflight tracking, reset and status; and of live
+ * migration the dirty log, which may be switched while rings run (VHOST_F_LOG_ALL, SET_LOG_BASE
+ * with an fd or an address, SET_LOG_FD), rings that stop without waiting for their requests, and
+ * the device's own state. Any other request is refused, with a non-zero answer where one is due (a
+ * reply without payload in place of a payload), and the session goes on. It ends when the front end
+ * hangs up, when its byte stream cannot be understood, when it does not read its answers, when it
+ * does not ask whether a ring starts and the device cannot be had, or when a file of its memory is
+ * cut short.
  */
 #ifndef VHOSTKIT_BACKEND_H
 #define VHOSTKIT_BACKEND_H

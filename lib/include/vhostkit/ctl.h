@@ -333,6 +333,52 @@ VHK_API int vhk_ctl_stop_async(struct vhk_ctl *c, unsigned int first, unsigned i
 			       vhk_ctl_done_fn *done, void *arg);
 
 /**
+ * typedef vhk_ctl_put_fn - takes a piece of a device's state
+ * @arg: the caller's own
+ * @buf: borrowed for the call
+ * @len: bytes, not 0
+ *
+ * Return: 0, or what ends the transfer, negative.
+ */
+typedef int vhk_ctl_put_fn(void *arg, const void *buf, size_t len);
+
+/**
+ * typedef vhk_ctl_get_fn - gives the next piece of a device's state
+ * @arg: the caller's own
+ * @buf: where it goes
+ * @len: room, bytes
+ *
+ * Return: bytes, 0 at the end, or what ends the transfer, negative.
+ */
+typedef ssize_t vhk_ctl_get_fn(void *arg, void *buf, size_t len);
+
+/**
+ * vhk_ctl_save_state() - take a device's own state out of a back end (vhost-user, "Migrating
+ * back-end state")
+ * @c:   the front end; no queue runs
+ * @put: called with the pieces in order, from within this call only
+ * @arg: handed to @put
+ *
+ * Return: 0: all of it was taken, and the back end says that it is whole; what @put returned;
+ * -EREMOTEIO: the back end failed; -ETIMEDOUT: nothing came for so long; -EBUSY; or a code as
+ * above.
+ */
+VHK_API int vhk_ctl_save_state(struct vhk_ctl *c, vhk_ctl_put_fn *put, void *arg);
+
+/**
+ * vhk_ctl_load_state() - give a back end the state that another one was in
+ * @c:   the front end; no queue runs
+ * @get: called for the pieces in order, from within this call only
+ * @arg: handed to @get
+ *
+ * A transfer that @get ends is one that the back end may have taken for whole: the device is to be
+ * reset.
+ * Return: 0: the back end took all of it over; what @get returned; -EREMOTEIO: it did not; and the
+ * rest as vhk_ctl_save_state().
+ */
+VHK_API int vhk_ctl_load_state(struct vhk_ctl *c, vhk_ctl_get_fn *get, void *arg);
+
+/**
  * vhk_ctl_reconnect_async() - vhk_ctl_reconnect() without waiting
  * @c:    as there
  * @done: as in vhk_ctl_setup_async(); @ret as from vhk_ctl_reconnect()

@@ -283,6 +283,29 @@ struct vhk_ctl_shmem {
 #define VHK_CTL_REQ_F_ALL 0x1
 
 /**
+ * struct vhk_ctl_log - a dirty log: a bit for each 4 KiB page of guest memory, bit 0 of byte 0 for
+ * the page at 0 (vhost-user, "Migration")
+ * @size:   bytes, with VHK_PF_LOG_SHMFD
+ * @offset: where it starts in its file, bytes, with VHK_PF_LOG_SHMFD
+ * @at:     without it: where the log is, in memory that is shared
+ */
+struct vhk_ctl_log {
+	uint64_t size;
+	uint64_t offset;
+	struct vhk_uva at;
+};
+
+/**
+ * enum vhk_ctl_state - which way a device's state goes
+ * @VHK_CTL_STATE_SAVE: out of the back end
+ * @VHK_CTL_STATE_LOAD: into the back end
+ */
+enum vhk_ctl_state {
+	VHK_CTL_STATE_SAVE = 0,
+	VHK_CTL_STATE_LOAD = 1,
+};
+
+/**
  * struct vhk_ctl_req - one request; the caller's memory until @done was called
  * @op:         what
  * @flags:      VHK_CTL_REQ_F_*. Where the peer acknowledges (VHK_PF_REPLY_ACK) every request asks
@@ -300,6 +323,8 @@ struct vhk_ctl_shmem {
  * @mem:        SET_MEM_TABLE
  * @config:     GET_CONFIG (answer in *data), SET_CONFIG
  * @inflight:   GET_INFLIGHT_FD, SET_INFLIGHT_FD
+ * @log:        SET_LOG_BASE
+ * @state:      SET_DEVICE_STATE_FD; its answer's fd, or -1, replaces @fd, and is the caller's
  * @iotlb:      IOTLB_MSG
  * @features:   GET_FEATURES_ARRAY (answer in *word), SET_FEATURES_ARRAY
  * @scsi:       SCSI_SET_ENDPOINT, SCSI_CLEAR_ENDPOINT
@@ -326,6 +351,8 @@ struct vhk_ctl_req {
 		const struct vhk_mem *mem;
 		struct vhk_ctl_config config;
 		struct vhk_ctl_inflight inflight;
+		struct vhk_ctl_log log;
+		enum vhk_ctl_state state;
 		struct vhk_ctl_vring_addr_iova addr_iova;
 		struct vhk_iotlb_msg iotlb;
 		struct vhk_ctl_features features;
@@ -719,6 +746,58 @@ VHK_API int vhk_ctl_get_inflight_fd(struct vhk_ctl *c, struct vhk_ctl_inflight *
  * Return: 0; -EINVAL the region is of size 0 or wraps around; or a code as above.
  */
 VHK_API int vhk_ctl_set_inflight_fd(struct vhk_ctl *c, const struct vhk_ctl_inflight *i, int fd);
+
+/**
+ * vhk_ctl_set_log_base() - SET_LOG_BASE: where the back end notes the pages that it writes
+ * @c:  the front end
+ * @l:  borrowed for the call
+ * @fd: its file with VHK_PF_LOG_SHMFD, borrowed for the call; -1 without
+ *
+ * It does so while VHK_F_LOG_ALL is set, which may be set and taken back while rings run
+ * (vhk_ctl_set_features()); used rings are noted where vhk_ctl_set_vring_addr() says so. Bits are
+ * taken with an atomic exchange, before their pages are copied.
+ * Return: 0; -EINVAL the log is of size 0 or wraps around; -EREMOTEIO: it is smaller than the
+ * memory, for example; or a code as above.
+ */
+VHK_API int vhk_ctl_set_log_base(struct vhk_ctl *c, const struct vhk_ctl_log *l, int fd);
+
+/**
+ * vhk_ctl_get_vring_base_skip_drain() - GET_VRING_BASE_SKIP_DRAIN: stop a ring without waiting for
+ * its requests
+ * @c:    the front end
+ * @idx:  ring, 0 to 255
+ * @base: as from vhk_ctl_get_vring_base()
+ *
+ * What was not answered is in the inflight region, for whichever back end goes on with it. Needs
+ * VHK_PF_GET_VRING_BASE_SKIP_DRAIN.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_get_vring_base_skip_drain(struct vhk_ctl *c, unsigned int idx, uint32_t *base);
+
+/**
+ * vhk_ctl_set_device_state_fd() - SET_DEVICE_STATE_FD: begin to move the device's own state
+ * @c:   the front end
+ * @way: which way it goes
+ * @fd:  a pipe's end: for writing to save, for reading to load; borrowed for the call. The state
+ *       ends where the pipe is closed, so no other copy of that end may stay open
+ * @own: an fd of the back end's to use in place of the pipe's other end, the caller's to close; -1:
+ *       none
+ *
+ * All rings are stopped. Needs VHK_PF_DEVICE_STATE. vhk_ctl_save_state() and vhk_ctl_load_state()
+ * do all of it.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_set_device_state_fd(struct vhk_ctl *c, enum vhk_ctl_state way, int fd,
+					int *own);
+
+/**
+ * vhk_ctl_check_device_state() - CHECK_DEVICE_STATE: whether all of the state has arrived
+ * @c: the front end
+ *
+ * After the end of the pipe was read, or it was closed. Needs VHK_PF_DEVICE_STATE.
+ * Return: 0; -EREMOTEIO: the state is not to be used; or a code as above.
+ */
+VHK_API int vhk_ctl_check_device_state(struct vhk_ctl *c);
 
 /**
  * vhk_ctl_vring_kick() - VRING_KICK: tell the back end of work by a message; starts the ring

@@ -6,6 +6,8 @@
 #ifndef VHOSTKIT_DEVICE_H
 #define VHOSTKIT_DEVICE_H
 
+#include <sys/types.h>
+
 #include <vhostkit/loop.h>
 #include <vhostkit/ring.h>
 #include <vhostkit/share.h>
@@ -54,6 +56,20 @@ struct vhk_queue;
  * @get_shmem:   sizes of the shared memory regions by id, multiples of the page size, 0 where there
  *               is none, into the VHK_SHMEM_MAX zeros at @size; always the same. Returns how many
  *               there are. Needed for vhk_device_map_shmem() (GET_SHMEM_CONFIG)
+ * @begin:       the first queue is about to start: take hold of what is shared with other servers.
+ *               -EAGAIN: not to be had yet, asked again in 2 ms. Control thread. Optional
+ * @end:         the last queue has stopped: let go of it, before the front end hears of it. Control
+ *               thread. Optional
+ * @queue_suspend: the queue ends without waiting: what has not been done goes to
+ *               vhk_queue_give_back(), what has been to vhk_queue_done(), as soon as nothing of it
+ *               can touch the driver's memory or the medium any more. Its loop's thread. Optional:
+ *               all that is in hand is waited for
+ * @save:        fill @buf with up to @len bytes of the device's state, from its byte @off on, in
+ *               order; @off 0 begins anew. Return: how many, 0: that was all, or -errno. Control
+ *               thread, no queue runs. Optional, with @load
+ * @load:        @len bytes of a state that @save made, in order; @off 0 begins anew, and @len 0
+ *               follows the last: only then the state is to be taken over. Anybody may have sent
+ *               it. 0 or -errno. Control thread, no queue runs. Optional, with @save
  */
 struct vhk_device_ops {
 	size_t sz;
@@ -74,6 +90,11 @@ struct vhk_device_ops {
 	int (*set_gpu_take_fd)(void *priv, int fd);
 	int (*get_object)(void *priv, const struct vhk_uuid *id, int *fd);
 	unsigned int (*get_shmem)(void *priv, uint64_t *size);
+	int (*begin)(void *priv);
+	void (*end)(void *priv);
+	void (*queue_suspend)(void *priv, struct vhk_queue *q);
+	ssize_t (*save)(void *priv, uint64_t off, void *buf, size_t len);
+	int (*load)(void *priv, uint64_t off, const void *buf, size_t len);
 };
 
 /** The device lends host notifiers: vhk_device_lend_notifier(). */
@@ -211,6 +232,23 @@ VHK_API void *vhk_queue_priv(const struct vhk_queue *q);
  * The driver sees it, with others, when the loop's round ends or enough are gathered.
  */
 VHK_API void vhk_queue_done(struct vhk_queue *q, struct vhk_chain *c, uint32_t written);
+
+/**
+ * vhk_queue_give_back() - leave a chain unanswered (vhost-user, GET_VRING_BASE_SKIP_DRAIN)
+ * @q: the queue, which is being suspended (ops.queue_suspend). Its thread
+ * @c: from ops.work; the library's again
+ *
+ * It stays in the inflight region, and whoever runs the queue next does all of it again.
+ */
+VHK_API void vhk_queue_give_back(struct vhk_queue *q, struct vhk_chain *c);
+
+/**
+ * vhk_queue_suspending() - whether chains may be given back (vhk_queue_give_back())
+ * @q: the queue. Its thread
+ *
+ * Return: true from ops.queue_suspend on until the queue has ended.
+ */
+VHK_API bool vhk_queue_suspending(const struct vhk_queue *q);
 
 /**
  * vhk_queue_fail() - a request cannot even be answered with an error: stop the ring

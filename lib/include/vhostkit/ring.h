@@ -25,6 +25,12 @@ struct vhk_ring;
 #define VHK_CHAIN_F_RESUBMITTED 0x2
 
 /**
+ * Set by the device before vhk_ring_push(): it may have written anywhere in the writable part, and
+ * not only into the first @written bytes. All of it goes to a dirty log.
+ */
+#define VHK_CHAIN_F_SCATTERED 0x4
+
+/**
  * struct vhk_chain - one request, as popped; the device's until vhk_ring_push()
  * @id:       head (split) or buffer id (packed)
  * @n_desc:   ring slots that it occupies

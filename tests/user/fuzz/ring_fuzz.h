@@ -225,7 +225,8 @@ static int fuzz_ring(const uint8_t *data, size_t size, bool packed)
 	fuzz_add(&f, 0, FUZZ_A_SIZE, &f.a);
 	fuzz_add(&f, FUZZ_A_SIZE, FUZZ_B_SIZE, &f.b);
 	fuzz_add(&f, FUZZ_TOP, FUZZ_TOP_SIZE, &f.top);
-	f.dirty = (struct vhk_dirty){ (atomic_uchar *)(void *)f.log, sizeof(f.log) };
+	f.dirty = (struct vhk_dirty){ .bits = (atomic_uchar *)(void *)f.log,
+				       .size = sizeof(f.log) };
 	fuzz_opts(&f, data, packed);
 	steps = vhk_min(size - FUZZ_HEAD, (size_t)data[7]);
 	memcpy(f.a, data + FUZZ_HEAD + steps,

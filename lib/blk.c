@@ -13,6 +13,7 @@
 #define QUEUES_MAX 256
 #define QUEUE_SIZE_DEFAULT 256
 #define BLOCK_SIZE_MAX 4096
+#define LOCK_MS_DEFAULT 2000
 
 static int queue_start(void *priv, struct vhk_queue *q)
 {
@@ -66,6 +67,8 @@ static const struct vhk_device_ops blk_ops = {
 	.work = vhk_blk_work,
 	.reset = vhk_blk_reset,
 	.free = blk_free,
+	.begin = vhk_blk_begin,
+	.end = vhk_blk_end,
 };
 
 static int check_opts(struct vhk_blk_opts *o)
@@ -128,6 +131,7 @@ static int fill_in(struct vhk_blk *blk, const struct vhk_blk_opts *o)
 	int ret;
 
 	blk->log = o->log;
+	blk->lock_ms = o->lock_ms ? o->lock_ms : LOCK_MS_DEFAULT;
 	blk->queue_size = o->queue_size;
 	blk->n_queues = o->num_queues;
 	for (i = 0; i < blk->n_queues; i++)
@@ -138,6 +142,7 @@ static int fill_in(struct vhk_blk *blk, const struct vhk_blk_opts *o)
 	ret = vhk_blk_file_open(&blk->file, o);
 	if (ret)
 		return ret;
+	vhk_blk_lock_look(blk);
 	ret = make_id(blk, o->serial);
 	if (ret)
 		return ret;

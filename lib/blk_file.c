@@ -13,8 +13,6 @@
 #include "blk_file.h"
 #include "fd.h"
 
-#define LOCK_MS 2000
-
 static int refuse(const struct vhk_blk_opts *o, int err, const char *why)
 {
 	vhk_log(&o->log, VHK_LOG_ERROR, "%s: %s", o->path, why ? why : strerror(-err));
@@ -84,18 +82,6 @@ static int set_status_flags(struct vhk_blk_file *f, const struct vhk_blk_opts *o
 	return refuse(o, -EOPNOTSUPP, "the file system has no O_DIRECT");
 }
 
-static int take_lock(const struct vhk_blk_file *f, const struct vhk_blk_opts *o)
-{
-	int ret = vhk_blk_file_lock(f, o->lock_ms ? o->lock_ms : LOCK_MS);
-
-	if (ret == -EBUSY)
-		return refuse(o, ret, "in use by another server");
-	if (ret)
-		vhk_log(&o->log, VHK_LOG_WARN, "%s: no lock against a second server: %s", o->path,
-			strerror(-ret));
-	return 0;
-}
-
 static int check_size(const struct vhk_blk_file *f, const struct vhk_blk_opts *o)
 {
 	struct stat st;
@@ -126,8 +112,6 @@ int vhk_blk_file_open(struct vhk_blk_file *f, const struct vhk_blk_opts *o)
 	ret = look_at_kind(f, o);
 	if (!ret)
 		ret = set_status_flags(f, o);
-	if (!ret)
-		ret = take_lock(f, o);
 	if (!ret)
 		ret = vhk_blk_file_limits(f, o);
 	if (!ret)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * The image behind a disk: opened, locked against a second server, and looked at once: what kind of
- * file it is, how long, how it wants to be read, and what it can do besides.
+ * The image behind a disk: opened, and looked at once: what kind of file it is, how long, how it
+ * wants to be read, and what it can do besides.
  */
 #ifndef VHK_LIB_BLK_FILE_H
 #define VHK_LIB_BLK_FILE_H
@@ -74,8 +74,6 @@ int64_t vhk_blk_file_size(const struct vhk_blk_file *f);
  * Reads limits and abilities into @f, of which fd, kind and way of access are known; blk_limits.c.
  */
 int vhk_blk_file_limits(struct vhk_blk_file *f, const struct vhk_blk_opts *o);
-/* -EBUSY when somebody else still holds the lock @ms from the call; blk_lock.c. */
-int vhk_blk_file_lock(const struct vhk_blk_file *f, uint32_t ms);
 
 /* Maps the image where copies from and to a mapping are cheaper; blk_map.c. */
 void vhk_blk_map_open(struct vhk_blk_file *f);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
  * Which images and options make a disk and which are refused, with one line that names the image;
- * and the lock that keeps a second server out until the first one's requests are gone.
+ * and the lock that keeps a second server from starting until the first one's requests are gone.
  */
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -35,6 +35,33 @@ static int try_open(struct vhk_blk_opts o)
 	if (d)
 		vhk_device_free(d);
 	T_EQ(t_count_fds(), fds);
+	return ret;
+}
+
+/* A first queue starts. */
+static int first_queue(struct vhk_device *d)
+{
+	uint64_t end = t_now_ns() + 10000000000ull;
+	int ret;
+
+	while ((ret = vhk_blk_begin(vhk_device_priv(d))) == -EAGAIN && t_now_ns() < end)
+		poll(NULL, 0, 1);
+	return ret;
+}
+
+static int try_serve(struct vhk_blk_opts o)
+{
+	struct vhk_device *d = NULL;
+	int ret;
+
+	o.sz = sizeof(o);
+	o.log = (struct vhk_log){ .fn = keep_line, .level = VHK_LOG_DEBUG };
+	T_MUST(!vhk_blk_new(&d, &o));
+	line[0] = 0;
+	ret = first_queue(d);
+	if (!ret)
+		vhk_blk_end(vhk_device_priv(d));
+	vhk_device_free(d);
 	return ret;
 }
 
@@ -165,6 +192,7 @@ static struct vhk_device *hold(uint32_t flags)
 	struct vhk_device *d;
 
 	T_MUST(!vhk_blk_new(&d, &o));
+	T_EQ(first_queue(d), 0);
 	return d;
 }
 
@@ -190,11 +218,14 @@ static void one_writer_or_many_readers(void)
 		d = hold(cases[i].first);
 		t = t_now_ns();
 		o.flags = cases[i].second;
-		T_EQ(try_open(o), cases[i].want);
+		T_EQ(try_serve(o), cases[i].want);
 		if (cases[i].want) {
 			T_OK(t_now_ns() - t >= 20000000);
 			T_OK(strstr(line, "in use by another server"));
 		}
+		/* let go of, and open all the same */
+		vhk_blk_end(vhk_device_priv(d));
+		T_EQ(try_serve(o), 0);
 		vhk_device_free(d);
 		T_EQ(try_open(o), 0);
 	}
@@ -215,7 +246,7 @@ static void a_dead_server_is_waited_for(void)
 	pid = fork();
 	T_MUST(pid >= 0);
 	if (!pid) {
-		if (vhk_blk_new(&d, &o))
+		if (vhk_blk_new(&d, &o) || vhk_blk_begin(vhk_device_priv(d)))
 			_exit(1);
 		/*
 		 * the process that asks lives on without the image until told; the lock goes with
@@ -226,9 +257,9 @@ static void a_dead_server_is_waited_for(void)
 		kill(getpid(), SIGKILL);
 	}
 	T_MUST(read(up[0], &byte, 1) == 1);
-	T_EQ(try_open((struct vhk_blk_opts){ .path = o.path, .lock_ms = 1 }), -EBUSY);
+	T_EQ(try_serve((struct vhk_blk_opts){ .path = o.path, .lock_ms = 1 }), -EBUSY);
 	T_MUST(write(down[1], "x", 1) == 1);
-	T_EQ(try_open(o), 0);
+	T_EQ(try_serve(o), 0);
 	T_EQ(waitpid(pid, NULL, 0), pid);
 	close(up[0]);
 	close(up[1]);

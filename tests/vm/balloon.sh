@@ -7,7 +7,7 @@
 # would be found out.
 . "$(dirname "$0")/machine"
 
-guest_memory=256
+guest_memory=256M
 qemu_extra="-device virtio-balloon-pci,id=balloon"
 # The balloon's size as QEMU sees it, in MiB.
 balloon_is() {

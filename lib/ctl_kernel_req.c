@@ -8,19 +8,23 @@
 
 #define ENOTSUPP_KERNEL 524 /* has no name outside the kernel, and leaks from mmap of vhost-vDPA */
 
-/* What is asked for leaves nothing behind: the device is looked at, not changed. */
-static const struct {
-	enum vhk_ctl_op ask, also;
-} early[] = {
-	{ VHK_CTL_GET_BACKEND_FEATURES, VHK_CTL_SET_BACKEND_FEATURES },
-	{ VHK_CTL_GET_FORK_FROM_OWNER, VHK_CTL_SET_FORK_FROM_OWNER },
-	{ VHK_CTL_GET_FEATURES_ARRAY, VHK_CTL_SET_FEATURES_ARRAY },
-}, late[] = {
-	{ VHK_CTL_GET_VRING_ENDIAN, VHK_CTL_SET_VRING_ENDIAN },
-	{ VHK_CTL_GET_VRING_BUSYLOOP_TIMEOUT, VHK_CTL_SET_VRING_BUSYLOOP_TIMEOUT },
-	{ VHK_CTL_GET_VRING_WORKER, VHK_CTL_ATTACH_VRING_WORKER },
-	{ VHK_CTL_GET_VRING_WORKER, VHK_CTL_NEW_WORKER },
-	{ VHK_CTL_GET_VRING_WORKER, VHK_CTL_FREE_WORKER },
+/* A look at the device that changes nothing, and what is lacking where it is refused. */
+struct look {
+	enum vhk_ctl_op ask, also[3];
+};
+
+static const struct look early[] = {
+	{ VHK_CTL_GET_BACKEND_FEATURES, { VHK_CTL_SET_BACKEND_FEATURES } },
+	{ VHK_CTL_GET_FORK_FROM_OWNER, { VHK_CTL_SET_FORK_FROM_OWNER } },
+	{ VHK_CTL_GET_FEATURES_ARRAY, { VHK_CTL_SET_FEATURES_ARRAY } },
+};
+
+/* Only an owner may ask for these. */
+static const struct look late[] = {
+	{ VHK_CTL_GET_VRING_ENDIAN, { VHK_CTL_SET_VRING_ENDIAN } },
+	{ VHK_CTL_GET_VRING_BUSYLOOP_TIMEOUT, { VHK_CTL_SET_VRING_BUSYLOOP_TIMEOUT } },
+	{ VHK_CTL_GET_VRING_WORKER,
+	  { VHK_CTL_ATTACH_VRING_WORKER, VHK_CTL_NEW_WORKER, VHK_CTL_FREE_WORKER } },
 };
 
 static const struct vhk_kern_row *row_of(const struct vhk_ctl_kernel *k, enum vhk_ctl_op op)
@@ -64,9 +68,13 @@ bool vhk_ctl_kernel_can(const struct vhk_ctl_kernel *k, enum vhk_ctl_op op)
 	}
 }
 
-static void lacks(struct vhk_ctl_kernel *k, enum vhk_ctl_op op)
+static void lacks(struct vhk_ctl_kernel *k, const struct look *l)
 {
-	k->absent |= row_bit(row_of(k, op));
+	size_t i;
+
+	k->absent |= row_bit(row_of(k, l->ask));
+	for (i = 0; i < vhk_array_size(l->also); i++)
+		k->absent |= row_bit(row_of(k, l->also[i]));
 }
 
 static bool sets_features(enum vhk_ctl_op op)
@@ -145,7 +153,6 @@ static int do_other(struct vhk_ctl_kernel *k, struct vhk_ctl_req *r)
 	}
 }
 
-/* Looks for what only an owner may look for. */
 static void probe_late(struct vhk_ctl_kernel *k)
 {
 	size_t i;
@@ -154,12 +161,8 @@ static void probe_late(struct vhk_ctl_kernel *k)
 		struct vhk_ctl_req r = { .op = late[i].ask, .fd = -1 };
 		const struct vhk_kern_row *row = row_of(k, r.op);
 
-		if (!row)
-			continue;
-		if (!(k->absent & row_bit(row)) && vhk_kern_call(k->fd, row, &r) == -ENOTTY)
-			lacks(k, late[i].ask);
-		if (k->absent & row_bit(row))
-			lacks(k, late[i].also);
+		if (row && vhk_kern_call(k->fd, row, &r) == -ENOTTY)
+			lacks(k, &late[i]);
 	}
 }
 
@@ -263,11 +266,9 @@ void vhk_ctl_kernel_probe(struct vhk_ctl_kernel *k)
 			continue;
 		if (row->form == VHK_KERN_ARRAY)
 			r.features = (struct vhk_ctl_features){ .word = word, .n = 1 };
-		if (!vhk_kern_call(k->fd, row, &r)) {
+		if (vhk_kern_call(k->fd, row, &r))
+			lacks(k, &early[i]);
+		else
 			learn(k, &r);
-			continue;
-		}
-		lacks(k, early[i].ask);
-		lacks(k, early[i].also);
 	}
 }

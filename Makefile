@@ -117,6 +117,10 @@ $(B)/tests/%: tests/user/%.c $(B)/libvhostkit.a
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
 		$(B)/libvhostkit.a $(LIBS)
 
+# These include files of the module, on as much of a kernel as those ask for.
+KMOD_CFLAGS := -Itests/user/kernel -Wno-pointer-arith -Wno-unused-function -Wno-unused-parameter
+$(B)/tests/kmod_%: TEST_CFLAGS += $(KMOD_CFLAGS)
+
 $(B)/bench/%: tests/bench/%.c $(B)/libvhostkit.a
 	$(call say,BENCH,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
@@ -131,6 +135,11 @@ $(B)/fuzz/%: tests/user/fuzz/%.c $(LIB_SRC:%.c=$(B)/fuzz/%.o)
 	$(call say,FUZZ,$<)
 	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -MMD -MP -o $@ $< \
 		$(LIB_SRC:%.c=$(B)/fuzz/%.o) $(LIBS)
+
+$(B)/fuzz/kmod_%: tests/user/fuzz/kmod_%.c
+	$(call say,FUZZ,$<)
+	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_CFLAGS) $(KMOD_CFLAGS) \
+		-fsanitize=fuzzer,address,undefined -MMD -MP -o $@ $<
 
 # Programs of the guests bring all they need; some of them use the library.
 GUEST_NEEDS := uapi/linux/vhostkit.h $(wildcard tests/vm/guest/*.h) $(B)/libvhostkit.a

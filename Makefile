@@ -56,7 +56,9 @@ BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(B)/bench/%)
 FUZZ_SRC := $(wildcard tests/user/fuzz/*.c)
 FUZZ_BIN := $(FUZZ_SRC:tests/user/fuzz/%.c=$(B)/fuzz/%)
 GUEST_SRC := $(wildcard tests/vm/guest/*.c)
-GUEST_BIN := $(GUEST_SRC:tests/vm/guest/%.c=$(B)/guest/%)
+# Examples that need a kernel with vhost.
+GUEST_EXAMPLES := $(addprefix $(B)/guest/,vsock_echo net_ping scsi_read vdpa_read)
+GUEST_BIN := $(GUEST_SRC:tests/vm/guest/%.c=$(B)/guest/%) $(GUEST_EXAMPLES)
 BIN := $(strip $(if $(VHK_SRC),$(B)/bin/vhk) $(if $(VHK_BLK_SRC),$(B)/bin/vhk-blk))
 MAN := $(wildcard tools/*/*.1)
 DESCRIPTIONS := $(wildcard tools/*/*.json.in)
@@ -149,6 +151,9 @@ define guest_program
 endef
 
 $(B)/guest/%: tests/vm/guest/%.c $(GUEST_NEEDS)
+	$(guest_program)
+
+$(GUEST_EXAMPLES): $(B)/guest/%: examples/%.c $(GUEST_NEEDS)
 	$(guest_program)
 
 .PHONY: setup check check-build check-unit demo vm bench lint

@@ -259,10 +259,10 @@ static bool open_yet;
 
 static int answer(unsigned long nr, void *arg)
 {
-	if (open_yet && nr == now->nr)
-		memcpy(arg, now->answer, now->answer_len);
-	else
+	if (!open_yet || nr != now->nr)
 		t_kern_model(&t_kern, nr, arg);
+	else if (now->answer_len)
+		memcpy(arg, now->answer, now->answer_len);
 	return 0;
 }
 

@@ -71,12 +71,12 @@ static void side_drop(struct vhk_side *side)
 	side->fd = -1;
 }
 
-/* Says what is in the way once, not with every try. */
+/* Says what is in the way once, not with every try, whoever's try it is. */
 static void say_failed(struct vhk_side *side, int error, bool again)
 {
 	struct vhk_trace *t = side->trace;
 
-	if (side->error != error || !again)
+	if (side->error != error)
 		vhk_log(&t->log, VHK_LOG_WARN, "%s, %s: %s%s", side_name[side - t->side],
 			side->path ? side->path : "fd", strerror(-error),
 			again ? "; trying again" : "");

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -25,11 +26,13 @@
 
 struct tracer {
 	char *front, *back; /* URIs */
-	bool json, quiet, once, check, said_closed;
+	bool json, quiet, once, check;
+	bool in_session, closed; /* @closed: nobody reads what is printed */
 	struct show show;
 	char *text; /* the line that is made: what show.f writes to */
 	size_t len;
 	struct out *out;
+	struct vhk_work work; /* output_closed() */
 	struct vhk_loop *loop;
 	struct vhk_trace *trace;
 };
@@ -40,17 +43,32 @@ static void hand_on(struct tracer *t)
 	fflush(t->show.f);
 	out_line(t->out, t->text, t->len);
 	rewind(t->show.f);
-	if (!out_error(t->out) || t->said_closed)
-		return;
-	t->said_closed = true;
-	say("standard output: %s; the session goes on unseen, and is the last one",
-	    strerror(-out_error(t->out)));
+}
+
+/* A session is not cut off for what happens to its onlooker. */
+static void output_closed(struct vhk_work *w)
+{
+	struct tracer *t = (struct tracer *)((char *)w - offsetof(struct tracer, work));
+
+	t->closed = true;
+	say("standard output: %s%s", strerror(-out_error(t->out)),
+	    t->in_session ? "; the session goes on unseen, and is the last one" : "");
+	if (!t->in_session)
+		vhk_loop_stop(t->loop);
+}
+
+static void output_failed(void *arg)
+{
+	struct tracer *t = arg;
+
+	vhk_loop_post(t->loop, &t->work);
 }
 
 static void on_begin(void *arg, uint64_t session)
 {
 	struct tracer *t = arg;
 
+	t->in_session = true;
 	t->show.n_sessions++;
 	if (t->json)
 		show_json_begin(&t->show, session, t->front, t->back);
@@ -90,13 +108,14 @@ static void on_end(void *arg, const struct vhk_trace_end *e)
 {
 	struct tracer *t = arg;
 
+	t->in_session = false;
 	t->show.n_unanswered += e->unanswered;
 	if (t->json)
 		show_json_end(&t->show, e);
 	else
 		show_text_end(&t->show, e);
 	hand_on(t);
-	if (t->said_closed)
+	if (t->closed)
 		vhk_loop_stop(t->loop);
 }
 
@@ -155,14 +174,21 @@ static void open_many(void)
 
 static int open_output(struct tracer *t)
 {
+	const struct out_opts o = {
+		.fd = STDOUT_FILENO,
+		.size = BUFFER_SIZE,
+		.lost_fmt = t->json ? "{\"event\": \"lost\", \"lines\": %llu}\n" :
+				      "--- %llu lines lost: they are not read fast enough\n",
+		.failed = output_failed,
+		.arg = t,
+	};
 	int ret;
 
 	t->show.f = open_memstream(&t->text, &t->len);
 	if (!t->show.f)
 		return say_error(-errno, "memory");
-	ret = out_open(&t->out, STDOUT_FILENO, BUFFER_SIZE,
-		       t->json ? "{\"event\": \"lost\", \"lines\": %llu}\n" :
-				 "--- %llu lines lost: they are not read fast enough\n");
+	t->work.fn = output_closed;
+	ret = out_open(&t->out, &o);
 	return ret ? say_error(ret, "standard output") : 0;
 }
 
@@ -213,7 +239,7 @@ static int close_output(struct tracer *t)
 	ret = out_close(t->out);
 	if (ret == -ETIMEDOUT)
 		say("standard output: nobody reads; what was left is lost");
-	else if (ret && !t->said_closed)
+	else if (ret && !t->closed)
 		say("standard output: %s", strerror(-ret));
 	return ret ? EXIT_FAILED : 0;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
  * The buffer is a ring under a lock; the writing thread takes pieces out of it and writes them
- * without the lock.
+ * without the lock. It pauses between pieces, so that a burst of lines wakes it once, not with each
+ * line: being woken costs who wakes, too, and takes a processor from the ends that are traced.
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,14 +19,14 @@
 #define PIECE 16384
 /* The reader is given up when it takes nothing for so long. */
 #define PATIENCE_S 3
+#define PAUSE_NS 2000000
 
 struct out {
-	int fd;
-	const char *lost_fmt;
+	struct out_opts opts;
 	pthread_t thread;
 	pthread_mutex_t lock; /* of everything below */
 	pthread_cond_t filled, emptied;
-	size_t size, from, len;
+	size_t from, len;
 	uint64_t lost, lost_told; /* lines */
 	bool waiting, over, done;
 	int error;
@@ -34,7 +35,7 @@ struct out {
 
 static size_t take(struct out *o, char *piece)
 {
-	size_t n = o->len < PIECE ? o->len : PIECE, end = o->size - o->from;
+	size_t n = o->len < PIECE ? o->len : PIECE, end = o->opts.size - o->from;
 
 	if (n > end)
 		n = end;
@@ -44,7 +45,7 @@ static size_t take(struct out *o, char *piece)
 
 static void put(struct out *o, const char *text, size_t len)
 {
-	size_t at = (o->from + o->len) % o->size, first = o->size - at;
+	size_t at = (o->from + o->len) % o->opts.size, first = o->opts.size - at;
 
 	if (first > len)
 		first = len;
@@ -75,6 +76,35 @@ static int write_all(int fd, const char *text, size_t len)
 	return 0;
 }
 
+static struct timespec from_now(time_t sec, long ns)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += sec;
+	t.tv_nsec += ns;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000;
+	}
+	return t;
+}
+
+/* Returns when there is something to write, or nothing ever will be. */
+static void wait_for_lines(struct out *o)
+{
+	struct timespec end = from_now(0, PAUSE_NS);
+	int ret = 0;
+
+	while (!o->over && !ret && o->len < PIECE)
+		ret = pthread_cond_timedwait(&o->filled, &o->lock, &end);
+	while (!o->len && !o->over) {
+		o->waiting = true;
+		pthread_cond_wait(&o->filled, &o->lock);
+		o->waiting = false;
+	}
+}
+
 static void *write_on(void *arg)
 {
 	struct out *o = arg;
@@ -83,21 +113,19 @@ static void *write_on(void *arg)
 	int ret;
 
 	pthread_mutex_lock(&o->lock);
-	for (;;) {
-		while (!o->len && !o->over) {
-			o->waiting = true;
-			pthread_cond_wait(&o->filled, &o->lock);
-			o->waiting = false;
-		}
-		if (!o->len || o->error)
+	while (!o->error) {
+		wait_for_lines(o);
+		if (!o->len)
 			break;
 		n = take(o, piece);
 		pthread_mutex_unlock(&o->lock);
-		ret = write_all(o->fd, piece, n);
+		ret = write_all(o->opts.fd, piece, n);
 		pthread_mutex_lock(&o->lock);
-		o->from = (o->from + n) % o->size;
+		o->from = (o->from + n) % o->opts.size;
 		o->len -= n;
 		o->error = ret;
+		if (ret && !o->over)
+			o->opts.failed(o->opts.arg);
 		pthread_cond_signal(&o->emptied);
 	}
 	o->done = true;
@@ -106,22 +134,20 @@ static void *write_on(void *arg)
 	return NULL;
 }
 
-int out_open(struct out **out, int fd, size_t size, const char *lost_fmt)
+int out_open(struct out **out, const struct out_opts *opts)
 {
-	struct out *o = malloc(sizeof(*o) + size);
+	struct out *o = malloc(sizeof(*o) + opts->size);
 	pthread_condattr_t attr;
 	int ret;
 
 	if (!o)
 		return -ENOMEM;
 	memset(o, 0, sizeof(*o));
-	o->fd = fd;
-	o->size = size;
-	o->lost_fmt = lost_fmt;
+	o->opts = *opts;
 	pthread_mutex_init(&o->lock, NULL);
-	pthread_cond_init(&o->filled, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&o->filled, &attr);
 	pthread_cond_init(&o->emptied, &attr);
 	pthread_condattr_destroy(&attr);
 	ret = pthread_create(&o->thread, NULL, write_on, o);
@@ -140,9 +166,9 @@ static void put_with_note(struct out *o, const char *text, size_t len)
 	size_t n = 0;
 
 	if (o->lost > o->lost_told)
-		n = (size_t)snprintf(note, sizeof(note), o->lost_fmt,
+		n = (size_t)snprintf(note, sizeof(note), o->opts.lost_fmt,
 				     (unsigned long long)(o->lost - o->lost_told));
-	if (o->size - o->len < n + len) {
+	if (o->opts.size - o->len < n + len) {
 		o->lost++;
 		return;
 	}
@@ -187,11 +213,9 @@ int out_error(struct out *o)
 /* True when the thread is done, or has at least written something. */
 static bool wait_for_reader(struct out *o)
 {
-	struct timespec until;
+	struct timespec until = from_now(PATIENCE_S, 0);
 	size_t before = o->len;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += PATIENCE_S;
 	while (!o->done && o->len == before)
 		if (pthread_cond_timedwait(&o->emptied, &o->lock, &until))
 			return o->done || o->len != before;

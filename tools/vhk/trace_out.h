@@ -12,14 +12,22 @@
 
 struct out;
 
-/* @lost_fmt: the line that tells of lost ones, with one %llu. 0 or -errno. */
-int out_open(struct out **o, int fd, size_t size, const char *lost_fmt);
+struct out_opts {
+	int fd;
+	size_t size;	      /* of the buffer, bytes */
+	const char *lost_fmt; /* the line that tells of lost ones, with one %llu */
+	void (*failed)(void *arg); /* once, in the writing thread: nothing is written any more */
+	void *arg;
+};
+
+/* 0 or -errno. */
+int out_open(struct out **o, const struct out_opts *opts);
 /* A whole line, or several that belong together. */
 void out_line(struct out *o, const char *text, size_t len);
 uint64_t out_lost(struct out *o);
-/* 0, or -errno of the write that failed: nothing is written any more. */
+/* 0, or -errno of the write that failed. */
 int out_error(struct out *o);
-/* Waits for as long as the reader reads; 0: all of it was written. -ETIMEDOUT: not all. */
+/* Waits for as long as the reader reads; 0: all of it was written; -ETIMEDOUT: not all. */
 int out_close(struct out *o);
 
 #endif

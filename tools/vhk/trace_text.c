@@ -284,20 +284,25 @@ static void put_sum(struct show *s, const struct show_sum *sum, const char *name
 	fputc('\n', s->f);
 }
 
+static void put_count(FILE *f, const char *before, uint64_t n, const char *what)
+{
+	fprintf(f, "%s%llu %s%s", before, (unsigned long long)n, what, n == 1 ? "" : "s");
+}
+
 void show_text_sum(struct show *s, uint64_t lost)
 {
 	const struct show_sum *sum;
 	unsigned int c, i;
 
-	fprintf(s->f, "--- %llu sessions, %llu messages, %llu broken rules",
-		(unsigned long long)s->n_sessions, (unsigned long long)s->n_messages,
-		(unsigned long long)s->n_wrong);
+	put_count(s->f, "--- ", s->n_sessions, "session");
+	put_count(s->f, ", ", s->n_messages, "message");
+	put_count(s->f, ", ", s->n_wrong, "broken rule");
 	if (s->n_unanswered)
-		fprintf(s->f, ", %llu unanswered", (unsigned long long)s->n_unanswered);
+		put_count(s->f, ", ", s->n_unanswered, "unanswered request");
 	if (s->n_raw)
-		fprintf(s->f, ", %llu channels unseen", (unsigned long long)s->n_raw);
+		put_count(s->f, ", ", s->n_raw, "unseen channel");
 	if (lost)
-		fprintf(s->f, ", %llu lines lost", (unsigned long long)lost);
+		put_count(s->f, ", ", lost, "lost line");
 	fputc('\n', s->f);
 	if (s->n_messages)
 		fprintf(s->f, "    %-32s %8s %8s %10s %10s %10s\n", "request", "count", "answered",

@@ -218,8 +218,9 @@ static int side_open(struct vhk_side *side, const char *uri)
 	const char *path = uri ? strchr(uri, ':') : NULL;
 	int fd;
 
-	if (!path++)
+	if (!path)
 		return -EINVAL;
+	path++;
 	if (!strncmp(uri, "fd:", 3)) {
 		fd = given_fd(path);
 		return fd < 0 ? fd : side_take_fd(side, fd);

@@ -54,9 +54,19 @@ static int backend_ask(void *arg, const struct vhk_ask *a)
 	return vhk_session_ask_for(&b->s, a);
 }
 
+static void backend_queue_lacks(void *arg, unsigned int idx, uint64_t iova, uint8_t perm,
+				bool denied)
+{
+	struct vhk_session *s = &((struct vhk_backend *)arg)->s;
+
+	if (s->state != VHK_SESSION_NONE && !s->doomed && idx < s->st.n_queues)
+		vhk_session_missed(s, idx, iova, perm, denied);
+}
+
 static const struct vhk_door_ops door_ops = {
 	.config_changed = backend_config_changed,
 	.queue_error = backend_queue_error,
+	.queue_lacks = backend_queue_lacks,
 	.ask = backend_ask,
 };
 

@@ -130,6 +130,8 @@ int vhk_backend_set_backend_req_fd(struct vhk_session *s)
 		return ret;
 	}
 	vhk_session_call_again(s);
+	if (vhk_session_has_iotlb(s))
+		vhk_session_ask_misses(s);
 	return 0;
 }
 

@@ -18,7 +18,8 @@ void vhk_session_offer(struct vhk_session *s)
 	const struct vhk_device_info *info = vhk_device_info(s->backend->dev);
 
 	s->st = (struct vhk_proto_state){
-		.features_offered = info->features | VHK_F_PROTOCOL_FEATURES | VHK_F_LOG_ALL,
+		.features_offered = info->features | VHK_F_PROTOCOL_FEATURES | VHK_F_LOG_ALL |
+				    VHK_F_ACCESS_PLATFORM,
 		.protocol_offered =
 			PROTOCOL_OFFERED | (info->config_size ? VHK_USER_PF(CONFIG) : 0) |
 			(vhk_device_has_state(s->backend->dev) ? VHK_USER_PF(DEVICE_STATE) : 0) |
@@ -84,7 +85,7 @@ int vhk_backend_set_features(struct vhk_session *s)
 		enable_rings(s, true);
 	s->st.features = f;
 	s->st.features_set = true;
-	return 0;
+	return vhk_session_reset_iotlb(s);
 }
 
 int vhk_backend_get_protocol_features(struct vhk_session *s)
@@ -163,11 +164,14 @@ static int stopped_one(struct vhk_session *s, int ret, uint32_t base);
 /* Stops the rings that run from the cursor on, one by one, so that the position of each is kept. */
 static int stop_rings(struct vhk_session *s)
 {
+	unsigned int i;
 	int ret;
 
 	while (s->cursor < s->st.n_queues && !vhk_session_runs(s, s->cursor))
 		s->cursor++;
 	if (s->cursor == s->st.n_queues) {
+		for (i = 0; i < s->st.n_queues; i++)
+			vhk_session_stop_waiting(s, i);
 		s->then(s);
 		return 0;
 	}

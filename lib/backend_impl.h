@@ -14,6 +14,7 @@
 
 #include "base.h"
 #include "device.h"
+#include "iotlb_table.h"
 #include "map.h"
 #include "notify.h"
 #include "proto.h"
@@ -31,6 +32,11 @@ struct vhk_backend_inband {
 	bool again;  /* another one is due after it */
 };
 
+struct vhk_iova_want {
+	struct vhk_iova iova;
+	uint8_t perm;
+};
+
 /* What the front end said about a ring; whether it runs is the device's to know. */
 struct vhk_backend_ring {
 	uint16_t size; /* 0: not said */
@@ -40,6 +46,17 @@ struct vhk_backend_ring {
 	bool enabled;
 	bool left; /* was stopped with chains in flight: its part of the inflight region tells */
 	bool lost; /* was stopped because the table no longer holds it */
+	/* Its parts, in the front end's address space. */
+	uint64_t desc, driver, device;
+	/* With an IOTLB: started, and waits for its parts to be translated; @kick is kept for then
+	 * (-1: polled). */
+	bool waits;
+	int kick;
+	/* The translation that was asked for, and the one to ask for next. Answers to @n_unanswered
+	 * questions are still to come. */
+	bool asked, wants;
+	struct vhk_iova_want asked_for, wanted;
+	unsigned int n_unanswered;
 	/* Kept over a stop, since a front end that starts the ring again need not send them again;
 	 * a running queue works with duplicates. */
 	struct vhk_notify call, err;
@@ -53,6 +70,19 @@ struct vhk_backend_inflight {
 	uint64_t size;
 	uint16_t n_queues;
 	uint16_t queue_size;
+};
+
+/* Ranges that a change of translations waits for one by one; of more, it waits for all. */
+#define VHK_GONE_MAX 16
+
+struct vhk_backend_iotlb {
+	struct vhk_iotlb *cache; /* NULL: ACCESS_PLATFORM was not negotiated */
+	bool forgot; /* chains may use translations that the cache has forgotten */
+	/* The request under way: what it takes away, in our address space. */
+	uint64_t first, last;
+	struct iovec gone[VHK_GONE_MAX];
+	unsigned int n_gone;
+	unsigned int n_not_permitted, n_not_translated; /* so that ever fewer are told */
 };
 
 enum vhk_session_state {
@@ -98,6 +128,7 @@ struct vhk_session {
 	struct vhk_state *moving; /* the device's state, on its way; NULL: none */
 	int moved;		  /* how the last transfer ended */
 	bool checking;		  /* the front end waits for its end */
+	struct vhk_backend_iotlb iotlb;
 	struct vhk_backend_ring *ring; /* st.n_queues */
 
 	/* The request being served. */
@@ -200,6 +231,10 @@ int vhk_backend_rem_mem_reg(struct vhk_session *s);
 int vhk_session_find_ring(const struct vhk_session *s, const struct vhk_table *t, unsigned int idx,
 			  void **desc, void **driver, void **device);
 void vhk_session_note_base(struct vhk_session *s, unsigned int idx, uint32_t base);
+/* Starts a ring that was placed. As a handler's return value. */
+int vhk_session_start_placed(struct vhk_session *s, unsigned int idx, vhk_session_finish_fn *fn);
+/* A ring that waits to be started does so no more. */
+void vhk_session_stop_waiting(struct vhk_session *s, unsigned int idx);
 void vhk_session_reset_rings(struct vhk_session *s);
 int vhk_backend_set_vring_num(struct vhk_session *s);
 int vhk_backend_set_vring_addr(struct vhk_session *s);
@@ -256,6 +291,26 @@ int vhk_backend_set_log_fd(struct vhk_session *s);
 void vhk_session_drop_state(struct vhk_session *s);
 int vhk_backend_set_device_state_fd(struct vhk_session *s);
 int vhk_backend_check_device_state(struct vhk_session *s);
+
+/* backend_iotlb.c */
+/* Rings and descriptors hold IOVAs. A front end without the channel for misses cannot mean it. */
+static inline bool vhk_session_has_iotlb(const struct vhk_session *s)
+{
+	return s->iotlb.cache && (s->st.protocol & VHK_USER_PF(BACKEND_REQ));
+}
+/* For the features as they are: an empty cache, or none. 0 or -ENOMEM. */
+int vhk_session_reset_iotlb(struct vhk_session *s);
+void vhk_session_drop_iotlb(struct vhk_session *s);
+/* Where its parts lie in the front end's address space. -EAGAIN: a translation is missing, and
+ * asked for; -EINVAL: they are not in one piece each; -EACCES: not permitted. */
+int vhk_session_place_ring(struct vhk_session *s, unsigned int idx);
+int vhk_backend_iotlb_msg(struct vhk_session *s);
+
+/* backend_miss.c */
+void vhk_session_missed(struct vhk_session *s, unsigned int idx, uint64_t iova, uint8_t perm,
+			bool denied);
+/* There is another translation, or another channel: asks for whatever is still missing. */
+void vhk_session_ask_misses(struct vhk_session *s);
 
 /* backend_config.c */
 void vhk_session_config_changed(struct vhk_session *s);

@@ -38,6 +38,7 @@ static session_handler_fn *const handlers[VHK_USER_REQ_MAX + 1] = {
 	[VHK_USER_SET_PROTOCOL_FEATURES] = vhk_backend_set_protocol_features,
 	[VHK_USER_GET_QUEUE_NUM] = vhk_backend_get_queue_num,
 	[VHK_USER_SET_VRING_ENABLE] = vhk_backend_set_vring_enable,
+	[VHK_USER_IOTLB_MSG] = vhk_backend_iotlb_msg,
 	[VHK_USER_SET_BACKEND_REQ_FD] = vhk_backend_set_backend_req_fd,
 	[VHK_USER_SEND_RARP] = vhk_backend_send_rarp,
 	[VHK_USER_NET_SET_MTU] = vhk_backend_net_set_mtu,
@@ -73,7 +74,7 @@ bool vhk_session_runs_any(const struct vhk_session *s)
 	unsigned int i;
 
 	for (i = 0; i < s->st.n_queues; i++)
-		if (vhk_session_runs(s, i))
+		if (vhk_session_runs(s, i) || s->ring[i].waits)
 			return true;
 	return false;
 }
@@ -111,7 +112,7 @@ static bool session_allows(const struct vhk_session *s)
 	case VHK_USER_SET_VRING_BASE:
 	case VHK_USER_SET_VRING_ENDIAN:
 		memcpy(&idx, s->req.bytes, sizeof(idx));
-		return !vhk_session_runs(s, idx);
+		return !vhk_session_runs(s, idx) && !s->ring[idx].waits;
 	case VHK_USER_SET_PROTOCOL_FEATURES:
 	case VHK_USER_SET_INFLIGHT_FD:
 	case VHK_USER_SET_DEVICE_STATE_FD:
@@ -374,7 +375,9 @@ static void session_fini(struct vhk_session *s)
 	for (i = 0; s->ring && i < s->st.n_queues; i++) {
 		vhk_notify_fini(&s->ring[i].call);
 		vhk_notify_fini(&s->ring[i].err);
+		vhk_session_stop_waiting(s, i);
 	}
+	vhk_session_drop_iotlb(s);
 	free(s->ring);
 	memset(s, 0, sizeof(*s));
 }
@@ -478,7 +481,7 @@ static int session_init(struct vhk_session *s, struct vhk_backend *b)
 	if (!s->ring)
 		return -ENOMEM;
 	for (i = 0; i < s->st.n_queues; i++)
-		s->ring[i].call.fd = s->ring[i].err.fd = -1;
+		s->ring[i].call.fd = s->ring[i].err.fd = s->ring[i].kick = -1;
 	vhk_session_init_inband(s);
 	return 0;
 }

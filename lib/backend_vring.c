@@ -24,9 +24,9 @@ int vhk_session_find_ring(const struct vhk_session *s, const struct vhk_table *t
 	const bool packed = vhk_session_packed(s);
 	const struct ring_parts p = ring_parts_of(r->size, packed);
 
-	*desc = find_part(t, r->addr.desc, p.desc);
-	*driver = find_part(t, r->addr.avail, p.driver);
-	*device = find_part(t, r->addr.used, p.device);
+	*desc = find_part(t, r->desc, p.desc);
+	*driver = find_part(t, r->driver, p.driver);
+	*device = find_part(t, r->device, p.device);
 	if (!*desc || !*driver || !*device)
 		return -EFAULT;
 	return ring_parts_aligned(*desc, *driver, *device, packed) ? 0 : -EINVAL;
@@ -44,6 +44,7 @@ void vhk_session_reset_rings(struct vhk_session *s)
 		r->has_addr = false;
 		r->lost = false;
 		r->left = false;
+		vhk_session_stop_waiting(s, i);
 	}
 }
 
@@ -82,12 +83,18 @@ static int find_addr(struct vhk_session *s, const struct vhk_table *t, unsigned 
 	return ret;
 }
 
+/* With an IOTLB that is for the start alone: translations need not be there yet. */
 static int check_addr(struct vhk_session *s, unsigned int idx)
 {
-	struct vhk_table *t = vhk_mem_table(s->mem);
+	struct vhk_table *t;
 	void *desc, *driver, *device;
-	int ret = find_addr(s, t, idx, &desc, &driver, &device);
+	int ret;
 
+	if (vhk_session_has_iotlb(s))
+		return 0;
+	vhk_session_place_ring(s, idx);
+	t = vhk_mem_table(s->mem);
+	ret = find_addr(s, t, idx, &desc, &driver, &device);
 	vhk_table_put(t);
 	return ret;
 }
@@ -137,6 +144,7 @@ static int finish_stop(struct vhk_session *s, int ret, uint32_t base)
 	if (ret)
 		return ret;
 	vhk_session_note_base(s, v.index, base);
+	vhk_session_stop_waiting(s, v.index);
 	v.num = s->ring[v.index].base;
 	vhk_session_reply(s, &v, sizeof(v));
 	return 0;
@@ -213,6 +221,7 @@ static int fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
 	int ret;
 
 	*q = (struct vhk_queue_setup){
+		.iotlb = vhk_session_has_iotlb(s) ? vhk_iotlb_table(s->iotlb.cache) : NULL,
 		.size = r->size,
 		.features = s->st.features,
 		.base = r->base,
@@ -236,6 +245,7 @@ static int fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
 		return 0;
 	vhk_table_put(q->table);
 	vhk_table_put(q->inflight_table);
+	vhk_iotlb_table_put(q->iotlb);
 	vhk_fd_close(q->call_fd);
 	vhk_fd_close(kick_fd);
 	return ret;
@@ -244,15 +254,18 @@ static int fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
 static int finish_start(struct vhk_session *s, int ret, uint32_t base)
 {
 	unsigned int idx = requested_fd_index(s);
-	const struct vhk_backend_ring *r = &s->ring[idx];
+	struct vhk_backend_ring *r = &s->ring[idx];
 
 	(void)base;
+	if (ret)
+		vhk_session_stop_waiting(s, idx);
 	if (ret == -EBUSY) {
 		s->deaf = !(s->req.hdr.flags & VHK_MSG_NEED_REPLY);
 		return vhk_session_refuse(s, ret, "another server has what the device needs");
 	}
 	if (ret)
 		return vhk_session_refuse(s, ret, "the device cannot start the queue");
+	r->waits = false;
 	vhk_session_log(s, VHK_LOG_DEBUG, "queue %u starts: %s, size %u, base 0x%x", idx,
 			vhk_session_packed(s) ? "packed" : "split", r->size, r->base);
 	return 0;
@@ -273,30 +286,93 @@ static const char *why_not_started(int err)
 	}
 }
 
-int vhk_session_start_ring(struct vhk_session *s, unsigned int idx, int kick_fd)
+/* Owns @kick_fd. */
+static int start_queue(struct vhk_session *s, unsigned int idx, int kick_fd,
+		       vhk_session_finish_fn *finish)
 {
 	struct vhk_backend_ring *r = &s->ring[idx];
 	struct vhk_queue_setup q;
 	int ret;
 
-	if (!r->size || !r->has_addr) {
-		vhk_fd_close(kick_fd);
-		return vhk_session_refuse(s, -EINVAL, "its size or its addresses are not known");
-	}
-	ret = fill_setup(s, idx, kick_fd, &q);
-	if (ret)
-		return ret;
 	if (s->moving) {
 		vhk_fd_close(kick_fd);
 		return vhk_session_refuse(s, -EBUSY, "the device's state is on its way");
 	}
+	ret = fill_setup(s, idx, kick_fd, &q);
+	if (ret)
+		return ret;
 	r->lost = r->left = false;
 	ret = vhk_device_start_queue(s->backend->dev, idx, &q, vhk_session_changed, s);
 	if (ret == -EFAULT)
 		s->torn = true;
 	if (ret)
 		s->why = why_not_started(ret);
-	return vhk_session_wait(s, ret, finish_start);
+	return vhk_session_wait(s, ret, finish);
+}
+
+int vhk_session_start_placed(struct vhk_session *s, unsigned int idx, vhk_session_finish_fn *finish)
+{
+	int fd, ret = duplicate(&fd, s->ring[idx].kick);
+
+	return ret ? ret : start_queue(s, idx, fd, finish);
+}
+
+void vhk_session_stop_waiting(struct vhk_session *s, unsigned int idx)
+{
+	struct vhk_backend_ring *r = &s->ring[idx];
+
+	vhk_fd_close(r->kick);
+	r->kick = -1;
+	r->waits = r->asked = r->wants = false;
+}
+
+/* A ring whose parts cannot be translated yet counts as started. Owns @kick_fd. */
+static int start_translated(struct vhk_session *s, unsigned int idx, int kick_fd)
+{
+	int ret;
+
+	vhk_session_stop_waiting(s, idx);
+	s->ring[idx].kick = kick_fd;
+	s->ring[idx].waits = true;
+	ret = vhk_session_place_ring(s, idx);
+	if (ret == -EAGAIN)
+		return 0;
+	if (ret)
+		vhk_session_refuse(s, ret, "its parts are scattered, or must not be written");
+	else
+		ret = vhk_session_start_placed(s, idx, finish_start);
+	if (ret != VHK_SESSION_LATER)
+		vhk_session_stop_waiting(s, idx);
+	return ret;
+}
+
+int vhk_session_start_ring(struct vhk_session *s, unsigned int idx, int kick_fd)
+{
+	const struct vhk_backend_ring *r = &s->ring[idx];
+
+	if (!r->size || !r->has_addr) {
+		vhk_fd_close(kick_fd);
+		return vhk_session_refuse(s, -EINVAL, "its size or its addresses are not known");
+	}
+	if (vhk_session_has_iotlb(s))
+		return start_translated(s, idx, kick_fd);
+	vhk_session_place_ring(s, idx);
+	return start_queue(s, idx, kick_fd, finish_start);
+}
+
+/* The one to start with again, should the ring lose its translations. */
+static int keep_kick(struct vhk_session *s, unsigned int idx, int kick_fd)
+{
+	int fd, ret;
+
+	if (!vhk_session_has_iotlb(s))
+		return 0;
+	ret = duplicate(&fd, kick_fd);
+	if (ret)
+		return ret;
+	vhk_fd_close(s->ring[idx].kick);
+	s->ring[idx].kick = fd;
+	return 0;
 }
 
 /* Starts the ring (vhost-user, "Ring states"), with an fd or, polled, without. */
@@ -311,6 +387,11 @@ int vhk_backend_set_vring_kick(struct vhk_session *s)
 	vhk_session_drop_inband_kick(s, idx);
 	if (!vhk_session_runs(s, idx))
 		return vhk_session_start_ring(s, idx, kick.fd);
+	ret = keep_kick(s, idx, kick.fd);
+	if (ret) {
+		vhk_notify_fini(&kick);
+		return ret;
+	}
 	ret = vhk_device_set_kick(s->backend->dev, idx, kick.fd, vhk_session_changed, s);
 	return vhk_session_wait(s, ret, NULL);
 }

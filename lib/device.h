@@ -12,6 +12,7 @@
 #include <vhostkit/device.h>
 #include <vhostkit/device_ask.h>
 
+#include "iotlb_table.h"
 #include "mem.h"
 
 struct vhk_ask;
@@ -25,6 +26,10 @@ struct vhk_door_ops {
 	/* A queue that was started with @waits met [at, at + len), of which not all is in its
 	 * table: it goes on with vhk_device_miss_over(). Optional. */
 	void (*queue_misses)(void *arg, unsigned int idx, uint64_t at, uint64_t len);
+	/* A queue with an IOTLB waits for a translation of the page at @iova; or, with @denied,
+	 * was not permitted what it tried. Only what is latest is told. For queues with one. */
+	void (*queue_lacks)(void *arg, unsigned int idx, uint64_t iova, uint8_t perm,
+			     bool denied);
 	/* A question for the front end, as vhostkit/device_ask.h has it. Optional. */
 	int (*ask)(void *arg, const struct vhk_ask *ask);
 };
@@ -89,6 +94,7 @@ struct vhk_queue_setup {
 	uint32_t base;
 	void *desc, *driver, *device; /* host addresses, whole parts checked */
 	struct vhk_table *table;
+	struct vhk_iotlb_table *iotlb; /* or NULL: descriptors hold guest addresses */
 	const struct vhk_dirty *dirty; /* or NULL; borrowed until replaced */
 	uint64_t used_gpa;	       /* UINT64_MAX: the used ring is not logged */
 	void *inflight;		       /* or NULL; inside of @inflight_table */
@@ -156,6 +162,14 @@ int vhk_device_set_table(struct vhk_device *d, struct vhk_table *t, bool drain,
  */
 int vhk_device_miss_over(struct vhk_device *d, unsigned int idx, bool nowhere, vhk_change_fn *fn,
 			 void *arg);
+/*
+ * Other translations for all started queues, which have an IOTLB (a reference is taken). Answered
+ * when no chain points into any of @gone, which is borrowed until then.
+ */
+int vhk_device_set_iotlb(struct vhk_device *d, struct vhk_iotlb_table *t, const struct iovec *gone,
+			 unsigned int n_gone, vhk_change_fn *fn, void *arg);
+/* The page at @iova, which queue @idx missed, will not be translated. */
+void vhk_device_deny(struct vhk_device *d, unsigned int idx, uint64_t iova);
 /*
  * Dirty log for all started queues; NULL: none. Answered when no loop writes into the former one.
  * @used_gpa tells where a queue's used ring is logged, called in the control thread before anything

@@ -98,7 +98,9 @@ static void queue_release(struct vhk_queue *q)
 	q->ring = NULL;
 	vhk_table_put(q->table);
 	vhk_table_put(q->inflight_table);
+	vhk_iotlb_table_put(q->iotlb);
 	q->table = q->inflight_table = NULL;
+	q->iotlb = NULL;
 	vhk_notify_fini(&q->call);
 	vhk_notify_fini(&q->err);
 	vhk_fd_close(q->source.kick_fd);
@@ -122,6 +124,8 @@ void vhk_queue_answered(struct vhk_work *w)
 	m->kick_fd = -1;
 	if (m->ask == VHK_ASK_TABLE)
 		vhk_table_put(m->table);
+	if (m->ask == VHK_ASK_IOTLB)
+		vhk_iotlb_table_put(m->iotlb);
 	if (m->ask == VHK_ASK_STOP || m->ask == VHK_ASK_SUSPEND ||
 	    (m->ask == VHK_ASK_START && m->ret))
 		queue_release(q);
@@ -151,8 +155,10 @@ static void setup_fini(struct vhk_queue_setup *s)
 	vhk_fd_close(s->err_fd);
 	vhk_table_put(s->table);
 	vhk_table_put(s->inflight_table);
+	vhk_iotlb_table_put(s->iotlb);
 	s->kick_fd = s->call_fd = s->err_fd = -1;
 	s->table = s->inflight_table = NULL;
+	s->iotlb = NULL;
 }
 
 static int make_ring(struct vhk_queue *q, const struct vhk_queue_setup *s)
@@ -178,12 +184,15 @@ static int make_ring(struct vhk_queue *q, const struct vhk_queue_setup *s)
 	vhk_fault_enter(&scope, s->table);
 	vhk_fault_enter(&inflight_scope, s->inflight_table);
 	ret = vhk_ring_new_table(&q->ring, s->table, &o);
+	if (!ret && s->iotlb)
+		ret = vhk_ring_use_iotlb(q->ring, s->iotlb, vhk_queue_lacks, q);
 	vhk_fault_leave(&inflight_scope);
 	vhk_fault_leave(&scope);
-	if (vhk_table_torn(s->table) || vhk_table_torn(s->inflight_table)) {
+	if (vhk_table_torn(s->table) || vhk_table_torn(s->inflight_table))
+		ret = -EFAULT;
+	if (ret) {
 		vhk_ring_free(q->ring);
 		q->ring = NULL;
-		ret = -EFAULT;
 	}
 	return ret;
 }
@@ -232,8 +241,11 @@ static int queue_set_up(struct vhk_queue *q, struct vhk_queue_setup *s)
 	q->source.kick_fd = s->kick_fd;
 	q->table = s->table;
 	q->inflight_table = s->inflight_table;
+	q->iotlb = s->iotlb;
+	q->told = 0;
 	s->kick_fd = -1;
 	s->table = s->inflight_table = NULL;
+	s->iotlb = NULL;
 	return 0;
 }
 
@@ -448,6 +460,29 @@ int vhk_device_set_table(struct vhk_device *d, struct vhk_table *t, bool drain,
 		m->ask = VHK_ASK_TABLE;
 		m->drain = drain;
 		m->table = vhk_table_get(t);
+		change_ask(&d->queue[i]);
+	}
+	change_end(d);
+	return 0;
+}
+
+int vhk_device_set_iotlb(struct vhk_device *d, struct vhk_iotlb_table *t, const struct iovec *gone,
+			 unsigned int n_gone, vhk_change_fn *fn, void *arg)
+{
+	unsigned int i;
+	int ret = change_begin(d, fn, arg);
+
+	if (ret)
+		return ret;
+	for (i = 0; i < d->info.n_queues; i++) {
+		struct vhk_queue_msg *m = &d->queue[i].msg;
+
+		if (!d->queue[i].started)
+			continue;
+		m->ask = VHK_ASK_IOTLB;
+		m->iotlb = vhk_iotlb_table_get(t);
+		m->gone = gone;
+		m->n_gone = n_gone;
 		change_ask(&d->queue[i]);
 	}
 	change_end(d);

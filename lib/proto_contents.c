@@ -346,9 +346,16 @@ int vhk_check_iotlb(const struct vhk_proto_state *st, const struct vhk_msg *m, c
 
 	(void)st;
 	memcpy(&t, m->bytes, sizeof(t));
-	if (!t.type || t.type > VHOST_IOTLB_ACCESS_FAIL || t.perm > VHOST_ACCESS_RW)
-		return refuse(why, "an unknown type or permission");
-	if (!vhk_range_ok(t.iova, t.size) || !vhk_range_ok(t.uaddr, t.size))
+	if (!t.type || t.type > VHOST_IOTLB_ACCESS_FAIL)
+		return refuse(why, "an unknown type");
+	if (!vhk_range_ok(t.iova, t.size))
+		return refuse(why, "a range that wraps around");
+	/* Only its range counts; QEMU leaves the rest as it was in memory. */
+	if (t.type == VHOST_IOTLB_INVALIDATE)
+		return 0;
+	if (t.perm > VHOST_ACCESS_RW)
+		return refuse(why, "an unknown permission");
+	if (!vhk_range_ok(t.uaddr, t.size))
 		return refuse(why, "a range that wraps around");
 	return 0;
 }

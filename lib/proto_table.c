@@ -122,7 +122,7 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 	[VHK_USER_IOTLB_MSG] = {
 		.name = "IOTLB_MSG", .size_min = sizeof(struct vhk_user_iotlb),
 		.size_max = sizeof(struct vhk_user_iotlb), REPLY_U64,
-		.need_features = VHK_F_ACCESS_PLATFORM, .check = vhk_check_iotlb,
+		.need_features = VHK_F_ACCESS_PLATFORM, .served = true, .check = vhk_check_iotlb,
 	},
 	[VHK_USER_SET_VRING_ENDIAN] = {
 		.name = "SET_VRING_ENDIAN", .size_min = sizeof(struct vhk_user_vring_state),
@@ -255,7 +255,7 @@ static const struct vhk_proto back_requests[VHK_USER_BACK_REQ_MAX + 1] = {
 		.name = "BACKEND_IOTLB_MSG", .size_min = sizeof(struct vhk_user_iotlb),
 		.size_max = sizeof(struct vhk_user_iotlb), REPLY_ACK,
 		.need_features = VHK_F_ACCESS_PLATFORM, .need_protocol = VHK_USER_PF(BACKEND_REQ),
-		.check = vhk_check_iotlb,
+		.served = true, .check = vhk_check_iotlb,
 	},
 	[VHK_USER_BACK_CONFIG_CHANGE_MSG] = {
 		.name = "BACKEND_CONFIG_CHANGE_MSG", REPLY_ACK,

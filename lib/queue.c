@@ -184,15 +184,24 @@ static struct vhk_queue *queue_of(const struct vhk_source *s)
 	return vhk_container_of((struct vhk_source *)s, struct vhk_queue, source);
 }
 
+/* A translation is missing, which whoever waits for the queue may be unable to give. */
+static bool queue_lacks(const struct vhk_queue *q)
+{
+	uint64_t at, len;
+
+	return q->iotlb && vhk_ring_misses(q->ring, &at, &len);
+}
+
 /*
  * What a former back end had in hand was promised to be answered: it is handed out before the queue
- * stops.
+ * stops; what lacks a translation stays in the inflight region.
  */
 static void queue_leave(struct vhk_queue *q)
 {
 	if (q->state != VHK_QUEUE_LEAVING)
 		return;
-	if (vhk_ring_left_over(q->ring) && q->enabled && !q->broken && !q->suspending)
+	if (vhk_ring_left_over(q->ring) && q->enabled && !q->broken && !q->suspending &&
+	    !queue_lacks(q))
 		return;
 	vhk_loop_del_source(q->loop, &q->source);
 }
@@ -213,7 +222,7 @@ static void queue_tell_miss(struct vhk_queue *q)
 {
 	uint64_t at, len;
 
-	if (!vhk_ring_misses(q->ring, &at, &len))
+	if (!vhk_ring_misses(q->ring, &at, &len) || q->iotlb)
 		return;
 	if (q->state == VHK_QUEUE_LEAVING) {
 		vhk_ring_miss_over(q->ring, true);
@@ -406,6 +415,23 @@ static void queue_suspend(struct vhk_queue *q)
 		ops->queue_suspend(q->dev->priv, q);
 }
 
+/* What was held back for a translation is looked at again. */
+static void queue_set_iotlb(struct vhk_queue *q)
+{
+	struct vhk_iotlb_table *old = q->iotlb;
+
+	vhk_ring_set_iotlb(q->ring, q->msg.iotlb);
+	q->iotlb = q->msg.iotlb;
+	q->msg.iotlb = old;
+	q->told = 0;
+	vhk_loop_activate(q->loop, &q->source);
+	if (!vhk_ring_retire(q->ring, q->msg.gone, q->msg.n_gone)) {
+		queue_answer(q, 0);
+		return;
+	}
+	q->table_pending = true;
+}
+
 static void queue_handle(struct vhk_work *w)
 {
 	struct vhk_queue *q = vhk_container_of(w, struct vhk_queue, msg.work);
@@ -440,6 +466,9 @@ static void queue_handle(struct vhk_work *w)
 		break;
 	case VHK_ASK_TABLE:
 		queue_set_table(q);
+		return;
+	case VHK_ASK_IOTLB:
+		queue_set_iotlb(q);
 		return;
 	case VHK_ASK_DIRTY:
 		queue_set_dirty(q);

@@ -24,6 +24,7 @@ enum vhk_queue_ask {
 	VHK_ASK_ERR,
 	VHK_ASK_ENABLE,
 	VHK_ASK_TABLE,
+	VHK_ASK_IOTLB,
 	VHK_ASK_DIRTY,
 	VHK_ASK_MISS,
 };
@@ -42,7 +43,23 @@ struct vhk_queue_msg {
 	bool drain;
 	const struct vhk_dirty *dirty; /* DIRTY */
 	uint64_t used_gpa;	       /* DIRTY */
+	struct vhk_iotlb_table *iotlb; /* IOTLB: the new one in, the old one out */
+	const struct iovec *gone;
+	unsigned int n_gone;
 };
+
+/*
+ * An IOVA that is told to the other thread, to eight bytes. What is told before the former was
+ * taken takes its place.
+ */
+struct vhk_queue_iova {
+	struct vhk_work work;
+	atomic_bool posted;
+	_Atomic(uint64_t) what; /* with VHK_LACKS_* in its low bits */
+};
+#define VHK_LACKS_PERM 0x3ull
+#define VHK_LACKS_DENIED 0x4ull
+#define VHK_LACKS_FLAGS 0x7ull
 
 enum vhk_queue_state {
 	VHK_QUEUE_RUNNING,
@@ -64,7 +81,7 @@ struct vhk_queue {
 	bool enabled;
 	bool broken;
 	bool suspending; /* leaves chains unanswered */
-	bool table_pending; /* the answer to VHK_ASK_TABLE waits for chains of the old table */
+	bool table_pending; /* the answer to the message waits for chains of the old table */
 	struct vhk_notify err;
 	struct vhk_table *table;
 	struct vhk_fault_scope scope;
@@ -74,6 +91,8 @@ struct vhk_queue {
 	struct vhk_fault_scope inflight_scope;
 	const struct vhk_dirty *dirty; /* or NULL */
 	struct vhk_fault_scope dirty_scope;
+	struct vhk_iotlb_table *iotlb;
+	uint64_t told; /* what it lacks, since the IOTLB changed; 0: nothing */
 	int error;
 	struct vhk_work error_work; /* tells the control thread of @error; once per start */
 	/* Until VHK_ASK_MISS what follows is the control thread's. */
@@ -81,6 +100,9 @@ struct vhk_queue {
 	struct vhk_work miss_work;
 	uint64_t miss_at, miss_len;
 	struct vhk_queue_stats stats; /* one writer, read by anybody */
+
+	/* To the control thread: missed or not permitted; from there: it will not be translated. */
+	struct vhk_queue_iova lacks, denied;
 
 	/* In the hand of whoever has the message. */
 	struct vhk_queue_msg msg;
@@ -98,5 +120,7 @@ void vhk_queue_ask(struct vhk_queue *q);
 void vhk_queue_answered(struct vhk_work *w);
 void vhk_queue_failed(struct vhk_work *w);
 void vhk_queue_missed(struct vhk_work *w);
+/* vhk_ring_miss_fn; @arg is the queue. Loop's thread. */
+void vhk_queue_lacks(void *arg, uint64_t iova, uint8_t perm, bool denied);
 
 #endif

@@ -94,6 +94,8 @@ static struct vhk_ring *ring_alloc(const struct vhk_ring_opts *o)
 		c->seg = chain_segs(c);
 		r->free[r->n_free++] = c;
 	}
+	r->slots = base + l.slots;
+	r->slot_size = l.slot_size;
 	r->max_segs = o->max_segs;
 	r->inline_segs = vhk_min(RING_SEGS_INLINE, o->max_segs);
 	vhk_ring_segs_init(r, base + l.segs, l.n_small, l.n_big);
@@ -141,6 +143,7 @@ int vhk_ring_new_table(struct vhk_ring **out, struct vhk_table *t, const struct 
 		return ret;
 	}
 	r->n_resubmit = r->inflight ? (uint16_t)r->inflight->n_heads : 0;
+	r->special_pop = r->n_resubmit;
 	*out = r;
 	return 0;
 }
@@ -165,6 +168,7 @@ void vhk_ring_free(struct vhk_ring *r)
 	if (!r)
 		return;
 	vhk_inflight_free(r->inflight);
+	vhk_ring_iova_free(r);
 	drop_old_table(r);
 	vhk_table_put(r->table);
 	free(r);
@@ -191,21 +195,21 @@ static int pop_resubmitted(struct vhk_ring *r, struct vhk_chain **out, unsigned 
 	return ring_pop_end(r, i, ret);
 }
 
-static int pop_some(struct vhk_ring *r, struct vhk_chain **out, unsigned int max)
+static __attribute__((noinline)) int pop_special(struct vhk_ring *r, struct vhk_chain **out,
+						 unsigned int max)
 {
-	if (vhk_unlikely(r->n_resubmit))
-		return pop_resubmitted(r, out, max);
-	return r->ops->pop(r, out, max);
-}
+	int n;
 
-/* The one chain that was waited with in vain. */
-static int pop_denied(struct vhk_ring *r, struct vhk_chain **out)
-{
-	const int ret = pop_some(r, out, 1);
-
-	if (ret)
+	/* the one chain that was waited with in vain */
+	if (r->deny)
+		max = 1;
+	n = r->n_resubmit ? pop_resubmitted(r, out, max) : r->ops->pop(r, out, max);
+	if (n)
 		r->deny = false;
-	return ret;
+	if (r->iova && n > 0)
+		vhk_ring_iova_popped(r, out, (unsigned int)n);
+	r->special_pop = r->n_resubmit || r->deny || r->iova;
+	return n;
 }
 
 int vhk_ring_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int max)
@@ -214,9 +218,9 @@ int vhk_ring_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int max)
 		return r->err;
 	if (vhk_unlikely(r->detached || r->miss || !max))
 		return 0;
-	if (vhk_unlikely(r->deny))
-		return pop_denied(r, out);
-	return pop_some(r, out, max);
+	if (vhk_unlikely(r->special_pop))
+		return pop_special(r, out, max);
+	return r->ops->pop(r, out, max);
 }
 
 static inline void stage(struct vhk_ring *r, unsigned int i, const struct vhk_chain *c)
@@ -247,6 +251,8 @@ static __attribute__((noinline)) void push_special(struct vhk_ring *r, struct vh
 		log_chain(r, old ? r->old_table : r->table, c);
 	if (old && !--r->n_old)
 		drop_old_table(r);
+	if (r->iova)
+		vhk_ring_iova_pushed(r, c);
 	if (c->seg != chain_segs(c)) {
 		vhk_ring_segs_put(r, c->seg);
 		c->seg = chain_segs(c);
@@ -399,7 +405,7 @@ void vhk_ring_set_table(struct vhk_ring *r, struct vhk_table *t, void *desc, voi
 	r->device = device;
 	memset(r->hit, 0, sizeof(r->hit));
 	r->desc_gpa = desc_gpa(r);
-	r->special = r->dirty || r->n_old;
+	r->special = r->dirty || r->n_old || r->iova;
 }
 
 unsigned int vhk_ring_old_in_flight(const struct vhk_ring *r)
@@ -418,7 +424,7 @@ void vhk_ring_set_dirty(struct vhk_ring *r, const struct vhk_dirty *d, uint64_t 
 	r->dirty = d;
 	r->used_gpa = used_gpa;
 	r->desc_gpa = desc_gpa(r);
-	r->special = r->dirty || r->n_old;
+	r->special = r->dirty || r->n_old || r->iova;
 }
 
 void vhk_ring_set_waits(struct vhk_ring *r)
@@ -438,6 +444,7 @@ void vhk_ring_miss_over(struct vhk_ring *r, bool nowhere)
 	r->miss = false;
 	r->stalled = false;
 	r->deny = nowhere;
+	r->special_pop |= nowhere;
 }
 
 void vhk_ring_log_parts(struct vhk_ring *r)

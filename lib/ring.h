@@ -8,6 +8,7 @@
 
 #include <vhostkit/ring.h>
 
+#include "iotlb_table.h"
 #include "mem.h"
 
 /* As vhk_ring_new(), with a table; takes a reference of its own. */
@@ -51,6 +52,26 @@ void vhk_ring_leave(struct vhk_ring *r, struct vhk_chain *c);
 /* From here on the ring is not written any more: what is in flight or staged stays marked in the
  * inflight region. Chains may still be pushed. */
 void vhk_ring_detach(struct vhk_ring *r);
+
+/*
+ * Somebody has to translate @iova for @perm: the ring misses it, and pops no chain before
+ * vhk_ring_set_iotlb() or vhk_ring_deny(). From within vhk_ring_pop(). @denied: there is a
+ * translation, which does not permit it; the chain is popped with VHK_CHAIN_F_FAULT.
+ */
+typedef void vhk_ring_miss_fn(void *arg, uint64_t iova, uint8_t perm, bool denied);
+/* Before anything is popped: descriptors hold IOVAs. Takes a reference. 0 or -ENOMEM. */
+int vhk_ring_use_iotlb(struct vhk_ring *r, struct vhk_iotlb_table *t, vhk_ring_miss_fn *miss,
+		       void *arg);
+/* Chains popped from here on use @t (a reference is taken); what was held back is tried again. */
+void vhk_ring_set_iotlb(struct vhk_ring *r, struct vhk_iotlb_table *t);
+/* The page of @iova will not be translated: the chain that asked for it gets
+ * VHK_CHAIN_F_FAULT, or breaks the ring where it was an indirect table. */
+void vhk_ring_deny(struct vhk_ring *r, uint64_t iova);
+/*
+ * Chains in flight that point into @va count as ones of an older table from here on. Returns
+ * vhk_ring_old_in_flight(), or 0 where @n is.
+ */
+unsigned int vhk_ring_retire(struct vhk_ring *r, const struct iovec *va, unsigned int n);
 
 /* Bytes that one queue of @size descriptors takes in an inflight region, padded to 64
  * (vhost-user, "Inflight I/O tracking"), and its initial contents. */

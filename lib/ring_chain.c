@@ -3,6 +3,8 @@
  * From descriptors to segments: what does not fit the inline path of ring_impl.h. Ranges over seams
  * and in no region, indirect tables, and the blocks of segments that long chains take.
  */
+#include <limits.h>
+
 #include "ring_impl.h"
 
 static size_t big_bytes(const struct vhk_ring *r)
@@ -67,19 +69,35 @@ static int walk_grow(struct ring_walk *w)
 	return 0;
 }
 
+/* The door from a driver's addresses to ours: as vhk_table_find(), or -EAGAIN, where a translation
+ * has been asked for. */
+static int ring_find(struct vhk_ring *r, uint64_t at, uint64_t len, bool write, struct iovec *seg,
+		     unsigned int max, struct vhk_span *hit)
+{
+	const struct vhk_table *t = r->table;
+	unsigned int hint = 0;
+	int n;
+
+	if (r->iova)
+		return vhk_ring_iova_find(r, at, len,
+					  write ? VHK_IOTLB_PERM_WO : VHK_IOTLB_PERM_RO, seg,
+					  (int)max, hit, hit == &r->hit[ROLE_TABLE]);
+	n = vhk_table_find(t, at, len, seg, (int)max, &hint);
+	if (n == 1)
+		*hit = t->by_gpa[hint];
+	return n;
+}
+
 /* Puts the range where it belongs: one segment for each region it touches, or one that points
  * nowhere. -EAGAIN: it is waited for. */
 static int walk_find(struct ring_walk *w, const struct ring_desc *d, struct vhk_span *hit)
 {
-	const struct vhk_table *t = w->r->table;
-	unsigned int hint = 0;
 	int n;
 
 	if (w->n == w->cap)
 		return -ENOBUFS;
-	n = vhk_table_find(t, d->addr, d->len, w->seg + w->n, (int)(w->cap - w->n), &hint);
-	if (n == 1)
-		*hit = t->by_gpa[hint];
+	n = ring_find(w->r, d->addr, d->len, d->flags & DESC_F_WRITE, w->seg + w->n,
+		      w->cap - w->n, hit);
 	if (n != -EFAULT)
 		return n;
 	if (ring_waits_for(w->r, d->addr, d->len))
@@ -123,10 +141,9 @@ static int entry_copy(struct vhk_ring *r, uint64_t gpa, struct split_desc *out)
 {
 	struct iovec seg[sizeof(*out)];
 	uint8_t *to = (uint8_t *)out;
-	unsigned int hint = 0;
 	int n, i;
 
-	n = vhk_table_find(r->table, gpa, sizeof(*out), seg, sizeof(*out), &hint);
+	n = ring_find(r, gpa, sizeof(*out), false, seg, sizeof(*out), &r->hit[ROLE_TABLE]);
 	for (i = 0; i < n; i++) {
 		copy_shared(to, seg[i].iov_base, seg[i].iov_len);
 		to += seg[i].iov_len;
@@ -155,14 +172,20 @@ RING_INLINE int table_read(const struct table *t, unsigned int i, struct ring_de
 	return 0;
 }
 
-/* Whether all of the range is mapped, and in @hit if it is so in one region. */
-static bool table_mapped(const struct vhk_table *t, uint64_t at, uint64_t len,
-			 struct vhk_span *hit)
+/* Whether all of the range is mapped, and in @hit if it is so in one region: 0, -EBADMSG, or
+ * -EAGAIN as ring_find(). */
+static int table_mapped(struct vhk_ring *r, uint64_t at, uint64_t len, struct vhk_span *hit)
 {
+	const struct vhk_table *t = r->table;
 	const struct vhk_span *s;
 	unsigned int hint = 0;
 	uint64_t part;
+	int n;
 
+	if (r->iova) {
+		n = ring_find(r, at, len, false, NULL, INT_MAX, hit);
+		return n > 0 ? 0 : n == -EAGAIN ? n : -EBADMSG;
+	}
 	s = vhk_span_find(t->by_gpa, t->n, at, len, &hint);
 	if (s)
 		*hit = *s;
@@ -170,15 +193,16 @@ static bool table_mapped(const struct vhk_table *t, uint64_t at, uint64_t len,
 		const struct vhk_span *one = vhk_span_find(t->by_gpa, t->n, at, 1, &hint);
 
 		if (!one)
-			return false;
+			return -EBADMSG;
 		part = vhk_min(len, one->size - (at - one->start));
 	}
-	return true;
+	return 0;
 }
 
 static int table_open(struct table *t, struct vhk_ring *r, const struct ring_desc *d)
 {
 	struct vhk_span *hit = &r->hit[ROLE_TABLE];
+	int ret = 0;
 
 	if (!r->indirect || !d->len || d->len % sizeof(struct split_desc) ||
 	    d->len / sizeof(struct split_desc) > r->max_indirect || !vhk_range_ok(d->addr, d->len))
@@ -187,8 +211,10 @@ static int table_open(struct table *t, struct vhk_ring *r, const struct ring_des
 	t->gpa = d->addr;
 	t->n = d->len / sizeof(struct split_desc);
 	t->va = vhk_span_at(hit, d->addr, d->len);
-	if (!t->va && !table_mapped(r->table, d->addr, d->len, hit))
-		return ring_waits_for(r, d->addr, d->len) ? -EAGAIN : -EBADMSG;
+	if (!t->va)
+		ret = table_mapped(r, d->addr, d->len, hit);
+	if (ret)
+		return ret;
 	if (!t->va)
 		t->va = vhk_span_at(hit, d->addr, d->len);
 	if ((uintptr_t)t->va % sizeof(uint64_t))

@@ -72,7 +72,8 @@ struct vhk_ring {
 	bool event_idx;
 	bool in_order;
 	bool packed;
-	bool special; /* a push has more to do: a dirty log, or chains of an older table */
+	bool special; /* a push has more to do: a dirty log, chains of an older table, IOVAs */
+	bool special_pop; /* so has a pop: recovered chains, IOVAs */
 	uint32_t gen; /* the table's */
 
 	/* Written by every call. */
@@ -108,6 +109,9 @@ struct vhk_ring {
 	bool miss;  /* waits for [miss_at, miss_at + miss_len) */
 	uint64_t miss_at, miss_len;
 	unsigned int n_old;
+	struct ring_iova *iova; /* NULL: descriptors hold guest-physical addresses */
+	unsigned char *slots;
+	size_t slot_size;
 	/* What chains of a former table point into, while there are any. */
 	struct vhk_table *old_table;
 	/* IN_ORDER: chains in the order they were popped, free-running positions. */
@@ -150,6 +154,17 @@ int vhk_ring_walk_slow(struct ring_walk *w, struct ring_desc d, unsigned int rol
 int vhk_ring_walk_table(struct ring_walk *w, struct ring_desc d);
 void vhk_ring_segs_init(struct vhk_ring *r, void *at, unsigned int n_small, unsigned int n_big);
 void vhk_ring_segs_put(struct vhk_ring *r, struct iovec *seg);
+
+/* ring_iova.c, for rings whose descriptors hold IOVAs. */
+/* As vhk_table_find(); -EAGAIN: a miss, which was told; *hit only where any later look at it would
+ * be permitted, too, or where @reads says that none will be for writing. */
+int vhk_ring_iova_find(struct vhk_ring *r, uint64_t at, uint64_t len, uint8_t perm,
+		       struct iovec *seg, int max, struct vhk_span *hit, bool reads);
+/* What popped chains point at is noted until they are pushed. */
+void vhk_ring_iova_popped(struct vhk_ring *r, struct vhk_chain **c, unsigned int n);
+void vhk_ring_iova_pushed(struct vhk_ring *r, const struct vhk_chain *c);
+void vhk_ring_iova_free(struct vhk_ring *r);
+
 /* Logs [at, at + len) of the part that starts at @gpa. */
 void vhk_ring_log(struct vhk_ring *r, uint64_t gpa, uint64_t at, uint64_t len);
 

@@ -138,7 +138,7 @@ static void every_message_that_is_not_served(void)
 		n++;
 		refused(&f, row->name, req, bytes, row->size_min, row->fds_min);
 	}
-	T_EQ(n, VHK_USER_REQ_MAX - 41);
+	T_EQ(n, VHK_USER_REQ_MAX - 42);
 	fixture_alive(&f);
 	fixture_fini(&f);
 }

@@ -72,6 +72,9 @@ static void make_request(struct vhk_msg *m, uint32_t request)
 	case VHK_USER_GET_INFLIGHT_FD:
 		put_u32(m, 16, 4 | 256 << 16);
 		break;
+	case VHK_USER_IOTLB_MSG:
+		m->bytes[offsetof(struct vhk_user_iotlb, type)] = VHOST_IOTLB_INVALIDATE;
+		break;
 	case VHK_USER_NET_SET_MTU:
 		m->u64 = 1500;
 		break;
@@ -85,8 +88,8 @@ static void make_request(struct vhk_msg *m, uint32_t request)
 	}
 }
 
-static const uint32_t served[] = { 1,  2,  3,	4,  5,	6,  7,	8,  9,	10, 11, 12, 13,
-				   14, 15, 16, 17, 18, 19, 20, 21, 23, 24, 25, 26, 27,
+static const uint32_t served[] = { 1,  2,  3,	4,  5,	6,  7,	8,  9,	10, 11, 12, 13, 14,
+				   15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27,
 				   31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
 				   44, 45 };
 
@@ -340,6 +343,9 @@ static void make_back_request(struct vhk_msg *m, uint32_t request)
 	case VHK_USER_BACK_SHARED_OBJECT_REMOVE:
 	case VHK_USER_BACK_SHARED_OBJECT_LOOKUP:
 		m->u64 = 1;
+		break;
+	case VHK_USER_BACK_IOTLB_MSG:
+		m->bytes[offsetof(struct vhk_user_iotlb, type)] = VHOST_IOTLB_MISS;
 		break;
 	case VHK_USER_BACK_SHMEM_MAP:
 	case VHK_USER_BACK_SHMEM_UNMAP:

@@ -31,6 +31,7 @@ static void iotlb_messages(void)
 		{ { 0, 0, 0, 1, VHOST_IOTLB_MISS, { 0 } }, 0 },
 		{ { UINT64_MAX, 1, UINT64_MAX, 0, VHOST_IOTLB_INVALIDATE, { 0 } }, 0 },
 		{ { UINT64_MAX, 2, 0, 0, VHOST_IOTLB_INVALIDATE, { 0 } }, -EINVAL },
+		{ { 0, 4096, UINT64_MAX, 0x7f, VHOST_IOTLB_INVALIDATE, { 1 } }, 0 },
 		{ { 0, 2, UINT64_MAX, 0, VHOST_IOTLB_UPDATE, { 0 } }, -EINVAL },
 		{ { 0, 1, 0, 4, VHOST_IOTLB_UPDATE, { 0 } }, -EINVAL },
 		{ { 0, 1, 0, 0, 0, { 0 } }, -EINVAL },

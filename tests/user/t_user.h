@@ -23,7 +23,8 @@
 #define T_QUEUES 2
 #define T_QUEUE_SIZE 256
 #define T_CONFIG_SIZE 60
-#define T_FEATURES (VHK_F_RING_ALL | VHK_F_PROTOCOL_FEATURES | VHK_F_LOG_ALL)
+#define T_FEATURES                                                                                 \
+	(VHK_F_RING_ALL | VHK_F_PROTOCOL_FEATURES | VHK_F_LOG_ALL | VHK_F_ACCESS_PLATFORM)
 /* As acknowledged by most tests: split, without EVENT_IDX. */
 #define T_SPLIT (VHK_F_VERSION_1 | VHK_F_PROTOCOL_FEATURES)
 #define T_PACKED (T_SPLIT | VHK_F_RING_PACKED)

@@ -1,0 +1,8 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+# time-limit: 240
+#
+# Behind an IOMMU, packed: every buffer is mapped for its request and unmapped at once.
+. "$(dirname "$0")/cases"
+
+iommu_case DMA packed=on

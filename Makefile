@@ -56,7 +56,9 @@ BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(B)/bench/%)
 FUZZ_SRC := $(wildcard tests/user/fuzz/*.c)
 FUZZ_BIN := $(FUZZ_SRC:tests/user/fuzz/%.c=$(B)/fuzz/%)
 GUEST_SRC := $(wildcard tests/vm/guest/*.c)
-GUEST_BIN := $(GUEST_SRC:tests/vm/guest/%.c=$(B)/guest/%)
+# Examples that need a kernel with vhost.
+GUEST_EXAMPLES := $(addprefix $(B)/guest/,vsock_echo net_ping scsi_read vdpa_read)
+GUEST_BIN := $(GUEST_SRC:tests/vm/guest/%.c=$(B)/guest/%) $(GUEST_EXAMPLES)
 BIN := $(strip $(if $(VHK_SRC),$(B)/bin/vhk) $(if $(VHK_BLK_SRC),$(B)/bin/vhk-blk))
 MAN := $(wildcard tools/*/*.1)
 DESCRIPTIONS := $(wildcard tools/*/*.json.in)
@@ -117,6 +119,10 @@ $(B)/tests/%: tests/user/%.c $(B)/libvhostkit.a
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
 		$(B)/libvhostkit.a $(LIBS)
 
+# These include files of the module, on as much of a kernel as those ask for.
+KMOD_CFLAGS := -Itests/user/kernel -Wno-pointer-arith -Wno-unused-function -Wno-unused-parameter
+$(B)/tests/kmod_%: TEST_CFLAGS += $(KMOD_CFLAGS)
+
 $(B)/bench/%: tests/bench/%.c $(B)/libvhostkit.a
 	$(call say,BENCH,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
@@ -132,6 +138,11 @@ $(B)/fuzz/%: tests/user/fuzz/%.c $(LIB_SRC:%.c=$(B)/fuzz/%.o)
 	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -MMD -MP -o $@ $< \
 		$(LIB_SRC:%.c=$(B)/fuzz/%.o) $(LIBS)
 
+$(B)/fuzz/kmod_%: tests/user/fuzz/kmod_%.c
+	$(call say,FUZZ,$<)
+	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_CFLAGS) $(KMOD_CFLAGS) \
+		-fsanitize=fuzzer,address,undefined -MMD -MP -o $@ $<
+
 # Programs of the guests bring all they need; some of them use the library.
 GUEST_NEEDS := uapi/linux/vhostkit.h $(wildcard tests/vm/guest/*.h) $(B)/libvhostkit.a
 define guest_program
@@ -140,6 +151,9 @@ define guest_program
 endef
 
 $(B)/guest/%: tests/vm/guest/%.c $(GUEST_NEEDS)
+	$(guest_program)
+
+$(GUEST_EXAMPLES): $(B)/guest/%: examples/%.c $(GUEST_NEEDS)
 	$(guest_program)
 
 .PHONY: setup check check-build check-unit demo vm bench lint

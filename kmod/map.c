@@ -59,6 +59,7 @@ void vhk_map_init(struct vhk_map *map)
 	mutex_init(&map->lock);
 	mt_init_flags(&map->tree, MT_FLAGS_USE_RCU);
 	map->gen = 1;
+	map->is_identity = false;
 	map->identity = (struct vhk_mapping){
 		.last = U64_MAX,
 		.perm = VHK_MAY_READ | VHK_MAY_WRITE,

@@ -77,8 +77,13 @@ int ring_walk_add(struct ring_walk *w, const struct ring_desc *d)
 		return -EBADMSG;
 	}
 	w->total += left;
-	if (w->total > U32_MAX || (left && iova + left - 1 < iova))
+	if (w->total > U32_MAX)
 		return -EBADMSG;
+	/* No memory is there that could be over the end of all addresses. */
+	if (left && iova + left - 1 < iova) {
+		append(w, NULL, left);
+		return 0;
+	}
 	while (left) {
 		struct vhk_mapping *m = vhk_map_get(w->r->map, &w->r->hit, iova, perm);
 		u32 part = left;

@@ -58,6 +58,7 @@ struct vhk_ctl_ops {
 	unsigned int table_max; /* regions in one SET_MEM_TABLE */
 	bool at_once;		/* requests are done when they were submitted */
 	bool own_addresses;	/* a region is where it is mapped here, not at its uva */
+	bool reads_used;	/* starts with the used ring's translation, without asking for it */
 };
 
 /* What both ends have settled. */

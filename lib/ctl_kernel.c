@@ -213,7 +213,11 @@ static int vdpa_halt(struct vhk_ctl *c, unsigned int first, unsigned int n)
 	.offer = kernel_offer, .unbind = kernel_unbind, .table_max = VHK_MEM_SLOTS_MAX,            \
 	.at_once = true, .own_addresses = true
 
-static const struct vhk_ctl_ops vhost_ops = { KERNEL_OPS, .halt = vhost_halt };
+static const struct vhk_ctl_ops vhost_ops = {
+	KERNEL_OPS,
+	.halt = vhost_halt,
+	.reads_used = true,
+};
 
 static const struct vhk_ctl_ops vdpa_ops = {
 	KERNEL_OPS,

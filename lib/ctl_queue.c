@@ -87,6 +87,19 @@ static int queue_ask(struct vhk_ctl_job *j, enum vhk_ctl_op op, unsigned int idx
 	return vhk_ctl_job_ask(j, &r, NULL);
 }
 
+/* As if the device had asked for where it goes on, which it does not wait for. */
+static void offer_used(struct vhk_ctl *c, uint64_t device)
+{
+	const struct vhk_iotlb_msg miss = {
+		.iova = { device },
+		.perm = VHK_IOTLB_PERM_WO,
+		.type = VHK_IOTLB_MISS,
+	};
+
+	if (c->ops->reads_used)
+		vhk_ctl_iotlb_event(c, &miss);
+}
+
 /* Behind an IOMMU: an IOVA is what the guest's address is. */
 static int queue_ask_iova(struct vhk_ctl_job *j, unsigned int idx, const struct vhk_vq_addr *a)
 {
@@ -106,7 +119,10 @@ static int queue_ask_iova(struct vhk_ctl_job *j, unsigned int idx, const struct 
 							.desc = { desc.v },
 							.driver = { driver.v },
 							.device = { device.v } };
-	return vhk_ctl_job_ask(j, &r, NULL);
+	ret = vhk_ctl_job_ask(j, &r, NULL);
+	if (!ret)
+		offer_used(j->c, device.v);
+	return ret;
 }
 
 static int queue_ask_own(struct vhk_ctl_job *j, unsigned int idx, const struct vhk_vq_addr *a)

@@ -75,7 +75,7 @@ only() {
 }
 
 rooms() {
-	local doors='fd|kern|notify|sock|map|loop|blk|backend|ctl|device|mem_fault|state|trace|vdpa|vduse'
+	local doors='fd|kern|notify|sock|map|loop|blk|backend|ctl|device|gpu|mem_fault|state|trace|vdpa|vduse'
 	{
 		only '\b(recvmsg|sendmsg)\(' '^lib/sock\.c$'
 		only '\bmmap\(' '^lib/map\.c$'

@@ -78,6 +78,7 @@ struct vec_case {
 	uint16_t id;
 	int want; /* chains, or VEC_BROKEN as the first thing that happens */
 	int broken; /* the ring is broken behind those chains */
+	int many;   /* more segments than VEC_MAX_SEGS: where chains are kept short it is a fault */
 	struct vec_chain chain[2];
 };
 
@@ -198,6 +199,7 @@ static const struct vec_case vec_cases[] = {
 	  .desc = { { VEC_HOLE, 16, VEC_I, 0 } }, .avail_idx = 1, .want = VEC_BROKEN },
 	{ .name = "indirect table past a region's end", .layouts = VEC_BOTH,
 	  .features = VEC_INDIRECT, .desc = { { VEC_TABLE_END, 32, VEC_I, 0 } },
+	  .table_at = VEC_TABLE_END, .table = { { VEC_A, 16, VEC_N, 1 }, { VEC_A, 16, 0, 0 } },
 	  .avail_idx = 1, .want = VEC_BROKEN },
 	{ .name = "indirect table over 2^64", .layouts = VEC_BOTH, .features = VEC_INDIRECT,
 	  .desc = { { 0xfffffffffffffff0ull, 32, VEC_I, 0 } }, .avail_idx = 1,
@@ -246,11 +248,11 @@ static const struct vec_case vec_cases[] = {
 	  .desc = { { VEC_A, 1, VEC_N, 1 }, { VEC_A, 1, VEC_N, 2 }, { VEC_A, 1, VEC_N, 3 },
 		    { VEC_A, 1, VEC_N, 4 }, { VEC_A, 1, VEC_N, 5 }, { VEC_A, 1, VEC_N, 6 },
 		    { VEC_A, 1, 0, 0 } },
-	  .avail_idx = 1, .want = VEC_BROKEN },
+	  .avail_idx = 1, .want = VEC_BROKEN, .many = 1 },
 	{ .name = "more segments than allowed, by a seam", .layouts = VEC_BOTH,
 	  .desc = { { VEC_A, 1, VEC_N, 1 }, { VEC_A, 1, VEC_N, 2 }, { VEC_A, 1, VEC_N, 3 },
 		    { VEC_A, 1, VEC_N, 4 }, { VEC_A, 1, VEC_N, 5 }, { VEC_B - 1, 2, 0, 0 } },
-	  .avail_idx = 1, .want = VEC_BROKEN },
+	  .avail_idx = 1, .want = VEC_BROKEN, .many = 1 },
 
 	/* Order, loops, indices. */
 	{ .name = "readable behind writable", .layouts = VEC_BOTH,

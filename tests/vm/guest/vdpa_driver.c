@@ -154,6 +154,7 @@ static void bad_requests(struct driver *d)
 		{ "odd memory", { VIRTIO_BLK_T_IN, 0, IOVA + AT_DATA + 3, 512, 0, 0 }, 0 },
 		{ "unknown type", { 77, 0, IOVA + AT_DATA, 512, 0, 0 }, 2 },
 		{ "unmapped", { VIRTIO_BLK_T_IN, 0, IOVA_NONE, 512, 0, 0 }, 1 },
+		{ "address wraps", { VIRTIO_BLK_T_IN, 0, ~0ull - 99, 512, 0, 0 }, 1 },
 		{ "out of the map", { VIRTIO_BLK_T_IN, 0, IOVA + MEM_SIZE - 512, 1024, 0, 0 }, 1 },
 		{ "write from read-only", { VIRTIO_BLK_T_OUT, 0, IOVA_RO, 512, 0, 0 }, 0 },
 		{ "read into read-only", { VIRTIO_BLK_T_IN, 0, IOVA_RO, 512, 0, 0 }, 1 },
@@ -166,7 +167,7 @@ static void bad_requests(struct driver *d)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		expect(cases[i].what, drv_do(d, &cases[i].r), cases[i].want);
 	memset(d->mem + AT_RO, 0x55, RO_SIZE);
-	expect("nothing was written there", drv_do(d, &cases[13].r), 1);
+	expect("nothing was written there", drv_do(d, &cases[14].r), 1);
 	expect("first byte", d->mem[AT_RO], 0x55);
 }
 
@@ -230,7 +231,6 @@ static const struct {
 	{ "loop of nothing", 0, 0,
 	  { { IOVA, 0, N, 1 }, { IOVA, 0, N, 2 }, { IOVA, 0, N, 1 } }, { { 0 } } },
 	{ "read after write", 0, 0, { { IOVA, 16, N | W, 1 }, { IOVA, 16, 0, 0 } }, { { 0 } } },
-	{ "address wraps", 0, 0, { { ~0ull - 5, 16, 0, 0 } }, { { 0 } } },
 	{ "more than 4 GiB", 0, 0,
 	  { { IOVA, 0xffffffff, N, 1 }, { IOVA, 0xffffffff, 0, 0 } }, { { 0 } } },
 	{ "empty table", 0, 0, { { IOVA + AT_TABLE, 0, I, 0 } }, { { 0 } } },
@@ -289,7 +289,6 @@ static const struct {
 	{ "id out of range", 1, { IOVA, 16, 0, SIZE }, { 0, 0, 0, 0 } },
 	{ "id far out of range", 1, { IOVA, 16, 0, 0xffff }, { 0, 0, 0, 0 } },
 	{ "next all round", SIZE, { IOVA, 16, N, 0 }, { 0, 0, 0, 0 } },
-	{ "address wraps", 1, { ~0ull - 5, 16, 0, 0 }, { 0, 0, 0, 0 } },
 	{ "empty table", 1, { IOVA + AT_TABLE, 0, I, 0 }, { 0, 0, 0, 0 } },
 	{ "odd table", 1, { IOVA + AT_TABLE, 17, I, 0 }, { 0, 0, 0, 0 } },
 	{ "table of many", 1, { IOVA + AT_TABLE, 16 * 1025, I, 0 }, { 0, 0, 0, 0 } },

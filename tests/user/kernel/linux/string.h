@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* The C library has uses for its own. */
+#include_next <linux/string.h>
+#include "../kernel.h"

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * The module's translation: what may be mapped, what is found and with which permission, references
+ * to pages, and an unmap that waits for whoever uses the memory.
+ */
+#include "../../kmod/map.c"
+#include "t.h"
+
+#define RW (VHK_MAY_READ | VHK_MAY_WRITE)
+#define AT 0x100000ull
+
+static u64 page_at(unsigned int n)
+{
+	return virt_to_phys(t_arena) + n * PAGE_SIZE;
+}
+
+static struct vhk_mapping *get(struct vhk_map *map, u64 iova, u32 perm)
+{
+	struct vhk_hit hit = { 0 };
+
+	return vhk_map_get(map, &hit, iova, perm);
+}
+
+static void only_memory_is_mapped_and_once(void)
+{
+	struct vhk_map map;
+
+	vhk_map_init(&map);
+	T_EQ(vhk_map_add(&map, AT, 2 * PAGE_SIZE, page_at(0), RW), 0);
+	T_EQ(vhk_map_add(&map, AT, PAGE_SIZE, page_at(9), RW), -EEXIST);
+	T_EQ(vhk_map_add(&map, AT + PAGE_SIZE, PAGE_SIZE, page_at(9), RW), -EEXIST);
+	T_EQ(vhk_map_add(&map, AT - PAGE_SIZE, 4 * PAGE_SIZE, page_at(9), RW), -EEXIST);
+	T_EQ(vhk_map_add(&map, 0, 0, page_at(9), RW), -EINVAL);
+	T_EQ(vhk_map_add(&map, 0, PAGE_SIZE, page_at(9), 0), -EINVAL);
+	T_EQ(vhk_map_add(&map, 1, PAGE_SIZE, page_at(9), RW), -EINVAL);
+	T_EQ(vhk_map_add(&map, 0, PAGE_SIZE + 1, page_at(9), RW), -EINVAL);
+	T_EQ(vhk_map_add(&map, 0, PAGE_SIZE, page_at(9) + 8, RW), -EINVAL);
+	T_EQ(vhk_map_add(&map, 0, PAGE_SIZE, page_at(T_PAGES), RW), -EINVAL);
+	T_EQ(vhk_map_add(&map, 0, 2 * PAGE_SIZE, page_at(T_PAGES - 1), RW), -EINVAL);
+	T_EQ(vhk_map_add(&map, U64_MAX - PAGE_SIZE + 1, 2 * PAGE_SIZE, page_at(9), RW), -EINVAL);
+	T_EQ(vhk_map_add(&map, U64_MAX - PAGE_SIZE + 1, PAGE_SIZE, page_at(9), RW), 0);
+	T_EQ(t_page_refs(), 3);
+	vhk_map_fini(&map);
+	T_EQ(t_page_refs(), 0);
+}
+
+static void each_mapping_says_what_it_is_for(void)
+{
+	static const u32 perms[] = { VHK_MAY_READ, VHK_MAY_WRITE, RW };
+	struct vhk_mapping *m;
+	struct vhk_map map;
+	unsigned int i, k;
+
+	vhk_map_init(&map);
+	for (i = 0; i < 3; i++)
+		T_EQ(vhk_map_add(&map, AT + i * PAGE_SIZE, PAGE_SIZE, page_at(i), perms[i]), 0);
+	for (i = 0; i < 3; i++) {
+		for (k = 0; k < 3; k++) {
+			m = get(&map, AT + i * PAGE_SIZE + 7, perms[k]);
+			T_EQ(m != NULL, (perms[i] & perms[k]) == perms[k]);
+			if (!m)
+				continue;
+			T_OK(m->va == t_arena + i * PAGE_SIZE);
+			vhk_mapping_put(m);
+		}
+	}
+	T_OK(!get(&map, AT - 1, VHK_MAY_READ));
+	T_OK(!get(&map, AT + 3 * PAGE_SIZE, VHK_MAY_READ));
+	vhk_map_fini(&map);
+}
+
+static void written_pages_are_dirty_when_they_go(void)
+{
+	struct vhk_map map;
+
+	vhk_map_init(&map);
+	atomic_store(&t_folio[20].page.dirty, 0);
+	atomic_store(&t_folio[21].page.dirty, 0);
+	T_EQ(vhk_map_add(&map, AT, PAGE_SIZE, page_at(20), VHK_MAY_READ), 0);
+	T_EQ(vhk_map_add(&map, AT + PAGE_SIZE, PAGE_SIZE, page_at(21), VHK_MAY_WRITE), 0);
+	T_EQ(vhk_map_del(&map, AT, 2 * PAGE_SIZE), 0);
+	T_EQ(atomic_load(&t_folio[20].page.dirty), 0);
+	T_EQ(atomic_load(&t_folio[21].page.dirty), 1);
+	vhk_map_fini(&map);
+}
+
+static void part_of_a_mapping_does_not_go(void)
+{
+	struct vhk_map map;
+
+	vhk_map_init(&map);
+	T_EQ(vhk_map_add(&map, AT, 4 * PAGE_SIZE, page_at(0), RW), 0);
+	T_EQ(vhk_map_del(&map, AT, PAGE_SIZE), -EINVAL);
+	T_EQ(vhk_map_del(&map, AT + PAGE_SIZE, 8 * PAGE_SIZE), -EINVAL);
+	T_EQ(vhk_map_del(&map, AT, 0), -EINVAL);
+	T_EQ(vhk_map_del(&map, AT, U64_MAX), -EINVAL);
+	T_EQ(t_page_refs(), 4);
+	T_EQ(vhk_map_del(&map, 0, U64_MAX), 0);
+	T_EQ(t_page_refs(), 0);
+	T_EQ(vhk_map_del(&map, AT, PAGE_SIZE), 0);
+	vhk_map_fini(&map);
+}
+
+static void what_went_is_not_found_by_memory(void)
+{
+	struct vhk_hit hit = { 0 };
+	struct vhk_mapping *m;
+	struct vhk_map map;
+
+	vhk_map_init(&map);
+	T_EQ(vhk_map_add(&map, AT, PAGE_SIZE, page_at(0), RW), 0);
+	m = vhk_map_get(&map, &hit, AT, RW);
+	T_MUST(m);
+	vhk_mapping_put(m);
+	T_EQ(vhk_map_del(&map, AT, PAGE_SIZE), 0);
+	T_OK(!vhk_map_get(&map, &hit, AT, RW));
+	T_EQ(vhk_map_add(&map, AT, PAGE_SIZE, page_at(1), VHK_MAY_READ), 0);
+	T_OK(!vhk_map_get(&map, &hit, AT, RW));
+	m = vhk_map_get(&map, &hit, AT, VHK_MAY_READ);
+	T_MUST(m);
+	T_OK(m->va == t_arena + PAGE_SIZE);
+	vhk_mapping_put(m);
+	vhk_map_fini(&map);
+}
+
+static void no_memory_leaves_nothing_behind(void)
+{
+	struct vhk_map map;
+
+	vhk_map_init(&map);
+	t_alloc_fails = 1;
+	T_EQ(vhk_map_add(&map, AT, PAGE_SIZE, page_at(0), RW), -ENOMEM);
+	t_alloc_fails = 0;
+	T_EQ(t_page_refs(), 0);
+	T_OK(!get(&map, AT, VHK_MAY_READ));
+	vhk_map_fini(&map);
+}
+
+static void identity_is_all_there_is(void)
+{
+	struct vhk_mapping *m;
+	struct vhk_map map;
+
+	vhk_map_init(&map);
+	t_encrypted = true;
+	T_EQ(vhk_map_set_identity(&map, true), -EOPNOTSUPP);
+	t_encrypted = false;
+	T_OK(!get(&map, page_at(3), RW));
+	T_EQ(vhk_map_set_identity(&map, true), 0);
+	m = get(&map, page_at(3) + 5, RW);
+	T_MUST(m);
+	T_OK((u8 *)m->va + page_at(3) + 5 == t_arena + 3 * PAGE_SIZE + 5);
+	vhk_mapping_put(m);
+	T_EQ(vhk_map_set_identity(&map, false), 0);
+	T_OK(!get(&map, page_at(3), RW));
+	vhk_map_fini(&map);
+}
+
+#define USERS 3
+#define ROUNDS 3000
+
+struct user {
+	struct vhk_map *map;
+	atomic_bool *stop;
+	unsigned long wrong, found;
+};
+
+/* The page says by its first byte whether it is mapped. */
+static void *use(void *arg)
+{
+	struct user *u = arg;
+	struct vhk_hit hit = { 0 };
+	struct vhk_mapping *m;
+
+	while (!atomic_load(u->stop)) {
+		m = vhk_map_get(u->map, &hit, AT, RW);
+		if (!m)
+			continue;
+		u->found++;
+		u->wrong += !__atomic_load_n((u8 *)m->va, __ATOMIC_RELAXED);
+		vhk_mapping_put(m);
+	}
+	return NULL;
+}
+
+static void an_unmap_waits_for_its_users(void)
+{
+	struct user u[USERS];
+	pthread_t t[USERS];
+	atomic_bool stop = false;
+	struct vhk_map map;
+	unsigned int i;
+	u8 *page = t_arena + 40 * PAGE_SIZE;
+
+	vhk_map_init(&map);
+	for (i = 0; i < USERS; i++) {
+		u[i] = (struct user){ &map, &stop, 0, 0 };
+		T_MUST(!pthread_create(&t[i], NULL, use, &u[i]));
+	}
+	for (i = 0; i < ROUNDS; i++) {
+		__atomic_store_n(page, 1, __ATOMIC_RELAXED);
+		T_EQ(vhk_map_add(&map, AT, PAGE_SIZE, page_at(40), RW), 0);
+		T_EQ(vhk_map_del(&map, AT, PAGE_SIZE), 0);
+		__atomic_store_n(page, 0, __ATOMIC_RELAXED);
+	}
+	atomic_store(&stop, true);
+	for (i = 0; i < USERS; i++) {
+		pthread_join(t[i], NULL);
+		T_EQ(u[i].wrong, 0);
+	}
+	T_EQ(t_page_refs(), 0);
+	vhk_map_fini(&map);
+}
+
+int main(void)
+{
+	t_arena_new();
+	T_RUN(only_memory_is_mapped_and_once);
+	T_RUN(each_mapping_says_what_it_is_for);
+	T_RUN(written_pages_are_dirty_when_they_go);
+	T_RUN(part_of_a_mapping_does_not_go);
+	T_RUN(what_went_is_not_found_by_memory);
+	T_RUN(no_memory_leaves_nothing_behind);
+	T_RUN(identity_is_all_there_is);
+	T_RUN(an_unmap_waits_for_its_users);
+	free(t_arena);
+	return t_end();
+}

@@ -1,0 +1,31 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+# time-limit: 300
+#
+# vhost-vDPA on our module's disks, driven by the library: one disk in every way, several by their
+# names, one that is taken away while it is open, and the example.
+. "$(dirname "$0")/kmod_cases"
+
+add_disk() {
+	guest "truncate -s $2 /tmp/$1.img; disks add $1 /tmp/$1.img queues=2 entries=64; \
+vdpa dev add name $1 mgmtdev vhostkit_blk"
+	guest "cd /sys/bus/vdpa/devices/$1; until [ -e /dev/\$(echo vhost-vdpa-*) ]; do usleep 50000; done"
+}
+
+start_vdpa_guest vhost_vdpa
+add_disk d0 8M
+guest -t 120 "kern_vdpa disk /dev/vhost-vdpa-0 d0 /tmp/d0.img"
+guest "dd if=/tmp/d0.img bs=512 skip=17 count=1 of=/tmp/want 2>/dev/null; vdpa_read vdpa:d0 17 | cmp - /tmp/want"
+guest "! vdpa_read vdpa:d0 18432 2>/dev/null; ! vdpa_read vdpa:d9 0 2>/dev/null"
+del_disk d0
+for n in 2 0 1; do
+	add_disk d$n $((n + 1))M
+done
+guest "kern_vdpa names"
+for n in 0 1 2; do
+	del_disk d$n
+done
+add_disk gone 8M
+guest "kern_vdpa vanish gone; disks del gone"
+guest "rmmod vhostkit_vdpa vhostkit"
+stop_guest

@@ -45,7 +45,7 @@ static int find_block(int fd, size_t *block)
 	return 0;
 }
 
-int vhk_map_range(struct vhk_map *m, int fd, uint64_t offset, uint64_t size)
+static int map_range(struct vhk_map *m, int fd, uint64_t offset, uint64_t size, int flags)
 {
 	uint64_t head;
 	int ret;
@@ -60,8 +60,7 @@ int vhk_map_range(struct vhk_map *m, int fd, uint64_t offset, uint64_t size)
 	if (size > SIZE_MAX - head - m->block)
 		return -EINVAL;
 	m->len = vhk_align_up(head + size, m->block);
-	m->base = mmap(NULL, m->len, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-		       (off_t)(offset - head));
+	m->base = mmap(NULL, m->len, PROT_READ | PROT_WRITE, flags, fd, (off_t)(offset - head));
 	if (m->base == MAP_FAILED) {
 		m->base = NULL;
 		return -errno;
@@ -70,6 +69,16 @@ int vhk_map_range(struct vhk_map *m, int fd, uint64_t offset, uint64_t size)
 	madvise(m->base, m->len, MADV_DONTDUMP);
 	m->va = m->base + head;
 	return 0;
+}
+
+int vhk_map_range(struct vhk_map *m, int fd, uint64_t offset, uint64_t size)
+{
+	return map_range(m, fd, offset, size, MAP_SHARED);
+}
+
+int vhk_map_range_private(struct vhk_map *m, int fd, uint64_t offset, uint64_t size)
+{
+	return map_range(m, fd, offset, size, MAP_PRIVATE);
 }
 
 void vhk_unmap_range(struct vhk_map *m)

@@ -23,6 +23,8 @@ struct vhk_map {
  * The length of what is no regular file (a DAX device) is unknown: only vhk_mem_fault() guards it.
  */
 int vhk_map_range(struct vhk_map *m, int fd, uint64_t offset, uint64_t size);
+/* The same of a file that must not be written: what is written stays here. */
+int vhk_map_range_private(struct vhk_map *m, int fd, uint64_t offset, uint64_t size);
 void vhk_unmap_range(struct vhk_map *m);
 
 /* The same for files of ordinary pages, without the structure; -EINVAL for huge pages, too. */

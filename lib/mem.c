@@ -100,16 +100,28 @@ static int add_mapping(struct vhk_mem *m, const struct vhk_region *r, const stru
 	return ret;
 }
 
-int vhk_mem_add_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd)
+typedef int map_fn(struct vhk_map *m, int fd, uint64_t offset, uint64_t size);
+
+static int add_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd, map_fn *fn)
 {
 	struct vhk_map map;
 	int ret;
 
 	ret = fd < 0 ? -EINVAL : check_region(m, r);
 	if (!ret)
-		ret = vhk_map_range(&map, fd, r->offset, r->size);
+		ret = fn(&map, fd, r->offset, r->size);
 	vhk_fd_close(fd);
 	return ret ? ret : add_mapping(m, r, &map, -1, true);
+}
+
+int vhk_mem_add_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd)
+{
+	return add_take_fd(m, r, fd, vhk_map_range);
+}
+
+int vhk_mem_add_private_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd)
+{
+	return add_take_fd(m, r, fd, vhk_map_range_private);
 }
 
 /* The caller's memory, seen as the pages it lies on. */

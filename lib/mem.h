@@ -71,6 +71,9 @@ void vhk_mapping_put(struct vhk_mapping *mapping);
  * SET_MEM_TABLE. */
 int vhk_mem_assign(struct vhk_mem *m, const struct vhk_mem *from);
 
+/* As vhk_mem_add_take_fd(), of a file that must not be written: what is written stays here. */
+int vhk_mem_add_private_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd);
+
 /* The span of @spans that holds all of [at, at + len), or NULL. *hint is the caller's last hit. len
  * 0 is a miss. */
 const struct vhk_span *vhk_span_find(const struct vhk_span *spans, unsigned int n, uint64_t at,

@@ -150,6 +150,12 @@ define guest_program
 	$(Q)mkdir -p $(@D) && $(CC) $(GUEST_CFLAGS) -o $@ $< $(B)/libvhostkit.a $(LIBS)
 endef
 
+# The disk server itself, for disks that a guest serves to itself.
+guest: $(B)/guest/vhk-blk
+$(B)/guest/vhk-blk: $(VHK_BLK_SRC:%.c=$(B)/%.o) $(B)/libvhostkit.a
+	$(call say,GUEST,vhk-blk)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -s -static -Wl,--no-warnings -o $@ $^ $(LIBS)
+
 $(B)/guest/%: tests/vm/guest/%.c $(GUEST_NEEDS)
 	$(guest_program)
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * vhk-blk: a disk served over vhost-user. This file puts the parts together and takes them apart in
- * the opposite order.
+ * vhk-blk: a disk served over vhost-user or VDUSE. This file puts the parts together and takes them
+ * apart in the opposite order.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +22,7 @@ struct server {
 	struct crew *crew;
 	struct vhk_device *disk;
 	struct vhk_backend *be;
+	struct vduse *vduse;
 	bool up;
 	int timer;	/* looks at the image's size while a session is up; 0: not running */
 	bool connected; /* the one session there can be came with the socket */
@@ -179,6 +180,13 @@ static int open_door(struct server *s)
 	};
 	int ret;
 
+	if (s->o.vduse) {
+		ret = vduse_open(&s->vduse, &s->o, s->ctl, s->disk);
+		/* A driver that comes reads the size that the kernel was told last. */
+		if (!ret)
+			on_session(s, true);
+		return ret;
+	}
 	if (s->o.fd >= 0) {
 		s->connected = is_connected(s->o.fd);
 		ret = vhk_backend_take_fd(&s->be, s->ctl, s->disk, s->o.fd, &o);
@@ -197,6 +205,11 @@ static int serve(struct server *s)
 {
 	int ret = crew_start(s->crew);
 
+	if (ret) {
+		say("threads: %s", strerror(-ret));
+		return ret;
+	}
+	ret = s->vduse ? vduse_attach(s->vduse) : 0;
 	if (ret) {
 		say("threads: %s", strerror(-ret));
 		return ret;
@@ -230,10 +243,13 @@ static int run(struct server *s)
 /* The session ends while its data loops still run; the rings are gone before their loops. */
 static int clean_up(struct server *s)
 {
-	int ret;
+	int ret, stopped;
 
 	vhk_backend_close(s->be);
-	ret = crew_stop(s->crew);
+	ret = vduse_close(s->vduse);
+	stopped = crew_stop(s->crew);
+	if (!ret)
+		ret = stopped;
 	vhk_device_free(s->disk);
 	crew_free(s->crew);
 	vhk_loop_free(s->ctl);
@@ -268,12 +284,12 @@ int main(int argc, char **argv)
 	case OPTIONS_GO:
 		break;
 	}
-	if (!s.o.socket_path && s.o.fd < 0) {
+	if (!s.o.socket_path && s.o.fd < 0 && !s.o.vduse) {
 		s.o.fd = systemd_socket();
 		if (s.o.fd == -2)
 			return 1;
 		if (s.o.fd < 0) {
-			say("--socket-path or --fd is missing");
+			say("--socket-path, --fd or --vduse is missing");
 			return 2;
 		}
 	}

@@ -13,13 +13,18 @@
 #define QUEUES_DEFAULT 16
 
 static const char usage[] =
-	"usage: vhk-blk --blk-file=PATH --socket-path=PATH|--fd=N [option]...\n"
+	"usage: vhk-blk --blk-file=PATH --socket-path=PATH|--fd=N|--vduse=NAME [option]...\n"
 	"\n"
-	"Serves a file or block device as a virtio disk over vhost-user.\n"
+	"Serves a file or block device as a virtio disk over vhost-user or VDUSE.\n"
 	"\n"
 	"  --socket-path=PATH    listen there\n"
 	"  --fd=N                use the socket that is file descriptor N\n"
 	"  --client              connect to the socket instead of listening\n"
+	"  --vduse=NAME          be the vDPA device NAME of this host\n"
+	"  --no-attach           leave it to vdpa(8) to put it on the vDPA bus\n"
+	"  --keep                leave it there at the end, for the next server\n"
+	"  --inflight-file=PATH  where VDUSE's requests under way are noted\n"
+	"  --no-packed           offer VDUSE no packed rings\n"
 	"  --blk-file=PATH       image or block device\n"
 	"  --read-only           refuse writes\n"
 	"  --direct              leave out the page cache (O_DIRECT)\n"
@@ -40,6 +45,11 @@ enum {
 	O_SOCKET_PATH = 256,
 	O_FD,
 	O_CLIENT,
+	O_VDUSE,
+	O_NO_ATTACH,
+	O_KEEP,
+	O_INFLIGHT_FILE,
+	O_NO_PACKED,
 	O_BLK_FILE,
 	O_READ_ONLY,
 	O_DIRECT_IO,
@@ -60,6 +70,11 @@ static const struct option table[] = {
 	{ "socket-path", required_argument, NULL, O_SOCKET_PATH },
 	{ "fd", required_argument, NULL, O_FD },
 	{ "client", no_argument, NULL, O_CLIENT },
+	{ "vduse", required_argument, NULL, O_VDUSE },
+	{ "no-attach", no_argument, NULL, O_NO_ATTACH },
+	{ "keep", no_argument, NULL, O_KEEP },
+	{ "inflight-file", required_argument, NULL, O_INFLIGHT_FILE },
+	{ "no-packed", no_argument, NULL, O_NO_PACKED },
 	{ "blk-file", required_argument, NULL, O_BLK_FILE },
 	{ "read-only", no_argument, NULL, O_READ_ONLY },
 	{ "direct", no_argument, NULL, O_DIRECT_IO },
@@ -98,6 +113,8 @@ static const char *takes(int opt)
 	switch (opt) {
 	case O_FD:
 		return "the number of an open file descriptor";
+	case O_VDUSE:
+		return "up to 255 bytes without a slash";
 	case O_SERIAL:
 		return "up to 20 bytes";
 	case O_BLOCK_SIZE:
@@ -165,6 +182,28 @@ static bool take_number(struct options *o, int opt, const char *text)
 	return ok;
 }
 
+static bool take_vduse(struct options *o, int opt, const char *text)
+{
+	switch (opt) {
+	case O_VDUSE:
+		o->vduse = text;
+		return *text && strlen(text) < 256 && !strchr(text, '/');
+	case O_INFLIGHT_FILE:
+		o->inflight = text;
+		return *text;
+	case O_NO_ATTACH:
+		o->attach = false;
+		break;
+	case O_KEEP:
+		o->keep = true;
+		break;
+	case O_NO_PACKED:
+		o->packed = false;
+		break;
+	}
+	return true;
+}
+
 /* False: the value does not fit the option. */
 static bool take(struct options *o, int opt, const char *text)
 {
@@ -175,6 +214,12 @@ static bool take(struct options *o, int opt, const char *text)
 	case O_CLIENT:
 		o->client = true;
 		return true;
+	case O_VDUSE:
+	case O_INFLIGHT_FILE:
+	case O_NO_ATTACH:
+	case O_KEEP:
+	case O_NO_PACKED:
+		return take_vduse(o, opt, text);
 	case O_BLK_FILE:
 		o->blk.path = text;
 		return *text;
@@ -204,6 +249,10 @@ static bool fits(const struct options *o)
 		say("--blk-file is missing");
 	else if (o->socket_path && o->fd >= 0)
 		say("--socket-path and --fd exclude each other");
+	else if (o->vduse && (o->socket_path || o->fd >= 0))
+		say("--vduse excludes --socket-path and --fd");
+	else if (!o->vduse && (o->inflight || !o->attach || o->keep || !o->packed))
+		say("--inflight-file, --no-attach, --keep and --no-packed need --vduse");
 	else if (o->client && !o->socket_path)
 		say("--client needs --socket-path");
 	else if (o->threads > o->blk.num_queues)
@@ -228,6 +277,8 @@ static void defaults(struct options *o)
 {
 	*o = (struct options){
 		.fd = -1,
+		.attach = true,
+		.packed = true,
 		.loop = { .sz = sizeof(o->loop) },
 		.blk = { .sz = sizeof(o->blk),
 			 .flags = VHK_BLK_F_MAP,

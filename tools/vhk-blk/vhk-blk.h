@@ -7,12 +7,18 @@
 
 #include <vhostkit/backend.h>
 #include <vhostkit/blk.h>
+#include <vhostkit/vduse.h>
 
 /**
  * struct options - the command line
  * @socket_path: where to listen, or to connect with @client; NULL: none was given
  * @fd:          a socket that was handed over; -1: none
  * @client:      connect to @socket_path
+ * @vduse:       name of a VDUSE device to serve in place of a socket; NULL: none
+ * @inflight:    its file of requests under way; NULL: where it belongs
+ * @attach:      put it on the vDPA bus
+ * @keep:        leave it in the kernel at the end
+ * @packed:      offer packed rings
  * @threads:     data threads; 0: everything in one
  * @loop:        how loops that carry data run
  * @blk:         the disk
@@ -21,6 +27,9 @@ struct options {
 	const char *socket_path;
 	int fd;
 	bool client;
+	const char *vduse;
+	const char *inflight;
+	bool attach, keep, packed;
 	unsigned int threads;
 	struct vhk_loop_opts loop;
 	struct vhk_blk_opts blk;
@@ -41,6 +50,15 @@ void say_log(void *arg, enum vhk_log_level level, const char *text);
 /* A socket by LISTEN_FDS, -1: none was passed, -2: said what is wrong with it. */
 int systemd_socket(void);
 void systemd_notify(const char *state);
+
+/* The disk behind VDUSE. */
+struct vduse;
+int vduse_open(struct vduse **out, const struct options *o, struct vhk_loop *ctl,
+	       struct vhk_device *disk);
+/* With the loops running; failing to attach is said, and no end. */
+int vduse_attach(struct vduse *d);
+/* -errno: the device was not what it should be at the end. NULL is accepted. */
+int vduse_close(struct vduse *d);
 
 /* Each queue's counters, on stderr. */
 void stats_print(const struct vhk_device *d);

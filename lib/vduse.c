@@ -362,6 +362,7 @@ static bool come_to_rest(struct vhk_vduse *v)
 {
 	const uint64_t end = vhk_now_ns() + CLOSE_NS;
 
+	vhk_device_hurry(v->dev);
 	while (v->task != VDUSE_TASK_NONE)
 		if (!step_until(v, end))
 			return false;

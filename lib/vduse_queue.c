@@ -298,11 +298,15 @@ static int start_next(struct vhk_vduse *v)
 	return 0;
 }
 
+/* What the device works with may be in another server's hand still: that is asked for again. */
 static int started_next(struct vhk_vduse *v, int ret, uint32_t base)
 {
+	struct vduse_queue *q = &v->queue[v->cursor];
+
 	(void)base;
 	if (ret) {
-		v->queue[v->cursor].started = false;
+		q->started = false;
+		q->wanted = ret == -EBUSY;
 		vduse_log_line(v, VHK_LOG_ERROR, "queue %u cannot start: %s", v->cursor,
 			       why_not(ret));
 	}

@@ -234,7 +234,12 @@ static const struct pair back[VHK_USER_BACK_REQ_MAX + 1] = {
 	[VHK_USER_BACK_SHMEM_UNMAP] = { &mmap_layout, NULL },
 };
 
-/* Replies of these have the same layout as those that only say yes or no, but longer ones exist. */
+/* While postcopy listens: a number under the name of the table whose answer it accepts. */
+static bool accepts_bases(uint32_t request, bool back_channel, uint32_t len)
+{
+	return !back_channel && request == VHK_USER_SET_MEM_TABLE && len == sizeof(uint64_t);
+}
+
 static const struct vhk_layout *longer(uint32_t request, bool back_channel, uint32_t len)
 {
 	/* While postcopy listens, a table of where the regions came to lie. */
@@ -253,7 +258,7 @@ const struct vhk_layout *vhk_proto_layout(uint32_t request, bool back_channel, b
 		return NULL;
 	p = back_channel ? &back[request] : &front[request];
 	if (!reply)
-		return p->request;
+		return accepts_bases(request, back_channel, len) ? &result_layout : p->request;
 	if (longer(request, back_channel, len))
 		return longer(request, back_channel, len);
 	/* A longer payload that is refused comes as a number. */

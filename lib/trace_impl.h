@@ -80,6 +80,7 @@ struct vhk_trace_session {
 	uint64_t undelivered;
 	int error;
 	int nap; /* timer; 0: none */
+	bool said_lost, said_untraced;
 };
 
 enum vhk_side_kind {

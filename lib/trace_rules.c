@@ -309,6 +309,14 @@ static bool may_need_reply(const struct vhk_rules *r, const struct vhk_seen *s)
 	return protocol & VHK_USER_PF(REPLY_ACK);
 }
 
+/* While postcopy listens a table is answered by one, and that by a number under the same name. */
+static bool accepts_bases(const struct vhk_rules *r, const struct vhk_seen *s)
+{
+	return !s->back_channel && r->postcopy && !s->n_fds &&
+	       s->msg->hdr.request == VHK_USER_SET_MEM_TABLE &&
+	       s->msg->hdr.size == sizeof(uint64_t);
+}
+
 static void judge_request(struct vhk_rules *r, const struct vhk_seen *s, struct vhk_verdict *v)
 {
 	const char *why;
@@ -316,9 +324,7 @@ static void judge_request(struct vhk_rules *r, const struct vhk_seen *s, struct 
 	int ret;
 
 	ret = vhk_proto_check_any(&r->st, s->msg, s->back_channel, &why);
-	/* An empty table ends the answer to one that postcopy asked for. */
-	if (ret == -EPROTO && !s->back_channel && r->postcopy && !s->msg->hdr.size &&
-	    s->msg->hdr.request == VHK_USER_SET_MEM_TABLE)
+	if (ret == -EPROTO && accepts_bases(r, s))
 		return;
 	if (ret)
 		wrong(v, "%s", why);

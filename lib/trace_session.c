@@ -57,9 +57,10 @@ void vhk_trace_session_message(struct vhk_lane *l)
 	l->msg.n_fds = 0;
 	for (i = 0; i < v.n_wrong; i++)
 		wrong[i] = v.wrong[i];
-	if (l->fds_lost)
+	if (l->fds_lost && !s->said_lost)
 		vhk_log(&s->trace->log, VHK_LOG_ERROR,
 			"file descriptors were lost: no more can be open");
+	s->said_lost |= l->fds_lost;
 	if (!s->trace->ops.message)
 		return;
 	message_fill(l, &v, wrong, &m);
@@ -93,20 +94,27 @@ static bool can_adopt(const struct vhk_trace_session *s, int fd)
 	       !vhk_sock_is_peer(s->span[0]->port[VHK_TRACE_FRONT].fd, fd);
 }
 
+/* Once: a front end could have it said without end. */
+static void say_untraced(struct vhk_trace_session *s, const char *why)
+{
+	if (!s->said_untraced)
+		vhk_log(&s->trace->log, VHK_LOG_WARN, "a channel of the back end is not traced: %s",
+			why);
+	s->said_untraced = true;
+}
+
 void vhk_trace_session_adopt(struct vhk_trace_session *s, int *fd)
 {
 	struct vhk_span **slot = free_slot(s);
-	struct vhk_log *log = &s->trace->log;
 	int pair[2], front, ret;
 
 	if (!can_adopt(s, *fd)) {
-		vhk_log(log, VHK_LOG_WARN, "the back end's channel is none that can be traced");
+		say_untraced(s, "it is none that can be");
 		return;
 	}
-	ret = slot ? vhk_sock_pair(pair) : -EMFILE;
-	if (ret) {
-		vhk_log(log, VHK_LOG_WARN, "the back end's channel is not traced: %s",
-			slot ? strerror(-ret) : "too many of them");
+	ret = slot ? vhk_sock_pair(pair) : 0;
+	if (!slot || ret) {
+		say_untraced(s, slot ? strerror(-ret) : "too many of them are open");
 		return;
 	}
 	front = *fd;

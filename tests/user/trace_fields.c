@@ -233,7 +233,9 @@ static void layouts_fit_the_message_table(void)
 			if (l && row->size_min == row->size_max && size + 6 < row->size_max)
 				T_STR(row->name, "is not told to its end");
 			l = vhk_proto_layout(request, back, true, row->reply_max);
-			T_OK(l && vhk_layout_size(l) <= vhk_max(row->reply_max, (uint16_t)8));
+			T_OK(l != NULL);
+			if (l && row->reply_max)
+				T_OK(vhk_layout_size(l) <= row->reply_max);
 		}
 	}
 }
@@ -271,6 +273,8 @@ static void more_than_there_should_be_is_told_as_bytes(void)
 	T_STR(l.text, "index=n1122 num=n0 rest=b4433");
 	take_apart(&l, 3, false, false, w, 2);
 	T_STR(l.text, "rest=b2211");
+	take_apart(&l, 5, false, false, w + 1, 8);
+	T_STR(l.text, "result=n3344");
 	take_apart(&l, 46, false, false, w, 4);
 	T_STR(l.text, "payload=b22110000");
 	take_apart(&l, UINT32_MAX, true, true, w, 2);

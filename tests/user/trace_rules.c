@@ -318,6 +318,7 @@ static void postcopy_answers_tables(void)
 	static const struct step table = { FRONT, 5, 0, 40, { 1, 0x1000, 0x1000, 0x1000, 0 },
 					   VHK_TRACE_FD_MEMFD, 1 };
 	static const struct step bases = { BACK, 5, 4, 40, { 1, 0x1000, 0x1000, 0x5000, 0 }, 0, 0 };
+	static const struct step accepted = { FRONT, 5, 0, 8, { 0 }, 0, 0 };
 	struct vhk_verdict v;
 
 	begin();
@@ -330,6 +331,11 @@ static void postcopy_answers_tables(void)
 	say_step(&bases, &v);
 	T_EQ(v.n_wrong, 0);
 	T_OK(v.answers && !v.refused);
+	say_step(&accepted, &v);
+	T_EQ(v.n_wrong, 0);
+	begin();
+	say_step(&accepted, &v);
+	T_EQ(v.n_wrong, 1);
 }
 
 int main(void)

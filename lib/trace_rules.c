@@ -197,6 +197,10 @@ static uint64_t follow(struct vhk_rules *r, const struct vhk_msg *m, struct vhk_
 	case VHK_USER_RESET_DEVICE:
 		stop_rings(r);
 		break;
+	case VHK_USER_SET_STATUS:
+		if (!m->u64) /* a reset */
+			stop_rings(r);
+		break;
 	case VHK_USER_SET_MEM_TABLE:
 	case VHK_USER_ADD_MEM_REG:
 		r->has_mem = true;

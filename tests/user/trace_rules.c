@@ -285,6 +285,24 @@ static void what_is_refused_has_not_happened(void)
 	T_EQ(rules.st.features, ALL_FEATURES);
 }
 
+static void a_reset_stops_rings(void)
+{
+	static const struct step resets[] = { { FRONT, 34, 0, 0, { 0 }, 0, 0 },
+					      { FRONT, 39, 0, 8, { 0 }, 0, 0 },
+					      { FRONT, 4, 0, 0, { 0 }, 0, 0 } };
+	static const struct step size = { FRONT, 8, 0, 8, { LO(0, 64) }, 0, 0 };
+	struct vhk_verdict v;
+	size_t i;
+
+	for (i = 0; i < vhk_array_size(resets); i++) {
+		begin();
+		say_step(&resets[i], &v);
+		T_EQ(v.n_wrong, 0);
+		say_step(&size, &v);
+		T_EQ(v.n_wrong, 0);
+	}
+}
+
 static void network_devices_count_pairs(void)
 {
 	static const struct step steps[] = {
@@ -346,6 +364,7 @@ int main(void)
 	T_RUN(unanswered_requests_are_bounded);
 	T_RUN(replies_have_a_form);
 	T_RUN(what_is_refused_has_not_happened);
+	T_RUN(a_reset_stops_rings);
 	T_RUN(network_devices_count_pairs);
 	T_RUN(postcopy_answers_tables);
 	return t_end();

@@ -285,6 +285,6 @@ int vhk_ring_walk_table(struct ring_walk *w, struct ring_desc d)
 
 void vhk_ring_log(struct vhk_ring *r, uint64_t gpa, uint64_t at, uint64_t len)
 {
-	if (gpa != UINT64_MAX)
+	if (at <= UINT64_MAX - gpa && gpa != UINT64_MAX)
 		vhk_dirty_mark(r->dirty, &r->run, gpa + at, len);
 }

@@ -176,7 +176,6 @@ static void next_piece(struct vhk_blk_req *req)
 		vhk_blk_give_back(req);
 		return;
 	}
-
 	req->io.iov = req->iov;
 	req->io.n_iov = req->n_iov;
 	if (left > PIECE)

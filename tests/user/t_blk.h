@@ -72,6 +72,7 @@ static struct t_medium {
 	} io[64];
 	int fault[64];
 	uint64_t most; /* bytes in one operation; 0: any */
+	unsigned int suspend_at; /* the queue is suspended while operation number so many runs */
 } t_medium;
 
 static struct vhk_queue t_queue;
@@ -224,6 +225,8 @@ void vhk_loop_submit(struct vhk_loop *l, struct vhk_io *io)
 	for (s = 0; s < io->n_iov && io->op <= VHK_IO_WRITE; s++)
 		if ((uintptr_t)io->iov[s].iov_base % 512 || io->iov[s].iov_len % 512)
 			t_medium.io[i].aligned = false;
+	if (t_medium.n == t_medium.suspend_at)
+		t_queue.suspending = true;
 	io->done(io, t_medium.fault[i] ? t_medium.fault[i] : t_carry_out(io));
 }
 

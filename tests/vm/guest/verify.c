@@ -8,6 +8,9 @@
  *           once more. gone: the disk may vanish, which ends the load and is no error
  *   verify fill DEV SEED            every sector gets a content that SEED determines
  *   verify check DEV SEED           every sector still has it
+ *   verify keep DEV                 takes lines: "read" reads all of it into memory that nobody
+ *           else writes, "check SEED" wants to find there what SEED determines; answers each by a
+ *           line
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -302,6 +305,35 @@ static int fill_or_check(const char *dev, uint64_t seed, bool fill)
 	return 0;
 }
 
+/* The memory is written by the disk alone once it is there. */
+static int keep(const char *dev)
+{
+	uint64_t size, at, *buf;
+	char line[64];
+	int fd = open_disk(dev, &size);
+	const size_t step = 256 * 1024;
+	size_t len;
+
+	buf = aligned(size);
+	memset(buf, 0, size);
+	while (fgets(line, sizeof(line), stdin)) {
+		bool ok = true;
+
+		if (!strcmp(line, "read\n")) {
+			for (at = 0; at < size && ok; at += step) {
+				len = size - at < step ? (size_t)(size - at) : step;
+				ok = !transfer(fd, false, buf + at / sizeof(*buf), len, at);
+			}
+		} else if (!strncmp(line, "check ", 6)) {
+			for (at = 0; at < size / SECTOR && ok; at++)
+				ok = is_stamped(buf + at * WORDS, at, strtoull(line + 6, NULL, 0));
+		}
+		printf("%s\n", ok ? "right" : "wrong");
+		fflush(stdout);
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc >= 5 && !strcmp(argv[1], "load"))
@@ -310,7 +342,10 @@ int main(int argc, char **argv)
 		return fill_or_check(argv[2], strtoull(argv[3], NULL, 0), true);
 	if (argc == 4 && !strcmp(argv[1], "check"))
 		return fill_or_check(argv[2], strtoull(argv[3], NULL, 0), false);
+	if (argc == 3 && !strcmp(argv[1], "keep"))
+		return keep(argv[2]);
 	fprintf(stderr, "usage: verify load DEV SECONDS THREADS [discard] [gone]\n"
-			"       verify fill|check DEV SEED\n");
+			"       verify fill|check DEV SEED\n"
+			"       verify keep DEV\n");
 	return 2;
 }

@@ -34,6 +34,17 @@ static int join(char *to, const char *fmt, ...)
 	return n < 0 || n >= PATH_SIZE ? -ENAMETOOLONG : 0;
 }
 
+/* False, and nothing copied, where it does not fit. */
+static bool copy(char *to, size_t size, const char *from)
+{
+	size_t len = strlen(from) + 1;
+
+	if (len > size)
+		return false;
+	memcpy(to, from, len);
+	return true;
+}
+
 /* The file's first line, without its end; or -errno. */
 static int read_line(const char *path, char *to, size_t size)
 {
@@ -78,9 +89,7 @@ static void read_link(const char *path, char *to, size_t size)
 		return;
 	target[n] = 0;
 	base = strrchr(target, '/');
-	base = base ? base + 1 : target;
-	if (strlen(base) < size)
-		strcpy(to, base);
+	copy(to, size, base ? base + 1 : target);
 }
 
 /* The first entry of folder @path whose name starts with @prefix, then a digit where @digit. */
@@ -97,10 +106,8 @@ static void find_entry(const char *path, const char *prefix, bool digit, char *t
 			continue;
 		if (digit && (*rest < '0' || *rest > '9'))
 			continue;
-		if (strlen(e->d_name) < size) {
-			strcpy(to, e->d_name);
+		if (copy(to, size, e->d_name))
 			break;
-		}
 	}
 	if (d)
 		closedir(d);

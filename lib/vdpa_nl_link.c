@@ -55,7 +55,7 @@ static int wait_for(int fd, uint64_t deadline_ns)
 	int ret;
 
 	if (now >= deadline_ns)
-		return poll(&p, 1, 0) == 1 ? 0 : -ETIMEDOUT;
+		return -ETIMEDOUT;
 	ret = poll(&p, 1, (int)((deadline_ns - now) / 1000000u) + 1);
 	return ret > 0 || (ret < 0 && errno == EINTR) ? 0 : -ETIMEDOUT;
 }

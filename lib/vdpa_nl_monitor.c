@@ -9,7 +9,6 @@
 #include <netlink/socket.h>
 #include <poll.h>
 
-#include "vdpa_bus.h"
 #include "vdpa_nl.h"
 
 #define KERNELS_GROUP 1 /* udev repeats what it has dealt with on another */
@@ -60,14 +59,10 @@ static void del_name(struct vhk_vdpa_monitor *m, const char *name)
 /* The devices that came before us. */
 static int list_names(struct vhk_vdpa_monitor *m)
 {
-	char path[64];
+	DIR *d = opendir("/sys/bus/vdpa/devices");
 	const struct dirent *e;
 	int ret = 0;
-	DIR *d;
 
-	strcpy(path, vhk_bus_root.sys);
-	strcat(path, "/bus/vdpa/devices");
-	d = opendir(path);
 	while (d && !ret && (e = readdir(d)))
 		if (e->d_name[0] != '.')
 			ret = add_name(m, e->d_name);
@@ -132,9 +127,11 @@ int vhk_vdpa_monitor_fd(const struct vhk_vdpa_monitor *m)
 
 static bool copy(char *to, size_t size, const char *from)
 {
-	if (!from || strlen(from) >= size)
+	size_t len = from ? strlen(from) + 1 : 0;
+
+	if (!len || len > size)
 		return false;
-	strcpy(to, from);
+	memcpy(to, from, len);
 	return true;
 }
 

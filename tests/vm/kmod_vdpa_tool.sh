@@ -104,7 +104,8 @@ refused "is open in a process that cannot be seen" dev del d0
 guest "umount /proc/\$(cat /tmp/holder); kill \$(cat /tmp/holder)"
 soon "! kill -0 \$(cat /tmp/holder) 2>/dev/null" || fail "the holder does not end"
 
-guest "vhk vdpa bind d0 virtio | grep '^d0: driver virtio_vdpa driver_override virtio_vdpa virtio virtio[0-9]* block vda\$'"
+guest "vhk vdpa bind d0 virtio >/tmp/bound"
+guest "grep '^d0: driver virtio_vdpa driver_override virtio_vdpa virtio virtio[0-9]* block vda\$' /tmp/bound"
 guest "dd if=/dev/vda of=/dev/null bs=1M count=8 2>/dev/null && [ ! -e /sys/bus/vdpa/devices/d1/driver ]"
 same_as_vdpa dev show
 same_as_vdpa dev config show

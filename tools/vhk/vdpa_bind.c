@@ -71,6 +71,8 @@ int vdpa_dev_del(struct vdpa_cli *c, int argc, char **argv)
 		ret = vhk_vdpa_is_open(argv[0]);
 		if (ret > 0)
 			return say_open(argv[0], "deleting it, and every request after that,");
+		if (ret < 0 && ret != -ENODEV)
+			return say_bus(ret, argv[0], "finding out whether it is open");
 	}
 	return vhk_vdpa_dev_del(c->v, argv[0]) ? vdpa_failed(c, argv[0]) : 0;
 }
@@ -95,7 +97,7 @@ static int modprobe(const char *module)
 {
 	static const char *const programs[] = { "/sbin/modprobe", "/usr/sbin/modprobe",
 						"/bin/modprobe", "/usr/bin/modprobe" };
-	char *const argv[] = { (char *)"modprobe", (char *)module, NULL };
+	char *const argv[] = { (char *)"modprobe", (char *)"-q", (char *)module, NULL };
 	unsigned int i;
 	pid_t pid;
 
@@ -105,16 +107,22 @@ static int modprobe(const char *module)
 	return -ENOENT;
 }
 
-/* A bus driver takes every free device when it is loaded; only one is meant here. */
+/*
+ * A bus driver takes every free device when it is loaded; only one is meant here. An interrupt must
+ * not leave the bus without probing.
+ */
 static int load_quietly(const char *driver)
 {
-	int was = vhk_vdpa_autoprobe(0), ret;
+	sigset_t all, before;
+	int was, ret;
 
-	if (was < 0)
-		return was;
-	ret = modprobe(driver);
-	if (was)
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	was = vhk_vdpa_autoprobe(0);
+	ret = was < 0 ? was : modprobe(driver);
+	if (was > 0)
 		vhk_vdpa_autoprobe(1);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	return ret;
 }
 

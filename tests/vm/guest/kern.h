@@ -120,32 +120,54 @@ static inline uint32_t kern_do(struct kern *k, unsigned int idx, const struct io
 	return done.written;
 }
 
-/* Bytes that tell their place in a stream. */
-static inline unsigned char kern_byte(uint32_t at, uint32_t seed)
-{
-	const uint32_t v = (at + seed) * 2654435761u;
+/* Bytes that tell their place in a stream: they repeat, but after a prime number of them. */
+#define KERN_PERIOD 65521u
 
-	return (unsigned char)(v >> 24 ^ v >> 9);
+static unsigned char kern_stream[KERN_PERIOD];
+
+/* Before there are threads. */
+static __attribute__((constructor)) void kern_make_stream(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < KERN_PERIOD; i++)
+		kern_stream[i] = (unsigned char)((i + 1) * 2654435761u >> 23);
+}
+
+/* So many of the next @n bytes lie in one piece, at *from. */
+static inline uint32_t kern_piece(const unsigned char **from, uint32_t at, uint32_t n,
+				  uint32_t seed)
+{
+	const uint32_t start = (uint32_t)(((uint64_t)at + seed) % KERN_PERIOD);
+
+	*from = kern_stream + start;
+	return n < KERN_PERIOD - start ? n : KERN_PERIOD - start;
 }
 
 static inline void kern_fill(unsigned char *p, uint32_t at, uint32_t n, uint32_t seed)
 {
-	uint32_t i;
+	const unsigned char *from;
+	uint32_t i, len;
 
-	for (i = 0; i < n; i++)
-		p[i] = kern_byte(at + i, seed);
+	for (i = 0; i < n; i += len) {
+		len = kern_piece(&from, at + i, n - i, seed);
+		memcpy(p + i, from, len);
+	}
 }
 
 static inline bool kern_same(const unsigned char *p, uint32_t at, uint32_t n, uint32_t seed)
 {
-	uint32_t i;
+	const unsigned char *from;
+	uint32_t i, len;
 
-	for (i = 0; i < n && p[i] == kern_byte(at + i, seed);)
-		i++;
-	if (i < n)
-		printf("# byte %u of the stream is 0x%x, want 0x%x\n", at + i, p[i],
-		       kern_byte(at + i, seed));
-	return i == n;
+	for (i = 0; i < n; i += len) {
+		len = kern_piece(&from, at + i, n - i, seed);
+		if (!memcmp(p + i, from, len))
+			continue;
+		printf("# bytes from %u of the stream on are others\n", at + i);
+		return false;
+	}
+	return true;
 }
 
 #endif

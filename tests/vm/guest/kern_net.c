@@ -111,6 +111,34 @@ static void stop_and_go(void)
 	nic_close(&nic);
 }
 
+/* The same with rings that are polled, by threads of the kernel's own. */
+static void polled_by_the_kernel(void)
+{
+	unsigned int i;
+
+	memset(&nic, 0, sizeof(nic));
+	nic.tap = tap_open(TAP);
+	kern_open(&nic.k, URI);
+	T_EQ(vhk_ctl_set_fork_from_owner(nic.k.ctl, false), 0);
+	nic_start(&nic, RING_BITS | NIC_F_MRG);
+	for (i = 0; i < 2; i++)
+		T_EQ(vhk_ctl_set_vring_busyloop_timeout(nic.k.ctl, i, 50), 0);
+	tcp_both_ways();
+	nic_close(&nic);
+}
+
+/* A device that somebody else has opened. */
+static void by_its_fd(void)
+{
+	char uri[16];
+
+	snprintf(uri, sizeof(uri), "fd:%d", open(URI, O_RDWR | O_CLOEXEC));
+	nic_open(&nic, uri, RING_BITS | NIC_F_MRG);
+	T_EQ(vhk_ctl_kind(nic.k.ctl), VHK_CTL_KIND_NET);
+	tcp_both_ways();
+	nic_close(&nic);
+}
+
 /* The tap goes away under the rings: the device says so, and with another tap it goes on with the
  * frame that it could not send. */
 static void tap_vanishes(void)
@@ -234,6 +262,8 @@ int main(void)
 	T_RUN(flags_for_events);
 	T_RUN(checksums);
 	T_RUN(stop_and_go);
+	T_RUN(polled_by_the_kernel);
+	T_RUN(by_its_fd);
 	T_RUN(tap_vanishes);
 	T_RUN(behind_an_iommu);
 	T_RUN(asks_again);

@@ -239,6 +239,21 @@ static void manages_units(void)
 	stop();
 }
 
+static void stops_and_goes_on(void)
+{
+	unsigned int round, i;
+
+	start();
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < 3; i++)
+			T_EQ(vhk_ctl_stop(k.ctl, i, NULL), 0);
+		kern_start(&k, 3);
+		T_EQ(vhk_ctl_scsi_set_endpoint(k.ctl, WWPN, TPGT), 0);
+		ready(0);
+	}
+	stop();
+}
+
 /* The next event: its kind and, in *reason, why. 0: none came. */
 static uint32_t next_event(uint32_t *reason, int64_t ns)
 {
@@ -318,6 +333,7 @@ int main(void)
 	T_RUN(writes_and_reads);
 	T_RUN(refused_commands);
 	T_RUN(manages_units);
+	T_RUN(stops_and_goes_on);
 	T_RUN(units_come_and_go);
 	T_RUN(target_stays);
 	return t_end();

@@ -20,6 +20,7 @@
 #define BYTES (8u << 20)
 #define SLOT_SIZE (BLOCK + 4096u) /* request, status, then data from a page of its own on */
 #define PAGE 4096u
+#define DRIVER "/sys/bus/vdpa/drivers/vhost_vdpa/"
 #define MUST (VHK_F_VERSION_1 | VHK_F_ACCESS_PLATFORM)
 #define RING (MUST | VHK_F_INDIRECT_DESC | VHK_F_EVENT_IDX)
 
@@ -187,7 +188,7 @@ static void stops_and_goes_on(void)
 	for (i = 0; i < 2; i++) {
 		start(layout[i]);
 		pass(VIRTIO_BLK_T_OUT, 40);
-		for (n = 0; n < 70; n++) {
+		for (n = 0; n < 20; n++) {
 			one_read(n, 40);
 			base = 0;
 			T_EQ(vhk_ctl_stop(k.ctl, 0, &base), 0);
@@ -199,6 +200,83 @@ static void stops_and_goes_on(void)
 		}
 		kern_close(&k);
 	}
+}
+
+/* One read by queue @idx, into its own slot. */
+static void read_by(unsigned int idx, uint32_t block)
+{
+	struct slot *s = slot(idx);
+	const struct iovec seg[3] = { { &s->head, sizeof(s->head) },
+				      { data_of(s), BLOCK },
+				      { &s->status, 1 } };
+
+	s->head = (struct virtio_blk_outhdr){ .sector = block * (BLOCK / 512) };
+	s->status = 0xee;
+	kern_do(&k, idx, seg, 1, 2);
+	T_EQ(s->status, VIRTIO_BLK_S_OK);
+	T_OK(kern_same(data_of(s), block * BLOCK, BLOCK, 40));
+}
+
+static void queues_come_and_go(void)
+{
+	unsigned int n;
+
+	open_disk(uri);
+	kern_setup(&k, RING, 2, 64);
+	for (n = 0; n < 5; n++) {
+		T_EQ(vhk_ctl_start(k.ctl, 0, k.vq[0]), 0);
+		read_by(0, n);
+		T_EQ(vhk_ctl_start(k.ctl, 1, k.vq[1]), 0);
+		T_MUST(!t_bad);
+		read_by(0, n + 1);
+		read_by(1, n + 2);
+		T_EQ(vhk_ctl_stop(k.ctl, n % 2, NULL), 0);
+		read_by(1 - n % 2, n + 3);
+		T_EQ(vhk_ctl_stop(k.ctl, 1 - n % 2, NULL), 0);
+		T_EQ(vhk_ctl_start_all(k.ctl, k.vq, 2), 0);
+		T_MUST(!t_bad);
+		read_by(1, n);
+		read_by(0, n);
+		T_EQ(vhk_ctl_stop(k.ctl, 1, NULL), 0);
+		T_EQ(vhk_ctl_stop(k.ctl, 0, NULL), 0);
+	}
+	kern_close(&k);
+}
+
+/* Memory that is there only after the first queue runs. */
+static void memory_comes_later(void)
+{
+	const struct vhk_gpa at = { 1ull << 32 };
+	struct virtio_blk_outhdr head = { .sector = 0 };
+	struct vhk_region r;
+	unsigned char *late;
+	unsigned int i;
+
+	open_disk(uri);
+	kern_setup(&k, RING, 2, 64);
+	T_EQ(vhk_ctl_start(k.ctl, 0, k.vq[0]), 0);
+	T_MUST(!vhk_mem_alloc(k.mem, at, 1 << 20, (void **)&late));
+	T_EQ(vhk_ctl_start(k.ctl, 1, k.vq[1]), 0);
+	for (i = 0; i < 2; i++) {
+		const struct iovec seg[3] = { { late, sizeof(head) },
+					      { late + PAGE, BLOCK },
+					      { late + 64, 1 } };
+
+		memcpy(late, &head, sizeof(head));
+		memset(late + PAGE, 0, BLOCK);
+		late[64] = 0xee;
+		kern_do(&k, i, seg, 1, 2);
+		T_EQ(late[64], VIRTIO_BLK_S_OK);
+		T_OK(kern_same(late + PAGE, 0, BLOCK, 40));
+	}
+	for (i = 0; !vhk_mem_get(k.mem, i, &r, NULL) && r.gpa.v != at.v;)
+		i++;
+	T_EQ(vhk_ctl_stop(k.ctl, 1, NULL), 0);
+	T_EQ(vhk_mem_del(k.mem, &r), 0);
+	T_EQ(vhk_ctl_start(k.ctl, 1, k.vq[1]), 0);
+	read_by(0, 1);
+	read_by(1, 2);
+	kern_close(&k);
 }
 
 /* What is asked of a suspended device is answered when it goes on. */
@@ -343,6 +421,7 @@ static void keeps_to_the_lock_limit(void)
 static void needs_its_states(void)
 {
 	struct vhk_ctl *second = NULL;
+	volatile void *bell = NULL;
 	uint32_t n;
 
 	open_disk(uri);
@@ -352,6 +431,8 @@ static void needs_its_states(void)
 	T_EQ(vhk_ctl_open(&second, uri, NULL), -EBUSY);
 	T_OK(!second);
 	T_EQ(vhk_ctl_get_vring_group(k.ctl, 2, &n), -ENOBUFS);
+	T_EQ(vhk_ctl_map_doorbell(k.ctl, 0, &bell), -EOPNOTSUPP);
+	T_OK(!bell);
 	T_EQ(vhk_ctl_set_group_asid(k.ctl, 0, 1), -EINVAL);
 	T_EQ(vhk_ctl_set_group_asid(k.ctl, 1, 0), -EINVAL);
 	T_EQ(vhk_ctl_net_set_backend(k.ctl, 0, -1), -EOPNOTSUPP);
@@ -384,25 +465,45 @@ static void finds_its_name(void)
 }
 
 /* The kernel waits for us to close; meanwhile all works on, but nobody opens it again. */
-static void is_removed_while_open(void)
+static void lost_while_open(const char *command)
 {
-	char cmd[128], path[64];
+	char cmd[256], path[64];
 	FILE *del;
 
 	snprintf(path, sizeof(path), "vdpa:%s", name);
 	uri = path;
 	start(RING);
 	pass(VIRTIO_BLK_T_OUT, 60);
-	snprintf(cmd, sizeof(cmd), "vdpa dev del %s; echo $?", name);
-	del = popen(cmd, "r");
+	T_OK(system("rmmod vhost_vdpa 2>/dev/null"));
+	T_OK(system("rmmod vhostkit_vdpa 2>/dev/null"));
+	snprintf(cmd, sizeof(cmd), "%s; echo $?", command);
+	del = popen(cmd, "re");
 	T_MUST(del);
 	pass(VIRTIO_BLK_T_IN, 60);
 	kern_close(&k);
-	T_OK(fgets(path, sizeof(path), del));
-	T_STR(path, "0\n");
+	T_OK(fgets(cmd, sizeof(cmd), del));
+	T_STR(cmd, "0\n");
 	pclose(del);
-	snprintf(path, sizeof(path), "vdpa:%s", name);
-	T_EQ(vhk_ctl_open(&k.ctl, path, NULL), -ENOENT);
+	T_OK(vhk_ctl_open(&k.ctl, uri, NULL) < 0);
+	T_OK(!k.ctl);
+}
+
+static void is_unbound_while_open(void)
+{
+	char cmd[128];
+
+	snprintf(cmd, sizeof(cmd), "echo %s >" DRIVER "unbind", name);
+	lost_while_open(cmd);
+	snprintf(cmd, sizeof(cmd), "echo %s >" DRIVER "bind", name);
+	T_MUST(!system(cmd));
+}
+
+static void is_removed_while_open(void)
+{
+	char cmd[128];
+
+	snprintf(cmd, sizeof(cmd), "vdpa dev del %s", name);
+	lost_while_open(cmd);
 }
 
 int main(int argc, char **argv)
@@ -414,7 +515,9 @@ int main(int argc, char **argv)
 		T_RUN(knows_the_disk);
 		T_RUN(writes_and_reads);
 		T_RUN(stops_and_goes_on);
-		T_RUN(suspends);
+		T_RUN(queues_come_and_go);
+	T_RUN(memory_comes_later);
+	T_RUN(suspends);
 		T_RUN(refuses_mappings);
 		T_RUN(refuses_beyond_the_range);
 		T_RUN(map_in_a_batch);
@@ -425,6 +528,7 @@ int main(int argc, char **argv)
 		T_RUN(finds_its_name);
 	} else if (argc == 3 && !strcmp(argv[1], "vanish")) {
 		name = argv[2];
+		T_RUN(is_unbound_while_open);
 		T_RUN(is_removed_while_open);
 	} else {
 		return 2;

@@ -368,6 +368,28 @@ static void pauses(void)
 	kern_close(&k);
 }
 
+/* Rings are stopped, started again, and go on where they were. */
+static void stops_and_goes_on(void)
+{
+	unsigned int round, i;
+	uint32_t base;
+
+	start(RING_BITS);
+	for (round = 0; round < 3; round++) {
+		connect_out();
+		for (i = 0; i < 2; i++) {
+			T_EQ(vhk_ctl_stop(k.ctl, i, &base), 0);
+			T_OK(base > 0 && base < 65536);
+		}
+		T_EQ(vhk_ctl_kick(k.ctl, TX), -EBUSY);
+		kern_start(&k, 2);
+		kern_publish(&k, RX);
+		T_EQ(vhk_ctl_vsock_set_running(k.ctl, true), 0);
+	}
+	connect_out();
+	kern_close(&k);
+}
+
 /* The device is closed under an open connection. */
 static void vanishes(void)
 {
@@ -395,6 +417,7 @@ int main(void)
 	T_RUN(refuses_a_port);
 	T_RUN(keeps_the_bounds_of_messages);
 	T_RUN(pauses);
+	T_RUN(stops_and_goes_on);
 	T_RUN(vanishes);
 	return t_end();
 }

@@ -122,7 +122,7 @@ static uint64_t back_serve(struct vhk_ctl_user *u, struct vhk_msg *m, int *fd)
 	/* A back end that was not asked has as many queues as a message can name. */
 	if (!st.n_queues)
 		st.n_queues = UINT16_MAX + 1u;
-	ret = vhk_proto_check(&st, m, true, &why);
+	ret = vhk_proto_check_any(&st, m, true, &why);
 	if (!ret) {
 		why = "nobody serves it, or it was refused";
 		ret = vhk_ctl_user_back_do(u, m, fd);

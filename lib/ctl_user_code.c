@@ -444,7 +444,7 @@ int vhk_ctl_user_check(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r
 	/* A back end that was not asked has as many queues as a message can name. */
 	if (!st.n_queues)
 		st.n_queues = UINT16_MAX + 1u;
-	ret = vhk_proto_check(&st, &m, false, &why);
+	ret = vhk_proto_check_any(&st, &m, false, &why);
 	if (ret)
 		vhk_log(&u->c.log, VHK_LOG_ERROR, "%s: %s", vhk_ctl_op_name(r->op), why);
 	return ret == -EPROTO ? -EINVAL : ret;

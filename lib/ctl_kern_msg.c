@@ -231,7 +231,9 @@ int vhk_ctl_get_iova_range(struct vhk_ctl *c, struct vhk_ctl_iova_range *out)
 	struct vhk_ctl_req r = { .op = VHK_CTL_GET_IOVA_RANGE, .fd = -1 };
 	int ret = vhk_ctl_call(c, &r);
 
-	*out = ret ? (struct vhk_ctl_iova_range){ 0 } : r.range;
+	memset(out, 0, sizeof(*out));
+	if (!ret)
+		*out = r.range;
 	return ret;
 }
 

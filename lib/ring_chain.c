@@ -193,7 +193,7 @@ static int table_mapped(struct vhk_ring *r, uint64_t at, uint64_t len, struct vh
 		const struct vhk_span *one = vhk_span_find(t->by_gpa, t->n, at, 1, &hint);
 
 		if (!one)
-			return -EBADMSG;
+			return ring_waits_for(r, at, len) ? -EAGAIN : -EBADMSG;
 		part = vhk_min(len, one->size - (at - one->start));
 	}
 	return 0;

@@ -4,6 +4,7 @@
  * spinning, and goes on with a new table, with the news that there is no such memory, or by
  * stopping.
  */
+#include "ring_layout.h"
 #include "t_device.h"
 
 static const uint64_t layouts[] = {
@@ -142,6 +143,38 @@ static void stop_while_waiting(struct rig *r)
 	T_EQ(vhk_device_miss_over(r->echo.dev, 0, true, door_answer, &r->door), -EBUSY);
 }
 
+/* A table of descriptors is memory like any other. The driver's side is made by hand. */
+static void table_comes(struct rig *r)
+{
+	struct split_desc *table = (void *)r->drv.buf, *desc;
+	const uint64_t end = t_now_ns() + 10000000000u;
+	struct split_avail *avail;
+	struct split_used *used;
+	struct vhk_vq_addr a;
+
+	if (r->drv.features & VHK_F_RING_PACKED || !(r->drv.features & VHK_F_INDIRECT_DESC))
+		return;
+	T_EQ(vhk_vq_addr(r->drv.vq, &a), 0);
+	desc = a.desc;
+	avail = a.driver;
+	used = a.device;
+	table[0] = (struct split_desc){ .addr = 4096, .len = ECHO_BUF, .flags = DESC_F_WRITE };
+	desc[0] = (struct split_desc){ .addr = 0, .len = 16, .flags = DESC_F_INDIRECT };
+	avail->ring[0] = 0;
+	__atomic_store_n(&avail->idx, 1, __ATOMIC_RELEASE);
+	start_without_buffers(r);
+	until_missed(r, 1);
+	T_EQ(r->door.miss_at, 0);
+	T_EQ(r->door.miss_len, 16);
+	give_buffers(r);
+	while (__atomic_load_n(&used->idx, __ATOMIC_ACQUIRE) != 1 && !r->door.errors &&
+	       t_now_ns() < end)
+		vhk_loop_step(r->door.ctl, 1000000);
+	T_EQ(r->door.errors, 0);
+	rig_stop(r);
+	T_EQ(r->door.base, 1);
+}
+
 static void in_each_layout(void (*fn)(struct rig *r))
 {
 	unsigned int i, threads;
@@ -170,10 +203,16 @@ static void a_queue_stops_while_it_waits(void)
 	in_each_layout(stop_while_waiting);
 }
 
+static void a_queue_waits_for_tables_too(void)
+{
+	in_each_layout(table_comes);
+}
+
 int main(void)
 {
 	T_RUN(a_queue_goes_on_when_memory_comes);
 	T_RUN(a_chain_that_points_nowhere_is_handed_out);
 	T_RUN(a_queue_stops_while_it_waits);
+	T_RUN(a_queue_waits_for_tables_too);
 	return t_end();
 }

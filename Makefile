@@ -207,7 +207,7 @@ demo:
 
 bench:
 	$(Q)tests/setup bench
-	$(Q)$(MAKE) --no-print-directory tools bench-bin
+	$(Q)$(MAKE) --no-print-directory tools bench-bin guest
 	$(Q)tests/bench/run
 
 lint:

@@ -84,7 +84,7 @@ static void stateful_init(struct stateful *d, size_t size)
 	static const struct vhk_device_info info = {
 		.sz = sizeof(info),
 		.device_id = 2,
-		.features = VHK_F_RING_ALL,
+		.features = T_FEATURES & ~(VHK_F_PROTOCOL_FEATURES | VHK_F_LOG_ALL),
 		.n_queues = T_QUEUES,
 		.queue_size = T_QUEUE_SIZE,
 	};

@@ -9,7 +9,10 @@
  * configuration space and notices of its change, inflight tracking, reset and status; and of live
  * migration the dirty log, which may be switched while rings run (VHOST_F_LOG_ALL, SET_LOG_BASE
  * with an fd or an address, SET_LOG_FD), rings that stop without waiting for their requests, and
- * the device's own state. Any other request is refused, with a non-zero answer where one is due (a
+ * the device's own state. Where VHK_F_ACCESS_PLATFORM and BACKEND_REQ are negotiated, rings and
+ * descriptors hold IOVAs, which the front end translates: IOTLB_MSG and BACKEND_IOTLB_MSG, up to
+ * VHK_IOTLB_LIMIT translations (`iotlb.h`). Each part of a ring has to lie in one piece of the
+ * front end's memory. Any other request is refused, with a non-zero answer where one is due (a
  * reply without payload in place of a payload), and the session goes on. It ends when the front end
  * hangs up, when its byte stream cannot be understood, when it does not read its answers, when it
  * does not ask whether a ring starts and the device cannot be had, or when a file of its memory is

@@ -3,7 +3,7 @@
 # time-limit: 300
 #
 # vhost-vDPA on our module's disks, driven by the library: one disk in every way, several by their
-# names, one that is taken away while it is open, and the example.
+# names, one that is taken away while it is open, and the example; then on a disk of VDUSE.
 . "$(dirname "$0")/kmod_cases"
 
 add_disk() {
@@ -28,4 +28,14 @@ done
 add_disk gone 8M
 guest "kern_vdpa vanish gone; disks del gone"
 guest "rmmod vhostkit_vdpa vhostkit"
+
+# And on one that a process serves.
+guest "modprobe vduse; mkdir -p /run; truncate -s 8M /tmp/v0.img"
+guest "vhk-blk --vduse=v0 --blk-file=/tmp/v0.img --num-queues=2 >/tmp/v0.log 2>&1 & echo \$! >/tmp/v0.pid"
+guest "until vdpa_read vdpa:v0 0 >/dev/null 2>&1; do usleep 50000; done"
+guest -t 120 "kern_vdpa use vdpa:v0"
+guest "dd if=/tmp/v0.img bs=512 skip=99 count=1 of=/tmp/want 2>/dev/null; vdpa_read vdpa:v0 99 | cmp - /tmp/want"
+guest 'kill $(cat /tmp/v0.pid); while kill -0 $(cat /tmp/v0.pid) 2>/dev/null; do usleep 50000; done'
+guest_says "" "cat /tmp/v0.log"
+guest "! vdpa_read vdpa:v0 0 2>/dev/null"
 stop_guest

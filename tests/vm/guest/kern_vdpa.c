@@ -4,6 +4,7 @@
  * library.
  *
  *   kern_vdpa disk URI NAME BACKING    all that such a disk can do; the disk is of 8 MiB and grows
+ *   kern_vdpa use URI                  what any such disk can do; it is of 8 MiB
  *   kern_vdpa names                    vdpa:d0, d1 and d2 are of 1, 2 and 3 MiB
  *   kern_vdpa vanish NAME              the device is removed while it is open
  */
@@ -31,6 +32,7 @@ struct slot {
 };
 
 static const char *uri, *name, *backing;
+static bool may_lack; /* it need not have every layout of the ring */
 static struct kern k;
 static unsigned int n_config;
 
@@ -151,11 +153,30 @@ static void pass(uint32_t type, uint32_t seed)
 	T_EQ(vhk_vq_in_flight(k.vq[0]), 0);
 }
 
+static void one_write(uint32_t block, uint32_t seed)
+{
+	kern_fill(data_of(slot(0)), block * BLOCK, BLOCK, seed);
+	submit(slot(0), VIRTIO_BLK_T_OUT, block);
+	kern_publish(&k, 0);
+	finish(VIRTIO_BLK_T_OUT, seed);
+}
+
 static void one_read(uint32_t block, uint32_t seed)
 {
 	submit(slot(0), VIRTIO_BLK_T_IN, block);
 	kern_publish(&k, 0);
 	finish(VIRTIO_BLK_T_IN, seed);
+}
+
+/* Whether the disk has all of @features; it is closed again. */
+static bool has(uint64_t features)
+{
+	uint64_t offered = 0;
+
+	open_disk(uri);
+	T_EQ(vhk_ctl_get_features(k.ctl, &offered), 0);
+	kern_close(&k);
+	return !(features & ~offered);
 }
 
 static void writes_and_reads(void)
@@ -170,6 +191,10 @@ static void writes_and_reads(void)
 	unsigned int i;
 
 	for (i = 0; i < sizeof(layout) / sizeof(layout[0]); i++) {
+		if (may_lack && !has(layout[i])) {
+			printf("# features 0x%" PRIx64 " are not offered\n", layout[i]);
+			continue;
+		}
 		start(layout[i]);
 		T_EQ(vhk_ctl_features(k.ctl) & layout[i], layout[i]);
 		pass(VIRTIO_BLK_T_OUT, i);
@@ -388,6 +413,7 @@ static void map_in_a_batch(void)
 	unsigned int i;
 
 	start(RING);
+	one_write(0, 50);
 	T_EQ(map(0, NULL, 0, VHK_IOTLB_BATCH_BEGIN, 0), 0);
 	for (i = 0; i < 64; i++)
 		T_EQ(map(FREE_IOVA + i * PAGE, k.data + i * PAGE, PAGE, VHK_IOTLB_UPDATE, 0), 0);
@@ -407,6 +433,7 @@ static void keeps_to_the_lock_limit(void)
 	void *big;
 
 	start(RING);
+	one_write(0, 50);
 	T_MUST(!getrlimit(RLIMIT_MEMLOCK, &old) && !setrlimit(RLIMIT_MEMLOCK, &small));
 	big = mmap(NULL, 16u << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	T_MUST(big != MAP_FAILED);
@@ -524,6 +551,14 @@ int main(int argc, char **argv)
 		T_RUN(keeps_to_the_lock_limit);
 		T_RUN(needs_its_states);
 		T_RUN(tells_that_it_grows);
+	} else if (argc == 3 && !strcmp(argv[1], "use")) {
+		uri = argv[2];
+		may_lack = true;
+		T_RUN(writes_and_reads);
+		T_RUN(stops_and_goes_on);
+		T_RUN(queues_come_and_go);
+		T_RUN(memory_comes_later);
+		T_RUN(map_in_a_batch);
 	} else if (argc == 2 && !strcmp(argv[1], "names")) {
 		T_RUN(finds_its_name);
 	} else if (argc == 3 && !strcmp(argv[1], "vanish")) {

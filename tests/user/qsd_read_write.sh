@@ -66,7 +66,7 @@ grep -q "^vhk: unix:$T/s: not supported by the back end (features 0x400000000 ar
 	fail "$(cat "$T/err")"
 
 # It keeps no inflight region: our driver asks again for whatever was outstanding.
-"$vhk" blk bench --rw verify --time 3 --queues 2 --reconnect "unix:$T/s" >"$T/out" 2>&1 &
+"$vhk" blk bench --rw verify --time 12 --queues 2 --reconnect "unix:$T/s" >"$T/out" 2>&1 &
 load=$!
 for _ in 1 2 3; do
 	sleep 0.4

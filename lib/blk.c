@@ -142,8 +142,10 @@ static int fill_in(struct vhk_blk *blk, const struct vhk_blk_opts *o)
 	ret = vhk_blk_file_open(&blk->file, o);
 	if (ret)
 		return ret;
-	vhk_blk_lock_look(blk);
-	ret = make_id(blk, o->serial);
+	if (!(o->flags & VHK_BLK_F_INCOMING))
+		ret = vhk_blk_lock_open(blk);
+	if (!ret)
+		ret = make_id(blk, o->serial);
 	if (ret)
 		return ret;
 	ret = look_at_size(blk);

@@ -147,9 +147,10 @@ void vhk_blk_recent_forget(struct vhk_blk_recent *r);
 
 /* blk_lock.c */
 /* Tells who has the image already. */
-void vhk_blk_lock_look(const struct vhk_blk *blk);
+/* -EBUSY: another server has the image, still after blk->lock_ms. */
+int vhk_blk_lock_open(const struct vhk_blk *blk);
 int vhk_blk_begin(void *priv);
-void vhk_blk_end(void *priv);
+void vhk_blk_end(void *priv, bool logged);
 
 /* blk_config.c */
 int vhk_blk_set_features(void *priv, uint64_t features);

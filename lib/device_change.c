@@ -82,18 +82,20 @@ static int device_begin(struct vhk_device *d)
 	return ret;
 }
 
-static void device_end(struct vhk_device *d)
+static void device_end(struct vhk_device *d, bool logged)
 {
 	if (!d->begun || any_started(d))
 		return;
 	d->begun = false;
 	if (d->ops.end)
-		d->ops.end(d->priv);
+		d->ops.end(d->priv, logged);
 }
 
 /* The queue is out of its loop: everything it held goes. */
 static void queue_release(struct vhk_queue *q)
 {
+	const bool logged = q->dirty;
+
 	vhk_ring_free(q->ring);
 	q->ring = NULL;
 	vhk_table_put(q->table);
@@ -107,7 +109,7 @@ static void queue_release(struct vhk_queue *q)
 	q->source.kick_fd = -1;
 	q->dirty = NULL;
 	q->started = false;
-	device_end(q->dev);
+	device_end(q->dev, logged);
 }
 
 void vhk_queue_answered(struct vhk_work *w)

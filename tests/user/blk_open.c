@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
  * Which images and options make a disk and which are refused, with one line that names the image;
- * and the lock that keeps a second server from starting until the first one's requests are gone.
+ * and the lock that keeps a second server out until the first one's requests are gone.
  */
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -56,11 +56,10 @@ static int try_serve(struct vhk_blk_opts o)
 
 	o.sz = sizeof(o);
 	o.log = (struct vhk_log){ .fn = keep_line, .level = VHK_LOG_DEBUG };
-	T_MUST(!vhk_blk_new(&d, &o));
 	line[0] = 0;
-	ret = first_queue(d);
+	ret = vhk_blk_new(&d, &o);
 	if (!ret)
-		vhk_blk_end(vhk_device_priv(d));
+		ret = first_queue(d);
 	vhk_device_free(d);
 	return ret;
 }
@@ -223,8 +222,14 @@ static void one_writer_or_many_readers(void)
 			T_OK(t_now_ns() - t >= 20000000);
 			T_OK(strstr(line, "in use by another server"));
 		}
-		/* let go of, and open all the same */
-		vhk_blk_end(vhk_device_priv(d));
+		/* one that is to take over may open it, and has to wait as well */
+		o.flags |= VHK_BLK_F_INCOMING;
+		T_EQ(try_open(o), 0);
+		T_EQ(try_serve(o), cases[i].want);
+		/* stopped is not gone, but gone elsewhere */
+		vhk_blk_end(vhk_device_priv(d), false);
+		T_EQ(try_serve(o), cases[i].want);
+		vhk_blk_end(vhk_device_priv(d), true);
 		T_EQ(try_serve(o), 0);
 		vhk_device_free(d);
 		T_EQ(try_open(o), 0);

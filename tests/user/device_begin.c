@@ -29,10 +29,11 @@ static int sharer_begin(void *priv)
 	return 0;
 }
 
-static void sharer_end(void *priv)
+static void sharer_end(void *priv, bool logged)
 {
 	struct sharer *d = priv;
 
+	T_OK(!logged);
 	T_OK(d->held);
 	T_EQ(d->n_stopped, d->n_started);
 	d->held = false;

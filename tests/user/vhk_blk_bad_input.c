@@ -19,7 +19,7 @@ static void make_files(void)
 
 	snprintf(dir, sizeof(dir), "%s", t_dir());
 	snprintf(cmd, sizeof(cmd),
-		 "cd %s && truncate -s 1M img && truncate -s 1000 odd && truncate -s 512 "
+		 "cd %s && truncate -s 1M img busy && truncate -s 1000 odd && truncate -s 512 "
 		 "small && "
 		 "mkfifo fifo && echo text >file",
 		 dir);
@@ -104,6 +104,7 @@ static const struct {
 	{ "--blk-file=/dev/null --socket-path=@s", 1, "/dev/null" },
 	{ "--blk-file=@odd --socket-path=@s", 1, "multiple" },
 	{ "--blk-file=@small --socket-path=@s --block-size=4096", 1, "multiple" },
+	{ "--blk-file=@busy --socket-path=@s", 1, "in use by another server" },
 	{ "--blk-file=@img --socket-path=@no/where", 1, "/no/where" },
 	{ "--blk-file=@img --socket-path=@live", 1, "/live" },
 	{ "--blk-file=@img --socket-path=@file", 1, "/file: exists, and is not a socket" },
@@ -114,13 +115,18 @@ static const struct {
 
 static void one_line_names_what_is_wrong(void)
 {
+	struct t_prog holder, p;
 	unsigned int i;
-	struct t_prog p;
+	char room[512];
+	const char *args[T_ARGS + 1];
 	struct stat st;
 	char path[128];
 	int bad;
 
 	make_files();
+	words("--blk-file=@busy --socket-path=@holder", room, sizeof(room), args);
+	t_prog_start(&holder, "vhk-blk", args);
+	T_MUST(t_prog_ready(&holder, MS));
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		bad = t_bad;
 		T_EQ(run(&p, cases[i].line), cases[i].want);
@@ -131,6 +137,9 @@ static void one_line_names_what_is_wrong(void)
 		if (t_bad != bad)
 			printf("# %s\n# %s\n", cases[i].line, p.text[2]);
 	}
+	kill(holder.pid, SIGTERM);
+	T_EQ(t_prog_end(&holder, MS), 0);
+	T_STR(holder.text[2], "");
 	/* what was in the way is still there */
 	snprintf(path, sizeof(path), "%s/file", dir);
 	T_OK(!stat(path, &st) && S_ISREG(st.st_mode));

@@ -170,11 +170,12 @@ more_requests_than() {
 
 make_disk $disk_mib
 make_partitions
-for side in 0 1; do
-	sock=${socks[side]}
-	start_backend
-	servers+=("$backend_pid")
-done
+sock=${socks[0]}
+start_backend
+servers+=("$backend_pid")
+sock=${socks[1]}
+start_backend --incoming
+servers+=("$backend_pid")
 sock=${socks[0]}
 start_side 0
 guest "verify load /dev/vda1 0 8 >/tmp/load 2>&1 & echo \$! >/tmp/load.pid"

@@ -28,6 +28,7 @@ static const char usage[] =
 	"  --blk-file=PATH       image or block device\n"
 	"  --read-only           refuse writes\n"
 	"  --direct              leave out the page cache (O_DIRECT)\n"
+	"  --incoming            another server has the image until the guest comes here\n"
 	"  --serial=TEXT         what the disk calls itself, up to 20 bytes\n"
 	"  --block-size=BYTES    logical block size, 512 to 4096\n"
 	"  --num-queues=N        queues offered, 1 to 256 (16)\n"
@@ -53,6 +54,7 @@ enum {
 	O_BLK_FILE,
 	O_READ_ONLY,
 	O_DIRECT_IO,
+	O_INCOMING,
 	O_SERIAL,
 	O_BLOCK_SIZE,
 	O_NUM_QUEUES,
@@ -78,6 +80,7 @@ static const struct option table[] = {
 	{ "blk-file", required_argument, NULL, O_BLK_FILE },
 	{ "read-only", no_argument, NULL, O_READ_ONLY },
 	{ "direct", no_argument, NULL, O_DIRECT_IO },
+	{ "incoming", no_argument, NULL, O_INCOMING },
 	{ "serial", required_argument, NULL, O_SERIAL },
 	{ "block-size", required_argument, NULL, O_BLOCK_SIZE },
 	{ "num-queues", required_argument, NULL, O_NUM_QUEUES },
@@ -225,6 +228,9 @@ static bool take(struct options *o, int opt, const char *text)
 		return *text;
 	case O_READ_ONLY:
 		o->blk.flags |= VHK_BLK_F_READ_ONLY;
+		return true;
+	case O_INCOMING:
+		o->blk.flags |= VHK_BLK_F_INCOMING;
 		return true;
 	case O_DIRECT_IO:
 		o->blk.flags |= VHK_BLK_F_DIRECT;

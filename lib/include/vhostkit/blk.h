@@ -28,7 +28,12 @@ extern "C" {
  * then: for applications whose handler of it calls vhk_mem_fault() (vhostkit/mem.h).
  */
 #define VHK_BLK_F_MAP 0x4
-#define VHK_BLK_F_ALL 0x7
+/**
+ * A virtual machine comes here from another server, which works on the image still: the lock on it
+ * is taken when the first queue starts.
+ */
+#define VHK_BLK_F_INCOMING 0x8
+#define VHK_BLK_F_ALL 0xf
 
 /**
  * struct vhk_blk_opts - a disk
@@ -42,8 +47,7 @@ extern "C" {
  * @queue_size: 4 to 32768, a power of two, 0: 256
  * @block_size: logical block size, bytes: 512 to 4096, a power of two, not less than the medium's;
  *              0: the medium's own, or 512
- * @lock_ms:    how long a first queue waits for another server's lock on the image, ms. 0: default
- *              (2,000)
+ * @lock_ms:    how long to wait for another server's lock on the image, ms. 0: default (2,000)
  * @log:        where lines go; copied. Queues' threads call it, too
  */
 struct vhk_blk_opts {
@@ -97,17 +101,19 @@ struct vhk_blk_stats {
  * @out: the device; the caller's, freed by vhk_device_free()
  * @o:   which image, and how; borrowed for the call
  *
- * From the start of its first queue to the stop of its last it holds a lock on one byte of the
- * image (an OFD lock far behind what QEMU and libvirt lock): exclusively, or shared where the disk
- * is read-only. So two servers may have the image open, and a virtual machine moves from one to the
- * other, but only one of them ever works on it. The lock of a server that was killed is held until
- * its last request has left the kernel, so that none of its writes can land after a later one of
- * this disk; it is waited for, for up to @o->lock_ms, then the queue is not started (-EBUSY).
+ * Locks one byte of the image (an OFD lock far behind what QEMU and libvirt lock): exclusively, or
+ * shared where the disk is read-only. The lock of a server that was killed is held until its last
+ * request has left the kernel, so that none of its writes can land after a later one of this disk;
+ * it is waited for. Blocks for up to @o->lock_ms, and for what opening a file takes.
+ *
+ * A disk that stops while its driver's writes are logged (VHK_F_LOG_ALL) lets go of the lock: the
+ * virtual machine has moved. It takes it again when a queue starts, as a disk with
+ * VHK_BLK_F_INCOMING does; a queue that does not get it in time is not started (-EBUSY).
  *
  * Every failure but -ENOMEM and wrong options is told to @o->log in one line that names the image.
  *
  * Return: 0, -EINVAL (options; image neither file nor block device, or not a multiple of the block
- * size), -EISDIR, -EOPNOTSUPP (unknown flag, or no O_DIRECT
+ * size), -EBUSY (another server has the image), -EISDIR, -EOPNOTSUPP (unknown flag, or no O_DIRECT
  * on that file system), -ENOMEM, or what opening the image failed with.
  */
 VHK_API int vhk_blk_new(struct vhk_device **out, const struct vhk_blk_opts *o);

@@ -58,8 +58,9 @@ struct vhk_queue;
  *               there are. Needed for vhk_device_map_shmem() (GET_SHMEM_CONFIG)
  * @begin:       the first queue is about to start: take hold of what is shared with other servers.
  *               -EAGAIN: not to be had yet, asked again in 2 ms. Control thread. Optional
- * @end:         the last queue has stopped: let go of it, before the front end hears of it. Control
- *               thread. Optional
+ * @end:         the last queue has stopped: let go of it, before the front end hears of it;
+ *               @logged: what the device wrote was logged up to the end, so the virtual machine may
+ *               go on elsewhere. Control thread. Optional
  * @queue_suspend: the queue ends without waiting: what has not been done goes to
  *               vhk_queue_give_back(), what has been to vhk_queue_done(), as soon as nothing of it
  *               can touch the driver's memory or the medium any more. Its loop's thread. Optional:
@@ -91,7 +92,7 @@ struct vhk_device_ops {
 	int (*get_object)(void *priv, const struct vhk_uuid *id, int *fd);
 	unsigned int (*get_shmem)(void *priv, uint64_t *size);
 	int (*begin)(void *priv);
-	void (*end)(void *priv);
+	void (*end)(void *priv, bool logged);
 	void (*queue_suspend)(void *priv, struct vhk_queue *q);
 	ssize_t (*save)(void *priv, uint64_t off, void *buf, size_t len);
 	int (*load)(void *priv, uint64_t off, const void *buf, size_t len);

@@ -65,6 +65,14 @@ static int open_engine(struct vhk_loop *l, const struct vhk_loop_opts *o)
 	return l->engine->open(l, o);
 }
 
+/* On the only processor a spin holds up whoever it waits for. */
+static uint64_t longest_spin(const struct vhk_loop_opts *o)
+{
+	if (o->poll_ns)
+		return o->poll_ns == UINT64_MAX ? 0 : o->poll_ns;
+	return sysconf(_SC_NPROCESSORS_ONLN) == 1 ? 0 : POLL_NS;
+}
+
 static int init(struct vhk_loop *l, const struct vhk_loop_opts *o)
 {
 	struct vhk_poll wake = { .kind = VHK_POLL_WAKE, .events = EPOLLIN };
@@ -76,9 +84,7 @@ static int init(struct vhk_loop *l, const struct vhk_loop_opts *o)
 		return -EOPNOTSUPP;
 	l->flags = o->flags;
 	l->log = o->log;
-	vhk_learn_init(&l->learn,
-		       o->poll_ns == UINT64_MAX ? 0 : o->poll_ns ? o->poll_ns : POLL_NS,
-		       o->wake_ns ? o->wake_ns : WAKE_NS);
+	vhk_learn_init(&l->learn, longest_spin(o), o->wake_ns ? o->wake_ns : WAKE_NS);
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (l->wake_fd < 0)
 		return -errno;

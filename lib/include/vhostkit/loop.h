@@ -54,8 +54,8 @@ enum vhk_loop_engine {
  * @entries: submission queue entries of io_uring, operations under way of Linux AIO; 0: 256, at
  *           most 4096. More may be submitted: they wait
  * @poll_ns: longest time to spin before sleeping, ns; the loop learns from the gaps between
- *           requests how much of it pays, and spins no longer. 0: default (64,000); UINT64_MAX:
- *           never spin
+ *           requests how much of it pays, and spins no longer. 0: default (64,000; on a machine
+ *           with one processor: never); UINT64_MAX: never spin
  * @wake_ns: what a sleep and a wake-up cost on this machine, ns. 0: default (25,000)
  * @log:     where lines go; copied
  */

@@ -9,7 +9,7 @@
 	(VHK_USER_PF(MQ) | VHK_USER_PF(REPLY_ACK) | VHK_USER_PF(BACKEND_REQ) |                     \
 	 VHK_USER_PF(LOG_SHMFD) |                                                                  \
 	 VHK_USER_PF(INFLIGHT_SHMFD) | VHK_USER_PF(RESET_DEVICE) |                                 \
-	 VHK_USER_PF(INBAND_NOTIFICATIONS) |                                                       \
+	 VHK_USER_PF(INBAND_NOTIFICATIONS) | VHK_USER_PF(GPA_ADDRESSES) |                          \
 	 VHK_USER_PF(CONFIGURE_MEM_SLOTS) | VHK_USER_PF(STATUS) |                                  \
 	 VHK_USER_PF(GET_VRING_BASE_INFLIGHT) | VHK_USER_PF(GET_VRING_BASE_SKIP_DRAIN))
 

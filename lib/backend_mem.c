@@ -6,11 +6,12 @@
  */
 #include "backend_impl.h"
 
-static struct vhk_region region_of(const struct vhk_user_region *r)
+/* With GPA_ADDRESSES a region has one address only, by which rings are found, too. */
+static struct vhk_region region_of(const struct vhk_session *s, const struct vhk_user_region *r)
 {
 	return (struct vhk_region){
 		.gpa = { r->gpa },
-		.uva = { r->uva },
+		.uva = { s->st.protocol & VHK_USER_PF(GPA_ADDRESSES) ? r->gpa : r->uva },
 		.size = r->size,
 		.offset = r->offset,
 	};
@@ -73,7 +74,7 @@ int vhk_backend_set_mem_table(struct vhk_session *s)
 	if (ret)
 		return ret;
 	for (i = 0; i < table.n && !ret; i++) {
-		struct vhk_region r = region_of(&table.region[i]);
+		struct vhk_region r = region_of(s, &table.region[i]);
 
 		ret = vhk_mem_add_take_fd(m, &r, vhk_msg_take_fd(&s->req, i));
 	}
@@ -100,7 +101,7 @@ static struct vhk_region requested_region(const struct vhk_session *s)
 	struct vhk_user_mem_reg reg;
 
 	memcpy(&reg, s->req.bytes, sizeof(reg));
-	return region_of(&reg.region);
+	return region_of(s, &reg.region);
 }
 
 int vhk_backend_add_mem_reg(struct vhk_session *s)

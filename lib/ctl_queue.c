@@ -60,15 +60,21 @@ void vhk_ctl_queue_err(struct vhk_ctl *c, unsigned int idx)
 	vhk_log(&c->log, VHK_LOG_ERROR, "queue %u: the back end gave the ring up", idx);
 }
 
-/* The uva of @len bytes at @va: -EFAULT where they do not lie in one region. */
-static int find_uva(const struct vhk_mem *m, const void *va, uint64_t len, struct vhk_uva *out)
+/* The uva of @len bytes at @va, or what stands for it: -EFAULT where they do not lie in one region.
+ */
+static int find_uva(const struct vhk_ctl *c, const void *va, uint64_t len, struct vhk_uva *out)
 {
+	const struct vhk_mem *m = c->mem;
 	unsigned int i, n = vhk_mem_count(m);
 	struct vhk_region r;
 	struct vhk_gpa gpa;
 	int fd, ret;
 
 	ret = vhk_mem_gpa(m, va, len, &gpa);
+	if (!ret && (c->ops->offer(c)->protocol & VHK_PF_GPA_ADDRESSES)) {
+		out->v = gpa.v;
+		return 0;
+	}
 	for (i = 0; i < n && !ret; i++) {
 		ret = vhk_mem_get(m, i, &r, &fd);
 		if (!ret && gpa.v - r.gpa.v < r.size) {
@@ -139,18 +145,17 @@ static int queue_ask_own(struct vhk_ctl_job *j, unsigned int idx, const struct v
 static int queue_ask_addr(struct vhk_ctl_job *j, unsigned int idx, const struct vhk_vq_addr *a)
 {
 	struct vhk_ctl_req r = { .op = VHK_CTL_SET_VRING_ADDR, .fd = -1, .addr = { .index = idx } };
-	const struct vhk_mem *m = j->c->mem;
 	int ret;
 
 	if (vhk_ctl_can(j->c, VHK_CTL_SET_VRING_ADDR_IOVA))
 		return queue_ask_iova(j, idx, a);
 	if (j->c->ops->own_addresses)
 		return queue_ask_own(j, idx, a);
-	ret = find_uva(m, a->desc, 16u * a->size, &r.addr.desc);
+	ret = find_uva(j->c, a->desc, 16u * a->size, &r.addr.desc);
 	if (!ret)
-		ret = find_uva(m, a->driver, 4, &r.addr.driver);
+		ret = find_uva(j->c, a->driver, 4, &r.addr.driver);
 	if (!ret)
-		ret = find_uva(m, a->device, 4, &r.addr.device);
+		ret = find_uva(j->c, a->device, 4, &r.addr.device);
 	return ret ? ret : vhk_ctl_job_ask(j, &r, NULL);
 }
 

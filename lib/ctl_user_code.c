@@ -109,10 +109,15 @@ static int put_vring_fd(const struct vhk_ctl_user *u, const struct vhk_ctl_req *
 	return put(m, &v, sizeof(v));
 }
 
-static struct vhk_user_region wire_region(const struct vhk_region *r)
+static struct vhk_user_region wire_region(const struct vhk_ctl_user *u, const struct vhk_region *r)
 {
+	const bool by_gpa = u->st.protocol & VHK_PF_GPA_ADDRESSES;
+
 	return (struct vhk_user_region){
-		.gpa = r->gpa.v, .size = r->size, .uva = r->uva.v, .offset = r->offset
+		.gpa = r->gpa.v,
+		.size = r->size,
+		.uva = by_gpa ? r->gpa.v : r->uva.v,
+		.offset = r->offset,
 	};
 }
 
@@ -123,14 +128,13 @@ static int put_table(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, 
 	unsigned int i;
 	int fd, ret;
 
-	(void)u;
 	if (t.n > VHK_USER_TABLE_MAX)
 		return -EMSGSIZE;
 	for (i = 0; i < t.n; i++) {
 		ret = vhk_mem_get(r->mem, i, &region, &fd);
 		if (ret || fd < 0)
 			return ret ? ret : -EINVAL;
-		t.region[i] = wire_region(&region);
+		t.region[i] = wire_region(u, &region);
 		put_fd(m, fd);
 	}
 	return put(m, &t, offsetof(struct vhk_user_mem_table, region) + t.n * sizeof(t.region[0]));
@@ -138,9 +142,8 @@ static int put_table(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, 
 
 static int put_region(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
 {
-	struct vhk_user_mem_reg reg = { .region = wire_region(&r->region) };
+	struct vhk_user_mem_reg reg = { .region = wire_region(u, &r->region) };
 
-	(void)u;
 	if (r->op == VHK_CTL_ADD_MEM_REG)
 		put_fd(m, r->fd);
 	return put(m, &reg, sizeof(reg));

@@ -24,12 +24,19 @@ int vhk_check_owner(const struct vhk_proto_state *st, const struct vhk_msg *m, c
 	return st->owned ? refuse(why, "already owned") : 0;
 }
 
-static int check_region(const struct vhk_user_region *r, const char **why)
+/* User addresses say nothing where guest addresses are used in their place. */
+static bool by_gpa(const struct vhk_proto_state *st)
+{
+	return st->protocol & VHK_USER_PF(GPA_ADDRESSES);
+}
+
+static int check_region(const struct vhk_proto_state *st, const struct vhk_user_region *r,
+			const char **why)
 {
 	if (!r->size)
 		return refuse(why, "a region of size 0");
-	if (!vhk_range_ok(r->gpa, r->size) || !vhk_range_ok(r->uva, r->size) ||
-	    !vhk_range_ok(r->offset, r->size))
+	if (!vhk_range_ok(r->gpa, r->size) || !vhk_range_ok(r->offset, r->size) ||
+	    (!by_gpa(st) && !vhk_range_ok(r->uva, r->size)))
 		return refuse(why, "a region that wraps around");
 	return 0;
 }
@@ -39,14 +46,15 @@ static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 	return a <= b + (b_size - 1) && b <= a + (a_size - 1);
 }
 
-static int check_overlaps(const struct vhk_user_region *r, unsigned int n, const char **why)
+static int check_overlaps(const struct vhk_proto_state *st, const struct vhk_user_region *r,
+			  unsigned int n, const char **why)
 {
 	unsigned int i, k;
 
 	for (i = 0; i < n; i++)
 		for (k = 0; k < i; k++)
 			if (overlap(r[i].gpa, r[i].size, r[k].gpa, r[k].size) ||
-			    overlap(r[i].uva, r[i].size, r[k].uva, r[k].size))
+			    (!by_gpa(st) && overlap(r[i].uva, r[i].size, r[k].uva, r[k].size)))
 				return refuse(why, "regions that overlap");
 	return 0;
 }
@@ -57,7 +65,6 @@ int vhk_check_mem_table(const struct vhk_proto_state *st, const struct vhk_msg *
 	unsigned int i;
 	int ret;
 
-	(void)st;
 	memcpy(&t, m->bytes, m->hdr.size);
 	if (!t.n || t.n > VHK_USER_TABLE_MAX)
 		return refuse(why, "no regions, or too many");
@@ -69,22 +76,21 @@ int vhk_check_mem_table(const struct vhk_proto_state *st, const struct vhk_msg *
 		return -EPROTO;
 	}
 	for (i = 0; i < t.n; i++) {
-		ret = check_region(&t.region[i], why);
+		ret = check_region(st, &t.region[i], why);
 		if (ret)
 			return ret;
 	}
-	return check_overlaps(t.region, t.n, why);
+	return check_overlaps(st, t.region, t.n, why);
 }
 
 int vhk_check_mem_reg(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
 {
 	struct vhk_user_mem_reg reg;
 
-	(void)st;
 	memcpy(&reg, m->bytes, sizeof(reg));
 	if (reg.padding)
 		return refuse(why, "padding is not zero");
-	return check_region(&reg.region, why);
+	return check_region(st, &reg.region, why);
 }
 
 /* The offset says nothing here (vhost-user, REM_MEM_REG). */
@@ -92,12 +98,11 @@ int vhk_check_rem_reg(const struct vhk_proto_state *st, const struct vhk_msg *m,
 {
 	struct vhk_user_mem_reg reg;
 
-	(void)st;
 	memcpy(&reg, m->bytes, sizeof(reg));
 	if (reg.padding)
 		return refuse(why, "padding is not zero");
 	reg.region.offset = 0;
-	return check_region(&reg.region, why);
+	return check_region(st, &reg.region, why);
 }
 
 int vhk_check_log(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)

@@ -456,7 +456,8 @@ static inline void t_negotiate(struct t_user *u, uint64_t features)
 	uint64_t protocol;
 
 	t_alive(u);
-	protocol = t_get_u64(u, VHK_USER_GET_PROTOCOL_FEATURES);
+	/* but for what changes the meaning of addresses */
+	protocol = t_get_u64(u, VHK_USER_GET_PROTOCOL_FEATURES) & ~VHK_USER_PF(GPA_ADDRESSES);
 	t_send(u, VHK_USER_SET_PROTOCOL_FEATURES, 0, &protocol, sizeof(protocol), NULL, 0);
 	T_EQ(t_get_u64(u, VHK_USER_GET_QUEUE_NUM), T_QUEUES);
 	T_EQ(t_ask(u, VHK_USER_SET_OWNER, NULL, 0), 0);

@@ -71,7 +71,8 @@ extern "C" {
  *              of changed configuration
  * @also:       protocol features (VHK_PF_*) that vhk_ctl_setup() takes beside those which it uses
  *              by itself, where the back end offers them. VHK_PF_INBAND_NOTIFICATIONS: queues are
- *              started, kicked and called by messages
+ *              started, kicked and called by messages. VHK_PF_GPA_ADDRESSES: the back end is told
+ *              guest addresses in place of ours
  */
 struct vhk_ctl_opts {
 	size_t sz;

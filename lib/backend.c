@@ -238,6 +238,8 @@ static int backend_new(struct vhk_backend **out, struct vhk_loop *ctl, struct vh
 	b->listen_fd = -1;
 	b->pause_ns = PAUSE_MIN_NS;
 	ret = vhk_opts_read(&b->o, sizeof(b->o), o);
+	if (!ret && (b->o.flags & ~VHK_BACKEND_F_ALL))
+		ret = -EOPNOTSUPP;
 	if (!ret)
 		ret = vhk_device_hold(d, ctl, &door_ops, b);
 	if (ret) {

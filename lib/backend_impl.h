@@ -85,6 +85,13 @@ struct vhk_backend_iotlb {
 	unsigned int n_not_permitted, n_not_translated; /* so that ever fewer are told */
 };
 
+/* Memory that arrives while the guest runs; backend_postcopy.c. */
+struct vhk_backend_postcopy {
+	int uffd; /* -1: not advised */
+	bool listening;
+	struct vhk_mem *pending; /* a table whose bases the front end has yet to accept, or NULL */
+};
+
 enum vhk_session_state {
 	VHK_SESSION_NONE,    /* no front end */
 	VHK_SESSION_READY,   /* requests are read */
@@ -123,6 +130,7 @@ struct vhk_session {
 	uint8_t status;
 	struct vhk_mem *mem;
 	struct vhk_backend_inflight inflight;
+	struct vhk_backend_postcopy postcopy;
 	struct vhk_backend_log *log, *former_log; /* NULL: none */
 	struct vhk_notify log_call;
 	struct vhk_state *moving; /* the device's state, on its way; NULL: none */
@@ -220,6 +228,8 @@ int vhk_backend_set_status(struct vhk_session *s);
 int vhk_backend_get_status(struct vhk_session *s);
 
 /* backend_mem.c */
+/* Hands the current table to the queues that run: the request's answer waits for them. */
+int vhk_session_spread_table(struct vhk_session *s, bool drain);
 int vhk_backend_set_mem_table(struct vhk_session *s);
 int vhk_backend_get_max_mem_slots(struct vhk_session *s);
 int vhk_backend_add_mem_reg(struct vhk_session *s);
@@ -316,6 +326,18 @@ void vhk_session_ask_misses(struct vhk_session *s);
 void vhk_session_config_changed(struct vhk_session *s);
 int vhk_backend_get_config(struct vhk_session *s);
 int vhk_backend_set_config(struct vhk_session *s);
+
+/* backend_postcopy.c */
+void vhk_session_init_postcopy(struct vhk_session *s);
+void vhk_session_end_postcopy(struct vhk_session *s);
+/* Answers SET_MEM_TABLE, which is not in force before the answer is accepted; owns @m. */
+int vhk_session_offer_bases(struct vhk_session *s, struct vhk_mem *m);
+/* The request is that: SET_MEM_TABLE once more, with a number in place of a table. */
+bool vhk_session_accepts_bases(const struct vhk_session *s);
+int vhk_backend_accept_bases(struct vhk_session *s);
+int vhk_backend_postcopy_advise(struct vhk_session *s);
+int vhk_backend_postcopy_listen(struct vhk_session *s);
+int vhk_backend_postcopy_end(struct vhk_session *s);
 
 /* backend_type.c */
 /* Protocol features that stand and fall with what the device does. */

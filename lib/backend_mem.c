@@ -36,7 +36,7 @@ static int find_ring(void *arg, unsigned int idx, void **desc, void **driver, vo
 }
 
 /* Hands the current table to the queues that run. */
-static int spread_table(struct vhk_session *s, bool drain)
+int vhk_session_spread_table(struct vhk_session *s, bool drain)
 {
 	struct vhk_table *t = vhk_mem_table(s->mem);
 	int ret =
@@ -82,10 +82,12 @@ int vhk_backend_set_mem_table(struct vhk_session *s)
 		s->why = why_not_added(ret);
 	else if (!vhk_session_log_covers(s, m))
 		ret = vhk_session_refuse(s, -EINVAL, beyond_log);
+	else if (s->postcopy.listening)
+		return vhk_session_offer_bases(s, m);
 	else
 		ret = vhk_mem_assign(s->mem, m);
 	vhk_mem_free(m);
-	return ret ? ret : spread_table(s, true);
+	return ret ? ret : vhk_session_spread_table(s, true);
 }
 
 int vhk_backend_get_max_mem_slots(struct vhk_session *s)
@@ -115,7 +117,7 @@ int vhk_backend_add_mem_reg(struct vhk_session *s)
 		vhk_mem_del(s->mem, &r);
 		return vhk_session_refuse(s, -EINVAL, beyond_log);
 	}
-	return spread_table(s, false);
+	return vhk_session_spread_table(s, false);
 }
 
 /* An fd that came with it is closed with the message (vhost-user, "REM_MEM_REG"). */
@@ -126,5 +128,5 @@ int vhk_backend_rem_mem_reg(struct vhk_session *s)
 
 	if (ret < 0)
 		return vhk_session_refuse(s, ret, "no such region");
-	return spread_table(s, true);
+	return vhk_session_spread_table(s, true);
 }

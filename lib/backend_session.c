@@ -50,6 +50,9 @@ static session_handler_fn *const handlers[VHK_USER_REQ_MAX + 1] = {
 	[VHK_USER_GET_SHMEM_CONFIG] = vhk_backend_get_shmem_config,
 	[VHK_USER_GET_CONFIG] = vhk_backend_get_config,
 	[VHK_USER_SET_CONFIG] = vhk_backend_set_config,
+	[VHK_USER_POSTCOPY_ADVISE] = vhk_backend_postcopy_advise,
+	[VHK_USER_POSTCOPY_LISTEN] = vhk_backend_postcopy_listen,
+	[VHK_USER_POSTCOPY_END] = vhk_backend_postcopy_end,
 	[VHK_USER_GET_INFLIGHT_FD] = vhk_backend_get_inflight_fd,
 	[VHK_USER_SET_INFLIGHT_FD] = vhk_backend_set_inflight_fd,
 	[VHK_USER_RESET_DEVICE] = vhk_backend_reset_device,
@@ -127,6 +130,8 @@ static int session_handle(struct vhk_session *s)
 	uint32_t request = s->req.hdr.request;
 
 	s->why = NULL;
+	if (s->row == vhk_proto_bases_accepted())
+		return vhk_backend_accept_bases(s);
 	if (!handlers[request])
 		return -EOPNOTSUPP;
 	if (!session_allows(s))
@@ -263,13 +268,21 @@ static bool session_is_mute(const struct vhk_session *s)
 	       (s->req.u64 & VHK_USER_PF(INBAND_NOTIFICATIONS));
 }
 
+/* While memory arrives a table is answered, and the answer accepted by a second message. */
+static const struct vhk_proto *session_row(const struct vhk_session *s)
+{
+	if (s->req.hdr.request != VHK_USER_SET_MEM_TABLE || !s->postcopy.listening)
+		return vhk_proto_request(s->req.hdr.request);
+	return vhk_session_accepts_bases(s) ? vhk_proto_bases_accepted() : vhk_proto_bases();
+}
+
 static void session_serve(struct vhk_session *s, int received)
 {
 	uint32_t request = s->req.hdr.request;
 	int ret;
 
 	s->n_served++;
-	s->row = vhk_proto_request(request);
+	s->row = session_row(s);
 	vhk_msg_init(&s->reply, request, VHK_MSG_VERSION | VHK_MSG_REPLY);
 	vhk_session_log(s, VHK_LOG_DEBUG, "%s, %u bytes, %u fds",
 			s->row ? s->row->name : "unknown request", s->req.hdr.size, s->req.n_fds);
@@ -277,7 +290,7 @@ static void session_serve(struct vhk_session *s, int received)
 		ret = vhk_session_refuse(s, -EPROTO,
 					 "too many fds, or more than this process may open");
 	else
-		ret = vhk_proto_check(&s->st, &s->req, false, &s->why);
+		ret = vhk_proto_check_row(s->row, &s->st, &s->req, &s->why);
 	if (!ret)
 		ret = session_handle(s);
 	if (ret != VHK_SESSION_LATER)
@@ -365,6 +378,7 @@ static void session_fini(struct vhk_session *s)
 	vhk_sock_fini(&s->sock);
 	vhk_session_drop_channel(s);
 	vhk_session_drop_inflight(s);
+	vhk_session_end_postcopy(s);
 	vhk_session_drop_log(s);
 	vhk_session_drop_state(s);
 	vhk_mem_free(s->mem);
@@ -412,6 +426,7 @@ static bool session_torn(const struct vhk_session *s)
 	       (s->inflight.mem && vhk_table_torn(s->inflight.mem->table));
 }
 
+/* Who waits for a page that nobody will bring would never drain. */
 static void session_end(struct vhk_session *s, enum vhk_log_level level, const char *why)
 {
 	if (s->state == VHK_SESSION_NONE || s->state == VHK_SESSION_ENDING)
@@ -421,6 +436,7 @@ static void session_end(struct vhk_session *s, enum vhk_log_level level, const c
 	s->doomed = true;
 	session_untime(s);
 	session_unwatch(s);
+	vhk_session_end_postcopy(s);
 	/* A front end that hears of it from its ring may hang up before the error is here. */
 	if (session_torn(s)) {
 		level = VHK_LOG_WARN;
@@ -469,6 +485,7 @@ static int session_init(struct vhk_session *s, struct vhk_backend *b)
 
 	s->backend = b;
 	vhk_session_init_channel(s);
+	vhk_session_init_postcopy(s);
 	vhk_session_init_log(s);
 	s->moved = -ENODATA;
 	vhk_msg_init(&s->req, 0, 0);

@@ -254,7 +254,8 @@ bool vhk_ctl_can(const struct vhk_ctl *c, enum vhk_ctl_op op)
 const char *vhk_ctl_op_name(enum vhk_ctl_op op)
 {
 	const struct vhk_kern_row *kern = vhk_kern_row(op, VHK_KERN_ALL);
-	const struct vhk_proto *row = vhk_proto_request(op);
+	const bool table = op == VHK_CTL_SET_MEM_TABLE_BASES || op == VHK_CTL_ACCEPT_BASES;
+	const struct vhk_proto *row = vhk_proto_request(table ? VHK_CTL_SET_MEM_TABLE : op);
 
 	if (row)
 		return row->name;

@@ -318,3 +318,44 @@ int vhk_ctl_check_device_state(struct vhk_ctl *c)
 {
 	return ask(c, VHK_CTL_CHECK_DEVICE_STATE);
 }
+
+int vhk_ctl_postcopy_advise(struct vhk_ctl *c, int *fd)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_POSTCOPY_ADVISE, .fd = -1 };
+	int ret = vhk_ctl_call(c, &r);
+
+	*fd = ret ? -1 : r.fd;
+	return ret;
+}
+
+int vhk_ctl_postcopy_listen(struct vhk_ctl *c)
+{
+	return ask(c, VHK_CTL_POSTCOPY_LISTEN);
+}
+
+int vhk_ctl_set_mem_table_bases(struct vhk_ctl *c, const struct vhk_mem *m, uint64_t *base)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_SET_MEM_TABLE_BASES,
+				 .fd = -1,
+				 .bases = { .mem = m, .base = base } };
+
+	return vhk_ctl_call(c, &r);
+}
+
+int vhk_ctl_accept_bases(struct vhk_ctl *c, bool ok)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_ACCEPT_BASES,
+				 .flags = VHK_CTL_REQ_F_NO_ACK,
+				 .fd = -1,
+				 .u64 = !ok };
+
+	return vhk_ctl_call(c, &r);
+}
+
+int vhk_ctl_postcopy_end(struct vhk_ctl *c)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_POSTCOPY_END, .fd = -1 };
+	int ret = vhk_ctl_call(c, &r);
+
+	return !ret && r.u64 ? -EREMOTEIO : ret;
+}

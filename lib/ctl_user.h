@@ -72,6 +72,7 @@ static inline struct vhk_ctl_user *vhk_ctl_user_of(const struct vhk_ctl *c)
 /* ctl_user_code.c: requests to messages and back. */
 /* The message that carries a request. */
 enum vhk_ctl_op vhk_ctl_user_message(enum vhk_ctl_op op);
+const struct vhk_proto *vhk_ctl_user_row(enum vhk_ctl_op op); /* NULL: no such message */
 bool vhk_ctl_user_code_can(const struct vhk_ctl_user *u, enum vhk_ctl_op op);
 /* Judges a request by the message it becomes: -EINVAL, -EMSGSIZE, -EOPNOTSUPP. */
 int vhk_ctl_user_check(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r);

@@ -348,6 +348,42 @@ static int take_shmem(struct vhk_ctl_req *r, struct vhk_msg *m)
 	return 0;
 }
 
+static int take_uffd(struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	if (!m->n_fds)
+		return -EREMOTEIO;
+	r->fd = vhk_msg_take_fd(m, 0);
+	return 0;
+}
+
+static int put_bases(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	struct vhk_ctl_req table = { .op = VHK_CTL_SET_MEM_TABLE, .fd = -1, .mem = r->bases.mem };
+
+	return put_table(u, &table, m);
+}
+
+/* The table once more, with other user addresses. */
+static int take_bases(struct vhk_ctl_req *r, struct vhk_msg *m)
+{
+	const unsigned int n = vhk_mem_count(r->bases.mem);
+	struct vhk_user_mem_table t = { 0 };
+	struct vhk_region region;
+	unsigned int i;
+
+	memcpy(&t, m->bytes, m->hdr.size);
+	if (t.n != n ||
+	    m->hdr.size != offsetof(struct vhk_user_mem_table, region) + n * sizeof(t.region[0]))
+		return -EPROTO;
+	for (i = 0; i < n; i++) {
+		if (vhk_mem_get(r->bases.mem, i, &region, NULL) ||
+		    t.region[i].gpa != region.gpa.v || t.region[i].size != region.size)
+			return -EPROTO;
+		r->bases.base[i] = t.region[i].uva;
+	}
+	return 0;
+}
+
 static const struct code codes[VHK_CTL_OP_MAX + 1] = {
 	[VHK_CTL_GET_FEATURES] = { put_nothing, take_u64 },
 	[VHK_CTL_SET_FEATURES] = { put_u64, NULL },
@@ -371,6 +407,9 @@ static const struct code codes[VHK_CTL_OP_MAX + 1] = {
 	[VHK_CTL_IOTLB_MSG] = { put_iotlb, take_iotlb },
 	[VHK_CTL_GET_CONFIG] = { put_config, take_config },
 	[VHK_CTL_SET_CONFIG] = { put_config, NULL },
+	[VHK_CTL_POSTCOPY_ADVISE] = { put_nothing, take_uffd },
+	[VHK_CTL_POSTCOPY_LISTEN] = { put_nothing, NULL },
+	[VHK_CTL_POSTCOPY_END] = { put_nothing, take_u64 },
 	[VHK_CTL_GET_INFLIGHT_FD] = { put_inflight, take_inflight },
 	[VHK_CTL_SET_INFLIGHT_FD] = { put_inflight, NULL },
 	[VHK_CTL_RESET_DEVICE] = { put_nothing, NULL },
@@ -394,17 +433,40 @@ static const struct code codes[VHK_CTL_OP_MAX + 1] = {
 };
 
 static const struct code code_addr_iova = { put_addr_iova, NULL };
+static const struct code code_bases = { put_bases, take_bases };
+static const struct code code_accept = { put_u64, NULL };
 
 static const struct code *code_of(enum vhk_ctl_op op)
 {
 	if (op == VHK_CTL_SET_VRING_ADDR_IOVA)
 		return &code_addr_iova;
+	if (op == VHK_CTL_SET_MEM_TABLE_BASES)
+		return &code_bases;
+	if (op == VHK_CTL_ACCEPT_BASES)
+		return &code_accept;
 	return op <= VHK_CTL_OP_MAX ? &codes[op] : NULL;
 }
 
 enum vhk_ctl_op vhk_ctl_user_message(enum vhk_ctl_op op)
 {
-	return op == VHK_CTL_SET_VRING_ADDR_IOVA ? VHK_CTL_SET_VRING_ADDR : op;
+	switch (op) {
+	case VHK_CTL_SET_VRING_ADDR_IOVA:
+		return VHK_CTL_SET_VRING_ADDR;
+	case VHK_CTL_SET_MEM_TABLE_BASES:
+	case VHK_CTL_ACCEPT_BASES:
+		return VHK_CTL_SET_MEM_TABLE;
+	default:
+		return op;
+	}
+}
+
+const struct vhk_proto *vhk_ctl_user_row(enum vhk_ctl_op op)
+{
+	if (op == VHK_CTL_SET_MEM_TABLE_BASES)
+		return vhk_proto_bases();
+	if (op == VHK_CTL_ACCEPT_BASES)
+		return vhk_proto_bases_accepted();
+	return vhk_proto_request(vhk_ctl_user_message(op));
 }
 
 const char *vhk_ctl_protocol_name(unsigned int bit)
@@ -414,7 +476,7 @@ const char *vhk_ctl_protocol_name(unsigned int bit)
 
 bool vhk_ctl_user_code_can(const struct vhk_ctl_user *u, enum vhk_ctl_op op)
 {
-	const struct vhk_proto *row = vhk_proto_request(vhk_ctl_user_message(op));
+	const struct vhk_proto *row = vhk_ctl_user_row(op);
 
 	if (!row || !code_of(op)->encode)
 		return false;
@@ -447,7 +509,7 @@ int vhk_ctl_user_check(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r
 	/* A back end that was not asked has as many queues as a message can name. */
 	if (!st.n_queues)
 		st.n_queues = UINT16_MAX + 1u;
-	ret = vhk_proto_check_any(&st, &m, false, &why);
+	ret = vhk_proto_check_row(vhk_ctl_user_row(r->op), &st, &m, &why);
 	if (ret)
 		vhk_log(&u->c.log, VHK_LOG_ERROR, "%s: %s", vhk_ctl_op_name(r->op), why);
 	return ret == -EPROTO ? -EINVAL : ret;
@@ -467,15 +529,15 @@ int vhk_ctl_user_decode(const struct vhk_ctl_user *u, enum vhk_ctl_op op, struct
 	const char *why = NULL;
 	int ret;
 
-	ret = vhk_proto_check_reply(op, false, m, &why);
+	ret = vhk_proto_check_reply_row(vhk_ctl_user_row(op), vhk_ctl_user_message(op), m, &why);
 	if (ret == -EOPNOTSUPP)
 		return -EREMOTEIO;
 	if (ret) {
 		vhk_log(&u->c.log, VHK_LOG_ERROR, "%s: %s", vhk_ctl_op_name(op), why);
 		return -EPROTO;
 	}
-	ret = judge(vhk_proto_request(op), m);
-	if (ret || !r || !codes[op].decode)
+	ret = judge(vhk_ctl_user_row(op), m);
+	if (ret || !r || !code_of(op)->decode)
 		return ret;
-	return codes[op].decode(r, m);
+	return code_of(op)->decode(r, m);
 }

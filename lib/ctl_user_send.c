@@ -123,7 +123,7 @@ static void finish(struct vhk_ctl_user *u, struct vhk_ctl_user_slot *s, int ret)
 
 static bool always_answered(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r)
 {
-	return vhk_proto_answers(&u->st, vhk_proto_request(vhk_ctl_user_message(r->op)));
+	return vhk_proto_answers(&u->st, vhk_ctl_user_row(r->op));
 }
 
 static bool expects_answer(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r)
@@ -209,7 +209,7 @@ int vhk_ctl_user_submit(struct vhk_ctl *c, struct vhk_ctl_req *r, uint64_t deadl
 		goto err;
 	*s = (struct vhk_ctl_user_slot){
 		.req = r,
-		.op = vhk_ctl_user_message(r->op),
+		.op = r->op,
 		.deadline = deadline,
 		.n = u->n_asked++,
 	};

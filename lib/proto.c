@@ -108,6 +108,12 @@ int vhk_proto_check(const struct vhk_proto_state *st, const struct vhk_msg *m, b
 	return judge(row_of(m->hdr.request, back_channel), st, m, true, why);
 }
 
+int vhk_proto_check_row(const struct vhk_proto *row, const struct vhk_proto_state *st,
+			const struct vhk_msg *m, const char **why)
+{
+	return judge(row, st, m, true, why);
+}
+
 int vhk_proto_check_any(const struct vhk_proto_state *st, const struct vhk_msg *m,
 			bool back_channel, const char **why)
 {
@@ -123,7 +129,12 @@ static bool says_no(const struct vhk_proto *row, const struct vhk_msg *m)
 int vhk_proto_check_reply(uint32_t request, bool back_channel, const struct vhk_msg *m,
 			  const char **why)
 {
-	const struct vhk_proto *row = row_of(request, back_channel);
+	return vhk_proto_check_reply_row(row_of(request, back_channel), request, m, why);
+}
+
+int vhk_proto_check_reply_row(const struct vhk_proto *row, uint32_t request,
+			      const struct vhk_msg *m, const char **why)
+{
 	int ret;
 
 	*why = "";

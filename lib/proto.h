@@ -265,6 +265,12 @@ struct vhk_proto {
 /* The row of a message, NULL where the number is unknown. */
 const struct vhk_proto *vhk_proto_request(uint32_t request);	  /* front end to back end */
 const struct vhk_proto *vhk_proto_back_request(uint32_t request); /* back end to front end */
+/*
+ * SET_MEM_TABLE between POSTCOPY_LISTEN and POSTCOPY_END: answered by a table with the places of
+ * the regions in the back end, and that accepted by a number in a second message of that name.
+ */
+const struct vhk_proto *vhk_proto_bases(void);
+const struct vhk_proto *vhk_proto_bases_accepted(void);
 const char *vhk_proto_feature_name(unsigned int bit); /* protocol features; NULL: unknown */
 
 /* Whether a request is answered without being asked to (NEED_REPLY). */
@@ -282,6 +288,9 @@ int vhk_proto_check_form(const struct vhk_proto *row, const struct vhk_msg *m, c
  */
 int vhk_proto_check(const struct vhk_proto_state *st, const struct vhk_msg *m, bool back_channel,
 		    const char **why);
+/* By a row of the caller's; NULL: an unknown message. */
+int vhk_proto_check_row(const struct vhk_proto *row, const struct vhk_proto_state *st,
+			const struct vhk_msg *m, const char **why);
 /* The same, for onlookers: whether it is served here does not matter. */
 int vhk_proto_check_any(const struct vhk_proto_state *st, const struct vhk_msg *m,
 			bool back_channel, const char **why);
@@ -292,6 +301,8 @@ int vhk_proto_check_any(const struct vhk_proto_state *st, const struct vhk_msg *
  */
 int vhk_proto_check_reply(uint32_t request, bool back_channel, const struct vhk_msg *m,
 			  const char **why);
+int vhk_proto_check_reply_row(const struct vhk_proto *row, uint32_t request,
+			      const struct vhk_msg *m, const char **why);
 /* What a set of protocol features needs to be whole (bit 10 needs 5, 14 needs 3 and 5, 23 needs 12
  * and 20, ...). */
 int vhk_proto_check_features(uint64_t protocol, const char **why); /* 0 or -EINVAL */

@@ -307,6 +307,15 @@ int vhk_check_set_inflight(const struct vhk_proto_state *st, const struct vhk_ms
 	return 0;
 }
 
+/* Regions that come one by one have no way to tell of their bases (vhost-user,
+ * "POSTCOPY_ADVISE"). */
+int vhk_check_postcopy(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
+{
+	(void)m;
+	return st->protocol & VHK_USER_PF(CONFIGURE_MEM_SLOTS)
+		       ? refuse(why, "not together with CONFIGURE_MEM_SLOTS") : 0;
+}
+
 int vhk_check_status(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
 {
 	(void)st;

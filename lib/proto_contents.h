@@ -32,6 +32,7 @@ vhk_check_fn vhk_check_set_config;
 vhk_check_fn vhk_check_get_inflight;
 vhk_check_fn vhk_check_set_inflight;
 vhk_check_fn vhk_check_status;
+vhk_check_fn vhk_check_postcopy;
 vhk_check_fn vhk_check_mtu;
 vhk_check_fn vhk_check_uuid;
 vhk_check_fn vhk_check_state_transfer;

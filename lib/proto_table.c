@@ -158,12 +158,15 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 	[VHK_USER_POSTCOPY_ADVISE] = {
 		.name = "POSTCOPY_ADVISE", .reply = VHK_REPLY_PAYLOAD, .reply_min = 0,
 		.reply_max = 0, .reply_fds_max = 1, .need_protocol = VHK_USER_PF(PAGEFAULT),
+		.served = true, .check = vhk_check_postcopy,
 	},
 	[VHK_USER_POSTCOPY_LISTEN] = {
 		.name = "POSTCOPY_LISTEN", REPLY_ACK, .need_protocol = VHK_USER_PF(PAGEFAULT),
+		.served = true, .check = vhk_check_postcopy,
 	},
 	[VHK_USER_POSTCOPY_END] = {
 		.name = "POSTCOPY_END", REPLY_U64, .need_protocol = VHK_USER_PF(PAGEFAULT),
+		.served = true, .check = vhk_check_postcopy,
 	},
 	[VHK_USER_GET_INFLIGHT_FD] = {
 		.name = "GET_INFLIGHT_FD", .size_min = INFLIGHT_MIN,
@@ -314,6 +317,29 @@ static const struct vhk_proto back_requests[VHK_USER_BACK_REQ_MAX + 1] = {
 		.served = true, .check = vhk_check_mmap,
 	},
 };
+
+static const struct vhk_proto bases = {
+	.name = "SET_MEM_TABLE", .size_min = TABLE_MIN,
+	.size_max = sizeof(struct vhk_user_mem_table), .fds_min = 1,
+	.fds_max = VHK_USER_TABLE_MAX, .reply = VHK_REPLY_PAYLOAD, .reply_min = TABLE_MIN,
+	.reply_max = sizeof(struct vhk_user_mem_table), .need_protocol = VHK_USER_PF(PAGEFAULT),
+	.served = true, .check = vhk_check_mem_table,
+};
+
+static const struct vhk_proto bases_accepted = {
+	.name = "SET_MEM_TABLE", .size_min = sizeof(uint64_t), .size_max = sizeof(uint64_t),
+	REPLY_ACK, .need_protocol = VHK_USER_PF(PAGEFAULT), .served = true,
+};
+
+const struct vhk_proto *vhk_proto_bases(void)
+{
+	return &bases;
+}
+
+const struct vhk_proto *vhk_proto_bases_accepted(void)
+{
+	return &bases_accepted;
+}
 
 const struct vhk_proto *vhk_proto_request(uint32_t request)
 {

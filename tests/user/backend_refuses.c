@@ -122,27 +122,6 @@ static void unknown_messages_and_flags(void)
 	fixture_fini(&f);
 }
 
-static void every_message_that_is_not_served(void)
-{
-	unsigned char bytes[VHK_MSG_PAYLOAD_MAX] = { 0 };
-	const struct vhk_proto *row;
-	struct fixture f;
-	unsigned int n = 0;
-	uint32_t req;
-
-	fixture_init(&f);
-	for (req = 1; req <= VHK_USER_REQ_MAX; req++) {
-		row = vhk_proto_request(req);
-		if (row->served)
-			continue;
-		n++;
-		refused(&f, row->name, req, bytes, row->size_min, row->fds_min);
-	}
-	T_EQ(n, VHK_USER_REQ_MAX - 42);
-	fixture_alive(&f);
-	fixture_fini(&f);
-}
-
 /* Whatever number a message calls its ring by, it is not cut to the bits that are used. */
 static void rings_that_are_none(void)
 {
@@ -535,7 +514,6 @@ int main(void)
 	T_RUN(every_message_of_a_wrong_size);
 	T_RUN(every_message_with_wrong_fds);
 	T_RUN(unknown_messages_and_flags);
-	T_RUN(every_message_that_is_not_served);
 	T_RUN(rings_that_are_none);
 	T_RUN(values_out_of_range);
 	T_RUN(ring_addresses_that_are_wrong);

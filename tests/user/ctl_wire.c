@@ -519,9 +519,9 @@ static void gets_shmem_config(void)
  */
 static void unimplemented_and_ungated(void)
 {
-	static const unsigned char absent[] = { 22, 28, 29, 30, 0, 46, 200 };
-	static const unsigned char gated[] = { 17, 19, 20, 21, 23, 24, 25, 26, 27, 31,
-					       32, 34, 35, 36, 37, 38, 39, 40, 41, 42,
+	static const unsigned char absent[] = { 22, 0, 46, 200 };
+	static const unsigned char gated[] = { 17, 19, 20, 21, 23, 24, 25, 26, 27, 28,
+					       29, 30, 31, 32, 34, 35, 36, 37, 38, 39, 40, 41, 42,
 					       43, 44, 45 };
 	struct vhk_ctl_req r;
 	struct vhk_ctl *c;

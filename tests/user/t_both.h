@@ -52,12 +52,18 @@ static inline void t_both_open(struct t_both *b, struct vhk_device *dev,
 	T_MUST(!vhk_ctl_open(&b->ctl, uri, &o));
 }
 
-/* The front end hangs up first; the device is the caller's to free after this. */
-static inline void t_both_close(struct t_both *b)
+/* The front end hangs up first. The loop is left, for queues on other loops to post to. */
+static inline void t_both_stop(struct t_both *b)
 {
 	vhk_ctl_close(b->ctl);
 	vhk_loop_stop(b->loop);
 	pthread_join(b->thread, NULL);
+}
+
+/* The device is the caller's to free after this. */
+static inline void t_both_close(struct t_both *b)
+{
+	t_both_stop(b);
 	vhk_loop_free(b->loop);
 }
 

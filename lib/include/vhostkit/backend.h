@@ -31,6 +31,15 @@ extern "C" {
 struct vhk_backend;
 
 /**
+ * Postcopy migration is offered (VHK_PF_PAGEFAULT), and regions one by one are not, since the two
+ * exclude each other. This process needs userfaultfd(2) for the kernel's faults, too. Queues have
+ * to run on other loops than the control loop (vhk_device_set_loops()): one of theirs may wait for
+ * a page as long as the front end likes, or until it hangs up.
+ */
+#define VHK_BACKEND_F_POSTCOPY 0x1
+#define VHK_BACKEND_F_ALL 0x1
+
+/**
  * struct vhk_backend_opts - how a device is served
  * @sz:         sizeof(struct vhk_backend_opts)
  * @log:        where lines go; copied. Each names the socket; refusals of one session beyond the
@@ -38,12 +47,14 @@ struct vhk_backend;
  * @on_session: called when a front end came (@up) or went and its queues have stopped; control
  *              thread. It must not close the back end. Optional
  * @arg:        handed to @on_session
+ * @flags:      VHK_BACKEND_F_*
  */
 struct vhk_backend_opts {
 	size_t sz;
 	struct vhk_log log;
 	void (*on_session)(void *arg, bool up);
 	void *arg;
+	uint32_t flags;
 };
 
 /**

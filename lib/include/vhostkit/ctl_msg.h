@@ -144,6 +144,8 @@ enum vhk_ctl_op {
 	VHK_CTL_SET_FORK_FROM_OWNER = 0x184,
 	VHK_CTL_GET_FORK_FROM_OWNER = 0x185,
 	VHK_CTL_MAP_DOORBELL = 0x300, /* no ioctl, but mmap(2) */
+	VHK_CTL_SET_MEM_TABLE_BASES = 0x305, /* SET_MEM_TABLE after POSTCOPY_LISTEN */
+	VHK_CTL_ACCEPT_BASES = 0x405,	     /* and what follows its answer */
 };
 
 /**
@@ -278,6 +280,17 @@ struct vhk_ctl_shmem {
 	uint64_t size[VHK_SHMEM_MAX];
 };
 
+/**
+ * struct vhk_ctl_bases - a memory table, and where the back end has it
+ * @mem:  the table, as for SET_MEM_TABLE
+ * @base: of each region, in the order of vhk_mem_get(), the address in the back end: an answer. The
+ *        caller's until the request is done, with room for 32
+ */
+struct vhk_ctl_bases {
+	const struct vhk_mem *mem;
+	uint64_t *base;
+};
+
 /** Do not ask for an acknowledgement: done as soon as it is sent. */
 #define VHK_CTL_REQ_F_NO_ACK 0x1
 #define VHK_CTL_REQ_F_ALL 0x1
@@ -311,8 +324,8 @@ enum vhk_ctl_state {
  * @flags:      VHK_CTL_REQ_F_*. Where the peer acknowledges (VHK_PF_REPLY_ACK) every request asks
  *              for it otherwise
  * @timeout_ms: longest wait for the answer, ms. 0: that of the front end
- * @fd:         sent with it and borrowed until done, or -1. GET_INFLIGHT_FD, GET_SHARED_OBJECT: the
- *              answer's, owned by the caller
+ * @fd:         sent with it and borrowed until done, or -1. GET_INFLIGHT_FD, GET_SHARED_OBJECT,
+ *              POSTCOPY_ADVISE: the answer's, owned by the caller
  * @u64:        features of any kind, status, id, number of anything, the first 6 bytes of a MAC
  *              address: argument or answer
  * @vring:      SET_VRING_*, GET_VRING_* (answer in num), SET_GROUP_ASID (group and address space),
@@ -331,6 +344,7 @@ enum vhk_ctl_state {
  * @range:      GET_IOVA_RANGE
  * @va:         MAP_DOORBELL: the answer
  * @crypto:     CREATE_CRYPTO_SESSION
+ * @bases:      SET_MEM_TABLE_BASES
  * @uuid:       GET_SHARED_OBJECT
  * @shmem:      GET_SHMEM_CONFIG: filled in; the caller's until the request is done
  * @done:       called once, perhaps before vhk_ctl_submit() returns; may submit, free or reuse the
@@ -360,6 +374,7 @@ struct vhk_ctl_req {
 		struct vhk_ctl_iova_range range;
 		void *va;
 		struct vhk_ctl_crypto crypto;
+		struct vhk_ctl_bases bases;
 		struct vhk_uuid uuid;
 		struct vhk_ctl_shmem *shmem;
 	};
@@ -881,6 +896,57 @@ VHK_API int vhk_ctl_get_shared_object(struct vhk_ctl *c, const struct vhk_uuid *
  * Return: 0; -EPROTO a size is no multiple of the page size; or a code as above.
  */
 VHK_API int vhk_ctl_get_shmem_config(struct vhk_ctl *c, struct vhk_ctl_shmem *out);
+
+/**
+ * vhk_ctl_postcopy_advise() - POSTCOPY_ADVISE: memory may arrive after the guest has started
+ * @c:  the front end
+ * @fd: a userfaultfd of the back end's, the caller's to close; -1 on failure. Its faults are to be
+ *      served by another thread than the one that talks to the back end
+ *
+ * Needs VHK_PF_PAGEFAULT, and that VHK_PF_CONFIGURE_MEM_SLOTS was not negotiated.
+ * Return: 0; -EREMOTEIO the back end cannot; or a code as above.
+ */
+VHK_API int vhk_ctl_postcopy_advise(struct vhk_ctl *c, int *fd);
+
+/**
+ * vhk_ctl_postcopy_listen() - POSTCOPY_LISTEN: from here on pages may be missing
+ * @c: the front end, after vhk_ctl_postcopy_advise()
+ *
+ * Memory is shared by vhk_ctl_set_mem_table_bases() from here on.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_postcopy_listen(struct vhk_ctl *c);
+
+/**
+ * vhk_ctl_set_mem_table_bases() - SET_MEM_TABLE between POSTCOPY_LISTEN and POSTCOPY_END
+ * @c:    the front end
+ * @m:    as for vhk_ctl_set_mem_table()
+ * @base: of each region, in the order of vhk_mem_get(), its address in the back end: what the
+ *        addresses of faults are relative to. Room for 32
+ *
+ * The memory is in force, and faults come, after vhk_ctl_accept_bases().
+ * Return: as vhk_ctl_set_mem_table(); -EPROTO the answer is about other regions.
+ */
+VHK_API int vhk_ctl_set_mem_table_bases(struct vhk_ctl *c, const struct vhk_mem *m, uint64_t *base);
+
+/**
+ * vhk_ctl_accept_bases() - the second half of vhk_ctl_set_mem_table_bases()
+ * @c:  the front end
+ * @ok: false: the bases are of no use, the back end is to forget the table
+ *
+ * Not acknowledged.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_accept_bases(struct vhk_ctl *c, bool ok);
+
+/**
+ * vhk_ctl_postcopy_end() - POSTCOPY_END: all memory has arrived
+ * @c: the front end
+ *
+ * The back end's userfaultfd tells of nothing after this.
+ * Return: 0, or a code as above.
+ */
+VHK_API int vhk_ctl_postcopy_end(struct vhk_ctl *c);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The only door to userfaultfd(2): pages of shared memory that have not arrived yet, which somebody
+ * else fills in.
+ */
+#ifndef VHK_LIB_UFFD_H
+#define VHK_LIB_UFFD_H
+
+#include <stddef.h>
+
+/*
+ * A userfaultfd that knows shared memory, or -EPERM, -ENOSYS (neither the kernel nor this process
+ * may), -EOPNOTSUPP (private memory only).
+ */
+int vhk_uffd_open(void);
+/* Whole pages: who touches one that is not there waits for whoever reads @fd. 0 or -errno. */
+int vhk_uffd_register(int fd, void *base, size_t len);
+/* Nobody waits any more. */
+void vhk_uffd_unregister(int fd, void *base, size_t len);
+
+#endif

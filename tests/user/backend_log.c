@@ -361,7 +361,8 @@ static void a_log_by_address(void)
 	t_user_init(&u, VHK_LOOP_AUTO);
 	t_user_open(&u);
 	t_alive(&u);
-	protocol = t_get_u64(&u, VHK_USER_GET_PROTOCOL_FEATURES) & ~VHK_USER_PF(LOG_SHMFD);
+	protocol = t_get_u64(&u, VHK_USER_GET_PROTOCOL_FEATURES) &
+		   ~(VHK_USER_PF(LOG_SHMFD) | VHK_USER_PF(GPA_ADDRESSES));
 	t_send(&u, VHK_USER_SET_PROTOCOL_FEATURES, 0, &protocol, 8, NULL, 0);
 	T_EQ(t_ask(&u, VHK_USER_SET_OWNER, NULL, 0), 0);
 	T_EQ(t_ask_u64(&u, VHK_USER_SET_FEATURES, LOGGED), 0);

@@ -111,7 +111,7 @@ static void side_init(struct side *s, size_t size)
 	s->u.fd = fd[0];
 	T_MUST(!vhk_backend_take_fd(&s->u.be, s->u.loop, s->d.dev, fd[1], &o));
 	t_alive(&s->u);
-	protocol = t_get_u64(&s->u, VHK_USER_GET_PROTOCOL_FEATURES);
+	protocol = t_get_u64(&s->u, VHK_USER_GET_PROTOCOL_FEATURES) & ~VHK_USER_PF(GPA_ADDRESSES);
 	T_OK(protocol & VHK_USER_PF(DEVICE_STATE));
 	t_send(&s->u, VHK_USER_SET_PROTOCOL_FEATURES, 0, &protocol, sizeof(protocol), NULL, 0);
 	T_EQ(t_ask(&s->u, VHK_USER_SET_OWNER, NULL, 0), 0);

@@ -3,16 +3,17 @@
  * Serving a device over vhost-user: the back end of the protocol, as socket server or client. One
  * session at a time per back end; when a front end is gone the next one is taken.
  *
- * Served are features and protocol features (MQ, REPLY_ACK, BACKEND_REQ, CONFIG, INFLIGHT_SHMFD,
- * RESET_DEVICE, CONFIGURE_MEM_SLOTS, STATUS, LOG_SHMFD, DEVICE_STATE, GET_VRING_BASE_INFLIGHT,
- * GET_VRING_BASE_SKIP_DRAIN), memory as a table and by slots, rings with and without a kick fd, the
- * configuration space and notices of its change, inflight tracking, reset and status; and of live
+ * Every message is served: features and protocol features; memory as a table and by slots, by user
+ * or by guest addresses; rings whose notifications are eventfds, pipes, messages or none; the
+ * configuration space and notices of its change; inflight tracking, reset and status; of live
  * migration the dirty log, which may be switched while rings run (VHOST_F_LOG_ALL, SET_LOG_BASE
- * with an fd or an address, SET_LOG_FD), rings that stop without waiting for their requests, and
- * the device's own state. Where VHK_F_ACCESS_PLATFORM and BACKEND_REQ are negotiated, rings and
- * descriptors hold IOVAs, which the front end translates: IOTLB_MSG and BACKEND_IOTLB_MSG, up to
- * VHK_IOTLB_LIMIT translations (`iotlb.h`). Each part of a ring has to lie in one piece of the
- * front end's memory. Any other request is refused, with a non-zero answer where one is due (a
+ * with an fd or an address, SET_LOG_FD), rings that stop without waiting for their requests, the
+ * device's own state, and, where it is asked for, postcopy. What means something to some device
+ * types only goes to operations of the device, and is offered where it has them. Where
+ * VHK_F_ACCESS_PLATFORM and BACKEND_REQ are negotiated, rings and descriptors hold IOVAs, which the
+ * front end translates: IOTLB_MSG and BACKEND_IOTLB_MSG, up to VHK_IOTLB_LIMIT translations
+ * (`iotlb.h`). Each part of a ring has to lie in one piece of the front end's memory. What is
+ * malformed, not negotiated or out of place is refused, with a non-zero answer where one is due (a
  * reply without payload in place of a payload), and the session goes on. It ends when the front end
  * hangs up, when its byte stream cannot be understood, when it does not read its answers, when it
  * does not ask whether a ring starts and the device cannot be had, or when a file of its memory is

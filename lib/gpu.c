@@ -472,5 +472,8 @@ int vhk_gpu_process(struct vhk_gpu *g)
 		ret = rx(g);
 	if (!ret && g->up)
 		ret = tx_flush(g);
+	/* one that is not read from has no other way to tell */
+	if (!ret && g->up && g->n_due == DUE_MAX && vhk_sock_hung_up(g->sock))
+		ret = hang_up(g, -ENOTCONN, "the other end is gone");
 	return ret || g->up ? ret : -ENOTCONN;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Postcopy: a device works on memory whose pages arrive when they are first touched, by a program or
- * by the kernel on its behalf; who waits is woken, at the latest when the front end is gone.
+ * Postcopy: a device works on memory whose pages arrive when they are first touched, by a program
+ * or by the kernel on its behalf; who waits is woken, at the latest when the front end is gone.
  */
 #include <linux/userfaultfd.h>
 #include <sys/eventfd.h>

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <vhostkit/backend.h>
+#include <vhostkit/device_ask.h>
 
 #include "base.h"
 #include "proto.h"
@@ -44,6 +45,7 @@ struct fuzz {
 	struct vhk_backend *be;
 	int peer;
 	int fd[FD_KINDS];
+	int channel; /* the other end of FD_SOCKET */
 	uint8_t *mem;
 	bool acks; /* REPLY_ACK is settled for sure */
 };
@@ -109,6 +111,61 @@ static int set_config(void *priv, uint32_t off, const void *buf, uint32_t len)
 	return off + len > 30 || b[len - 1] > 0x80 ? -EINVAL : 0;
 }
 
+/* Operations of device types: some refuse some things. */
+static int on_mac(void *priv, const uint8_t mac[6])
+{
+	(void)priv;
+	return mac[0] & 1 ? -EINVAL : 0;
+}
+
+static int on_mtu(void *priv, uint16_t mtu)
+{
+	(void)priv;
+	return mtu & 1 ? -EINVAL : 0;
+}
+
+static int on_endian(void *priv, unsigned int queue, bool big)
+{
+	(void)priv;
+	must(queue < QUEUES);
+	return big ? -EOPNOTSUPP : 0;
+}
+
+static int on_crypto(void *priv, void *data, uint32_t len)
+{
+	(void)priv;
+	memset(data, 0x22, len);
+	return len & 1 ? -EINVAL : 0;
+}
+
+static int on_crypto_end(void *priv, uint64_t id)
+{
+	(void)priv;
+	return id & 1 ? -EINVAL : 0;
+}
+
+static int on_gpu(void *priv, int fd)
+{
+	(void)priv;
+	close(fd);
+	return 0;
+}
+
+static int on_object(void *priv, const struct vhk_uuid *id, int *fd)
+{
+	(void)priv;
+	if (id->bytes[0] & 1)
+		*fd = dup(mem_fd);
+	return id->bytes[0] & 2 ? -EINVAL : 0;
+}
+
+static unsigned int on_shmem(void *priv, uint64_t *size)
+{
+	(void)priv;
+	size[3] = 4096;
+	return 1;
+}
+
 static void open_device(struct fuzz *f)
 {
 	static const struct vhk_device_ops ops = {
@@ -116,6 +173,14 @@ static void open_device(struct fuzz *f)
 		.get_config = config,
 		.set_config = set_config,
 		.work = work,
+		.send_rarp = on_mac,
+		.set_mtu = on_mtu,
+		.set_endian = on_endian,
+		.open_crypto = on_crypto,
+		.close_crypto = on_crypto_end,
+		.set_gpu_take_fd = on_gpu,
+		.get_object = on_object,
+		.get_shmem = on_shmem,
 	};
 	static const struct vhk_device_info info = {
 		.sz = sizeof(info),
@@ -124,6 +189,7 @@ static void open_device(struct fuzz *f)
 		.queue_size = QUEUE_SIZE,
 		.max_segs = 8,
 		.config_size = 30,
+		.flags = VHK_DEVICE_F_NOTIFIER,
 	};
 
 	must(!vhk_device_new(&f->dev, &info, &ops, f));
@@ -238,12 +304,17 @@ static struct vhk_user_vring_addr ring_addr(uint32_t idx)
 	return (struct vhk_user_vring_addr){ idx, 0, at, at + 2 * PARTS, at + PARTS, 0 };
 }
 
-static void negotiate(struct fuzz *f, uint64_t features)
+static void negotiate(struct fuzz *f, uint64_t features, uint64_t more)
 {
-	static const uint64_t all = VHK_USER_PF(MQ) | VHK_USER_PF(REPLY_ACK) |
+	const uint64_t all = more | VHK_USER_PF(MQ) | VHK_USER_PF(REPLY_ACK) |
 				    VHK_USER_PF(BACKEND_REQ) | VHK_USER_PF(CONFIG) |
 				    VHK_USER_PF(INFLIGHT_SHMFD) | VHK_USER_PF(RESET_DEVICE) |
-				    VHK_USER_PF(CONFIGURE_MEM_SLOTS) | VHK_USER_PF(STATUS);
+				    VHK_USER_PF(CONFIGURE_MEM_SLOTS) | VHK_USER_PF(STATUS) |
+				    VHK_USER_PF(RARP) | VHK_USER_PF(MTU) |
+				    VHK_USER_PF(CROSS_ENDIAN) | VHK_USER_PF(CRYPTO_SESSION) |
+				    VHK_USER_PF(SHARED_OBJECT) | VHK_USER_PF(SHMEM) |
+				    VHK_USER_PF(HOST_NOTIFIER) | VHK_USER_PF(BACKEND_SEND_FD) |
+				    VHK_USER_PF(INBAND_NOTIFICATIONS);
 
 	request(f, VHK_USER_SET_PROTOCOL_FEATURES, 0, &all, sizeof(all), NULL, 0);
 	f->acks = true;
@@ -342,6 +413,7 @@ static uint8_t kind_of(uint32_t number)
 	case VHK_USER_SET_INFLIGHT_FD:
 		return FD_INFLIGHT;
 	case VHK_USER_SET_BACKEND_REQ_FD:
+	case VHK_USER_GPU_SET_SOCKET:
 		return FD_SOCKET;
 	default:
 		return FD_EVENT;
@@ -433,6 +505,67 @@ static void end_session(struct fuzz *f)
 	vhk_backend_close(f->be);
 }
 
+static void asked(void *arg, int ret, int fd)
+{
+	(void)arg;
+	must(ret <= 0);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* What the device asks of the front end. */
+static void ask(struct fuzz *f, struct input *in)
+{
+	struct vhk_shmem_map map = { 3, 0, 0, take(in) & 0xf0, 4096 };
+	struct vhk_uuid id = { { take(in) } };
+	const uint8_t what = take(in);
+
+	switch (what % 6) {
+	case 0:
+		vhk_device_lend_notifier(f->dev, what % 4, what & 16 ? mem_fd : -1, 0, 4096, asked,
+					 f);
+		break;
+	case 1:
+		vhk_device_map_shmem(f->dev, &map, mem_fd, asked, f);
+		break;
+	case 2:
+		vhk_device_unmap_shmem(f->dev, &map, what & 16 ? asked : NULL, f);
+		break;
+	case 3:
+		vhk_device_add_object(f->dev, &id, asked, f);
+		break;
+	case 4:
+		vhk_device_remove_object(f->dev, &id, asked, f);
+		break;
+	default:
+		vhk_device_lookup_object(f->dev, &id, asked, f);
+		break;
+	}
+	step(f);
+}
+
+/* What the front end says on the back-end channel: an answer as a rule. */
+static void answer(struct fuzz *f, struct input *in)
+{
+	struct {
+		struct vhk_msg_hdr hdr;
+		uint64_t v;
+	} __attribute__((packed)) m = { { take(in) % (VHK_USER_BACK_REQ_MAX + 2),
+					  VHK_MSG_VERSION | VHK_MSG_REPLY, 8 },
+					take(in) & 1 };
+	const uint8_t how = take(in), kind = FD_MEM;
+	const int peer = f->peer;
+
+	if (how & 1)
+		m.hdr.flags = take(in);
+	if (how & 2)
+		m.hdr.size = take(in) % 9;
+	f->peer = f->channel;
+	send_message(f, &m, sizeof(m.hdr) + vhk_min(m.hdr.size, 8u), &kind, how & 4 ? 1 : 0);
+	f->peer = peer;
+	step(f);
+}
+
 static void act(struct fuzz *f, struct input *in)
 {
 	switch (take(in) % 16) {
@@ -463,6 +596,12 @@ static void act(struct fuzz *f, struct input *in)
 	case 9:
 		vhk_device_config_changed(f->dev);
 		break;
+	case 10:
+		ask(f, in);
+		break;
+	case 11:
+		answer(f, in);
+		break;
 	default:
 		any_message(f, in);
 		break;
@@ -477,7 +616,7 @@ static void fuzz_init(struct fuzz *f)
 	memset(mem, 0, MEM_SIZE);
 	f->mem = mem;
 	must(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
-	close(pair[1]);
+	f->channel = pair[1];
 	f->fd[FD_MEM] = mem_fd;
 	f->fd[FD_EVENT] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	f->fd[FD_SOCKET] = pair[0];
@@ -494,6 +633,7 @@ static void fuzz_fini(struct fuzz *f)
 	unsigned int i;
 
 	end_session(f);
+	close(f->channel);
 	vhk_device_free(f->dev);
 	for (i = 0; i < FD_KINDS; i++)
 		if (i != FD_MEM)
@@ -540,7 +680,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		negotiate(&f, VHK_F_VERSION_1 | VHK_F_INDIRECT_DESC |
 				      (flags & 2 ? VHK_F_PROTOCOL_FEATURES : 0) |
 				      (flags & 4 ? VHK_F_RING_PACKED : 0) |
-				      (flags & 8 ? VHK_F_EVENT_IDX : 0));
+				      (flags & 8 ? VHK_F_EVENT_IDX : 0),
+			  flags & 64 ? VHK_USER_PF(GPA_ADDRESSES) : 0);
 	if (flags & 16)
 		share_memory(&f);
 	if (flags & 32)

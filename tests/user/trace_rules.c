@@ -341,6 +341,11 @@ static void postcopy_answers_tables(void)
 
 	begin();
 	say_step(&listen, &v);
+	T_STR(v.wrong[0], "not together with CONFIGURE_MEM_SLOTS");
+	say_step(&listening, &v);
+	begin();
+	rules.st.protocol &= ~VHK_USER_PF(CONFIGURE_MEM_SLOTS);
+	say_step(&listen, &v);
 	T_EQ(v.n_wrong, 0);
 	say_step(&listening, &v);
 	T_EQ(v.n_wrong, 0);

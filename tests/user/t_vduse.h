@@ -38,7 +38,6 @@ static struct kernel {
 	/* What it has. */
 	bool exists, attached, driver_ok;
 	int sock[2]; /* [0]: ours, [1]: handed out as the device's file */
-	struct vduse_dev_config made;
 	unsigned char config[256];
 	uint64_t set_api, set_extras;
 	uint64_t features;
@@ -51,6 +50,9 @@ static struct kernel {
 	/* What it was told. */
 	unsigned int creates, destroys, irqs, config_irqs, configs, asked;
 	uint32_t next_id;
+
+	/* What the device was made from, but for its configuration space. */
+	struct vduse_dev_config made;
 } k;
 
 static inline void k_init(void)

@@ -11,6 +11,7 @@
 
 #include "backend_impl.h"
 #include "clock.h"
+#include "map_xen.h"
 
 #define PAUSE_MIN_NS 100000000u
 #define PAUSE_MAX_NS 5000000000u
@@ -235,6 +236,7 @@ static int backend_new(struct vhk_backend **out, struct vhk_loop *ctl, struct vh
 	b->ctl = ctl;
 	b->dev = d;
 	b->kind = kind;
+	b->xen = &vhk_xen_system;
 	b->listen_fd = -1;
 	b->pause_ns = PAUSE_MIN_NS;
 	ret = vhk_opts_read(&b->o, sizeof(b->o), o);

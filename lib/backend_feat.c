@@ -26,6 +26,8 @@ void vhk_session_offer(struct vhk_session *s)
 			vhk_session_type_features(s->backend->dev),
 		.n_queues = vhk_min((uint32_t)info->n_queues, (uint32_t)VHK_BACKEND_QUEUES_MAX),
 	};
+	if (s->backend->o.flags & VHK_BACKEND_F_XEN)
+		s->st.protocol_offered |= VHK_USER_PF(XEN_MMAP);
 	if (s->backend->o.flags & VHK_BACKEND_F_POSTCOPY) {
 		s->st.protocol_offered |= VHK_USER_PF(PAGEFAULT);
 		s->st.protocol_offered &= ~VHK_USER_PF(CONFIGURE_MEM_SLOTS);

@@ -166,6 +166,7 @@ struct vhk_backend {
 	struct vhk_loop *ctl;
 	struct vhk_device *dev;
 	struct vhk_backend_opts o;
+	const struct vhk_xen_calls *xen;
 	enum vhk_backend_kind kind;
 	char name[128]; /* for log lines: the path, or which fd */
 	char *path;

@@ -5,6 +5,8 @@
  * more.
  */
 #include "backend_impl.h"
+#include "fd.h"
+#include "map_xen.h"
 
 /* With GPA_ADDRESSES a region has one address only, by which rings are found, too. */
 static struct vhk_region region_of(const struct vhk_session *s, const struct vhk_user_region *r)
@@ -57,27 +59,42 @@ static const char *why_not_added(int err)
 		return "no slot is free";
 	case -EINVAL:
 		return "a region is empty, wraps, or is longer than its file";
+	case -EOPNOTSUPP:
+		return "a region that may not be mapped as a whole";
 	default:
 		return "a region cannot be mapped";
 	}
 }
 
+/* Region @i of the request, a table or one that comes alone. */
+static int add_region(struct vhk_session *s, struct vhk_mem *m, unsigned int i)
+{
+	int ret, fd = vhk_msg_take_fd(&s->req, i);
+	struct vhk_user_region wire;
+	struct vhk_user_xen xen;
+	struct vhk_region r;
+	struct vhk_map map;
+
+	vhk_proto_region(&s->st, &s->req, i, &wire, &xen);
+	r = region_of(s, &wire);
+	if (!xen.flags)
+		return vhk_mem_add_take_fd(m, &r, fd);
+	ret = vhk_map_xen(&map, fd, r.gpa.v, r.size, xen.flags, xen.domid, s->backend->xen);
+	vhk_fd_close(fd);
+	return ret ? ret : vhk_mem_add_map(m, &r, &map);
+}
+
 int vhk_backend_set_mem_table(struct vhk_session *s)
 {
-	struct vhk_user_mem_table table;
 	struct vhk_mem *m;
-	unsigned int i;
+	unsigned int i, n = s->req.n_fds;
 	int ret;
 
-	memcpy(&table, s->req.bytes, sizeof(table));
 	ret = vhk_mem_new(&m);
 	if (ret)
 		return ret;
-	for (i = 0; i < table.n && !ret; i++) {
-		struct vhk_region r = region_of(s, &table.region[i]);
-
-		ret = vhk_mem_add_take_fd(m, &r, vhk_msg_take_fd(&s->req, i));
-	}
+	for (i = 0; i < n && !ret; i++)
+		ret = add_region(s, m, i);
 	if (ret < 0)
 		s->why = why_not_added(ret);
 	else if (!vhk_session_log_covers(s, m))
@@ -109,7 +126,7 @@ static struct vhk_region requested_region(const struct vhk_session *s)
 int vhk_backend_add_mem_reg(struct vhk_session *s)
 {
 	struct vhk_region r = requested_region(s);
-	int ret = vhk_mem_add_take_fd(s->mem, &r, vhk_msg_take_fd(&s->req, 0));
+	int ret = add_region(s, s->mem, 0);
 
 	if (ret < 0)
 		return vhk_session_refuse(s, ret, why_not_added(ret));

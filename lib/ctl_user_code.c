@@ -121,32 +121,47 @@ static struct vhk_user_region wire_region(const struct vhk_ctl_user *u, const st
 	};
 }
 
+/* One more region, behind what the message holds. */
+static void add_region(const struct vhk_ctl_user *u, const struct vhk_region *r, struct vhk_msg *m)
+{
+	const struct vhk_user_region wire = wire_region(u, r);
+	const struct vhk_user_xen xen = { u->c.opts.xen_flags, u->c.opts.xen_domid };
+
+	memcpy(m->bytes + m->hdr.size, &wire, sizeof(wire));
+	if (u->st.protocol & VHK_PF_XEN_MMAP)
+		memcpy(m->bytes + m->hdr.size + sizeof(wire), &xen, sizeof(xen));
+	m->hdr.size += (uint32_t)vhk_proto_region_size(&u->st);
+}
+
 static int put_table(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
 {
-	struct vhk_user_mem_table t = { .n = vhk_mem_count(r->mem) };
+	const uint32_t head[2] = { vhk_mem_count(r->mem), 0 };
 	struct vhk_region region;
 	unsigned int i;
 	int fd, ret;
 
-	if (t.n > VHK_USER_TABLE_MAX)
+	if (head[0] > VHK_USER_TABLE_MAX)
 		return -EMSGSIZE;
-	for (i = 0; i < t.n; i++) {
+	put(m, head, sizeof(head));
+	for (i = 0; i < head[0]; i++) {
 		ret = vhk_mem_get(r->mem, i, &region, &fd);
 		if (ret || fd < 0)
 			return ret ? ret : -EINVAL;
-		t.region[i] = wire_region(u, &region);
+		add_region(u, &region, m);
 		put_fd(m, fd);
 	}
-	return put(m, &t, offsetof(struct vhk_user_mem_table, region) + t.n * sizeof(t.region[0]));
+	return 0;
 }
 
 static int put_region(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
 {
-	struct vhk_user_mem_reg reg = { .region = wire_region(u, &r->region) };
+	const uint64_t padding = 0;
 
 	if (r->op == VHK_CTL_ADD_MEM_REG)
 		put_fd(m, r->fd);
-	return put(m, &reg, sizeof(reg));
+	put(m, &padding, sizeof(padding));
+	add_region(u, &r->region, m);
+	return 0;
 }
 
 static int put_back_fd(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)

@@ -14,6 +14,7 @@
 
 #include "base.h"
 #include "map.h"
+#include "map_xen.h"
 
 size_t vhk_page_size(void)
 {
@@ -86,6 +87,18 @@ void vhk_unmap_range(struct vhk_map *m)
 	if (m->base)
 		munmap(m->base, m->len);
 	m->base = NULL;
+	vhk_xen_release(m);
+}
+
+int vhk_map_file(void **va, int fd, size_t len, uint64_t offset)
+{
+	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	madvise(at, len, MADV_DONTDUMP);
+	*va = at;
+	return 0;
 }
 
 int vhk_map_fd(void **va, int fd, uint64_t offset, uint64_t size)

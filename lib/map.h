@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct vhk_xen_mapping;
+
 /* A mapped piece of a file: what was asked for starts at @va, what was mapped for it is [base, base
  * + len). */
 struct vhk_map {
@@ -15,6 +17,7 @@ struct vhk_map {
 	unsigned char *base;
 	size_t len;
 	size_t block; /* pages of the mapping are this large */
+	struct vhk_xen_mapping *xen; /* a Xen domain's grants; NULL: anything else */
 };
 
 /*
@@ -30,6 +33,9 @@ void vhk_unmap_range(struct vhk_map *m);
 /* The same for files of ordinary pages, without the structure; -EINVAL for huge pages, too. */
 int vhk_map_fd(void **va, int fd, uint64_t offset, uint64_t size);
 void vhk_unmap_fd(void *va, uint64_t offset, uint64_t size);
+
+/* @len bytes of @fd from @offset on, both in whole pages, whatever @fd is. 0 or -errno. */
+int vhk_map_file(void **va, int fd, size_t len, uint64_t offset);
 
 /* A sealed memfd of at least @size bytes (shrink is impossible), mapped: fd or -errno. Undone by
  * vhk_unmap() and close(2). */

@@ -124,6 +124,18 @@ int vhk_mem_add_private_take_fd(struct vhk_mem *m, const struct vhk_region *r, i
 	return add_take_fd(m, r, fd, vhk_map_range_private);
 }
 
+int vhk_mem_add_map(struct vhk_mem *m, const struct vhk_region *r, const struct vhk_map *map)
+{
+	struct vhk_map undo = *map;
+	int ret = check_region(m, r);
+
+	if (ret) {
+		vhk_unmap_range(&undo);
+		return ret;
+	}
+	return add_mapping(m, r, map, -1, true);
+}
+
 /* The caller's memory, seen as the pages it lies on. */
 static struct vhk_map foreign_map(void *va, uint64_t size)
 {

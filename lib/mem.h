@@ -67,6 +67,10 @@ struct vhk_table *vhk_table_with(const struct vhk_table *t, uint32_t gen,
 struct vhk_table *vhk_table_without(const struct vhk_table *t, uint32_t gen, unsigned int i);
 void vhk_mapping_put(struct vhk_mapping *mapping);
 
+/* A region that is mapped already; @map is the table's, even on failure. As
+ * vhk_mem_add_take_fd(). */
+int vhk_mem_add_map(struct vhk_mem *m, const struct vhk_region *r, const struct vhk_map *map);
+
 /* @m gets the regions that @from has, as one change; fails (-ENOMEM) without any. For
  * SET_MEM_TABLE. */
 int vhk_mem_assign(struct vhk_mem *m, const struct vhk_mem *from);

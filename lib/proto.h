@@ -8,6 +8,7 @@
 #define VHK_LIB_PROTO_H
 
 #include <linux/vhost_types.h>
+#include <string.h>
 
 #include <vhostkit/vhk.h>
 
@@ -135,7 +136,19 @@ struct vhk_user_region {
 	uint64_t offset;
 };
 
+/* What XEN_MMAP puts behind each region. */
+#define VHK_USER_XEN_FOREIGN 0x1u
+#define VHK_USER_XEN_GRANT 0x2u
+#define VHK_USER_XEN_NO_ADVANCE 0x100u /* every access by a mapping of its own */
+struct vhk_user_xen {
+	uint32_t flags;
+	uint32_t domid;
+};
+
 #define VHK_USER_TABLE_MAX 32
+/* A table as it can be on the wire; the regions' distance depends on what was negotiated. */
+#define VHK_USER_TABLE_SIZE                                                                        \
+	(8 + VHK_USER_TABLE_MAX * (sizeof(struct vhk_user_region) + sizeof(struct vhk_user_xen)))
 struct vhk_user_mem_table {
 	uint32_t n;
 	uint32_t padding;
@@ -272,6 +285,26 @@ const struct vhk_proto *vhk_proto_back_request(uint32_t request); /* back end to
 const struct vhk_proto *vhk_proto_bases(void);
 const struct vhk_proto *vhk_proto_bases_accepted(void);
 const char *vhk_proto_feature_name(unsigned int bit); /* protocol features; NULL: unknown */
+
+/* Bytes from one region of a table to the next. */
+static inline size_t vhk_proto_region_size(const struct vhk_proto_state *st)
+{
+	return sizeof(struct vhk_user_region) +
+	       (st->protocol & VHK_USER_PF(XEN_MMAP) ? sizeof(struct vhk_user_xen) : 0);
+}
+
+/* Region @i of a SET_MEM_TABLE; @xen: zeros where it has none. */
+static inline void vhk_proto_region(const struct vhk_proto_state *st, const struct vhk_msg *m,
+				    unsigned int i, struct vhk_user_region *r,
+				    struct vhk_user_xen *xen)
+{
+	const unsigned char *at = m->bytes + 8 + i * vhk_proto_region_size(st);
+
+	memcpy(r, at, sizeof(*r));
+	memset(xen, 0, sizeof(*xen));
+	if (st->protocol & VHK_USER_PF(XEN_MMAP))
+		memcpy(xen, at + sizeof(*r), sizeof(*xen));
+}
 
 /* Whether a request is answered without being asked to (NEED_REPLY). */
 static inline bool vhk_proto_answers(const struct vhk_proto_state *st, const struct vhk_proto *row)

@@ -59,50 +59,75 @@ static int check_overlaps(const struct vhk_proto_state *st, const struct vhk_use
 	return 0;
 }
 
+static int check_xen(const struct vhk_user_xen *xen, const char **why)
+{
+	if (xen->flags & ~(VHK_USER_XEN_FOREIGN | VHK_USER_XEN_GRANT | VHK_USER_XEN_NO_ADVANCE))
+		return refuse(why, "unknown Xen flags");
+	if ((xen->flags & VHK_USER_XEN_FOREIGN) && (xen->flags & VHK_USER_XEN_GRANT))
+		return refuse(why, "by frame number and by grant at once");
+	return 0;
+}
+
 int vhk_check_mem_table(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
 {
-	struct vhk_user_mem_table t;
-	unsigned int i;
+	struct vhk_user_region r[VHK_USER_TABLE_MAX];
+	struct vhk_user_xen xen;
+	uint32_t head[2], i;
 	int ret;
 
-	memcpy(&t, m->bytes, m->hdr.size);
-	if (!t.n || t.n > VHK_USER_TABLE_MAX)
+	memcpy(head, m->bytes, sizeof(head));
+	if (!head[0] || head[0] > VHK_USER_TABLE_MAX)
 		return refuse(why, "no regions, or too many");
-	if (t.padding)
+	if (head[1])
 		return refuse(why, "padding is not zero");
-	if (m->hdr.size != offsetof(struct vhk_user_mem_table, region) + t.n * sizeof(*t.region) ||
-	    m->n_fds != t.n) {
+	if (m->hdr.size != sizeof(head) + head[0] * vhk_proto_region_size(st) ||
+	    m->n_fds != head[0]) {
 		*why = "size or fds do not fit the number of regions";
 		return -EPROTO;
 	}
-	for (i = 0; i < t.n; i++) {
-		ret = check_region(st, &t.region[i], why);
+	for (i = 0; i < head[0]; i++) {
+		vhk_proto_region(st, m, i, &r[i], &xen);
+		ret = check_region(st, &r[i], why);
+		if (!ret)
+			ret = check_xen(&xen, why);
 		if (ret)
 			return ret;
 	}
-	return check_overlaps(st, t.region, t.n, why);
+	return check_overlaps(st, r, head[0], why);
+}
+
+static int read_mem_reg(const struct vhk_proto_state *st, const struct vhk_msg *m,
+			struct vhk_user_mem_reg *reg, const char **why)
+{
+	struct vhk_user_xen xen;
+
+	if (m->hdr.size != sizeof(reg->padding) + vhk_proto_region_size(st)) {
+		*why = "a region of another size";
+		return -EPROTO;
+	}
+	memcpy(reg, m->bytes, sizeof(*reg));
+	if (reg->padding)
+		return refuse(why, "padding is not zero");
+	vhk_proto_region(st, m, 0, &reg->region, &xen);
+	return check_xen(&xen, why);
 }
 
 int vhk_check_mem_reg(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
 {
 	struct vhk_user_mem_reg reg;
+	int ret = read_mem_reg(st, m, &reg, why);
 
-	memcpy(&reg, m->bytes, sizeof(reg));
-	if (reg.padding)
-		return refuse(why, "padding is not zero");
-	return check_region(st, &reg.region, why);
+	return ret ? ret : check_region(st, &reg.region, why);
 }
 
 /* The offset says nothing here (vhost-user, REM_MEM_REG). */
 int vhk_check_rem_reg(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
 {
 	struct vhk_user_mem_reg reg;
+	int ret = read_mem_reg(st, m, &reg, why);
 
-	memcpy(&reg, m->bytes, sizeof(reg));
-	if (reg.padding)
-		return refuse(why, "padding is not zero");
 	reg.region.offset = 0;
-	return check_region(st, &reg.region, why);
+	return ret ? ret : check_region(st, &reg.region, why);
 }
 
 int vhk_check_log(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
@@ -312,8 +337,9 @@ int vhk_check_set_inflight(const struct vhk_proto_state *st, const struct vhk_ms
 int vhk_check_postcopy(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)
 {
 	(void)m;
-	return st->protocol & VHK_USER_PF(CONFIGURE_MEM_SLOTS)
-		       ? refuse(why, "not together with CONFIGURE_MEM_SLOTS") : 0;
+	if (st->protocol & VHK_USER_PF(CONFIGURE_MEM_SLOTS))
+		return refuse(why, "not together with CONFIGURE_MEM_SLOTS");
+	return st->protocol & VHK_USER_PF(XEN_MMAP) ? refuse(why, "not together with XEN_MMAP") : 0;
 }
 
 int vhk_check_status(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why)

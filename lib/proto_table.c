@@ -6,6 +6,7 @@
 #include "base.h"
 #include "proto_contents.h"
 
+#define MEM_REG_MAX (sizeof(struct vhk_user_mem_reg) + sizeof(struct vhk_user_xen))
 #define TABLE_MIN offsetof(struct vhk_user_mem_table, region[1])
 #define CONFIG_MIN (offsetof(struct vhk_user_config, data) + 1)
 #define INFLIGHT_MIN offsetof(struct vhk_user_inflight, padding)
@@ -36,7 +37,7 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 	},
 	[VHK_USER_SET_MEM_TABLE] = {
 		.name = "SET_MEM_TABLE", .size_min = TABLE_MIN,
-		.size_max = sizeof(struct vhk_user_mem_table), .fds_min = 1,
+		.size_max = VHK_USER_TABLE_SIZE, .fds_min = 1,
 		.fds_max = VHK_USER_TABLE_MAX, REPLY_ACK, .served = true,
 		.check = vhk_check_mem_table,
 	},
@@ -201,13 +202,13 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 	},
 	[VHK_USER_ADD_MEM_REG] = {
 		.name = "ADD_MEM_REG", .size_min = sizeof(struct vhk_user_mem_reg),
-		.size_max = sizeof(struct vhk_user_mem_reg), .fds_min = 1, .fds_max = 1,
+		.size_max = MEM_REG_MAX, .fds_min = 1, .fds_max = 1,
 		REPLY_ACK, .need_protocol = VHK_USER_PF(CONFIGURE_MEM_SLOTS), .served = true,
 		.check = vhk_check_mem_reg,
 	},
 	[VHK_USER_REM_MEM_REG] = {
 		.name = "REM_MEM_REG", .size_min = sizeof(struct vhk_user_mem_reg),
-		.size_max = sizeof(struct vhk_user_mem_reg), .fds_max = 1, REPLY_ACK,
+		.size_max = MEM_REG_MAX, .fds_max = 1, REPLY_ACK,
 		.need_protocol = VHK_USER_PF(CONFIGURE_MEM_SLOTS), .served = true,
 		.check = vhk_check_rem_reg,
 	},

@@ -82,7 +82,7 @@ rooms() {
 		only '\bio_uring_|liburing\.h' '^lib/loop_uring[a-z_]*\.[ch]$'
 		# vhost devices have one door. The size and the limits of a block device, and of a
 		# file's file system, come by ioctl only.
-		only '\bioctl\(' '^lib/(kern|uffd|vduse_kernel|blk[a-z_]*)\.c$'
+		only '\bioctl\(' '^lib/(kern|map_xen|uffd|vduse_kernel|blk[a-z_]*)\.c$'
 		only 'linux/vhost\.h' '^lib/kern\.h$'
 		only '<netlink/|<linux/(netlink|genetlink)\.h>|\bnla?_[a-z]+\(|AF_NETLINK' '^lib/vdpa_nl[a-z_]*\.[ch]$'
 		only '\bclock_gettime\(' '^tools/|^lib/clock\.h$'

@@ -13,7 +13,7 @@ static void start(uint64_t features)
 		.features_offered = VHK_F_RING_ALL | VHK_F_PROTOCOL_FEATURES,
 		.features = features | VHK_F_PROTOCOL_FEATURES,
 		.protocol_offered = UINT64_MAX,
-		.protocol = UINT64_MAX & ~VHK_USER_PF(GPA_ADDRESSES),
+		.protocol = UINT64_MAX & ~(VHK_USER_PF(GPA_ADDRESSES) | VHK_USER_PF(XEN_MMAP)),
 		.features_set = true,
 		.protocol_set = true,
 		.n_queues = 3,

@@ -12,7 +12,7 @@ static struct vhk_proto_state everything(void)
 		.features_offered = UINT64_MAX,
 		.features = UINT64_MAX & ~VHK_F_RING_PACKED,
 		.protocol_offered = UINT64_MAX,
-		.protocol = UINT64_MAX,
+		.protocol = UINT64_MAX & ~VHK_USER_PF(XEN_MMAP),
 		.features_set = true,
 		.protocol_set = true,
 		.n_queues = 4,

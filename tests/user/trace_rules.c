@@ -15,7 +15,8 @@ enum who { FRONT, BACK, FRONT_BACK_CHANNEL, BACK_BACK_CHANNEL };
 
 /* Every protocol feature but those of network devices, whose rings are counted otherwise. */
 #define PROTOCOL                                                                                   \
-	(((2ull << VHK_USER_PF_MAX) - 1) & ~VHK_USER_PF(RARP) & ~VHK_USER_PF(MTU))
+	(((2ull << VHK_USER_PF_MAX) - 1) &                                                         \
+	 ~(VHK_USER_PF(RARP) | VHK_USER_PF(MTU) | VHK_USER_PF(XEN_MMAP)))
 
 struct step {
 	enum who who;

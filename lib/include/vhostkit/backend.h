@@ -38,7 +38,13 @@ struct vhk_backend;
  * a page as long as the front end likes, or until it hangs up.
  */
 #define VHK_BACKEND_F_POSTCOPY 0x1
-#define VHK_BACKEND_F_ALL 0x1
+/**
+ * Memory may be that of another Xen domain (VHK_PF_XEN_MMAP): regions come with a device file of
+ * Xen's, and are mapped by frame number or by grant. Regions that may not be mapped as a whole are
+ * refused.
+ */
+#define VHK_BACKEND_F_XEN 0x2
+#define VHK_BACKEND_F_ALL 0x3
 
 /**
  * struct vhk_backend_opts - how a device is served

@@ -73,6 +73,9 @@ extern "C" {
  *              by itself, where the back end offers them. VHK_PF_INBAND_NOTIFICATIONS: queues are
  *              started, kicked and called by messages. VHK_PF_GPA_ADDRESSES: the back end is told
  *              guest addresses in place of ours
+ * @xen_flags:  with VHK_PF_XEN_MMAP: how the back end maps each region. 1: by frame number, 2: by
+ *              grant; its file is a device file of Xen's then. 0: like any file
+ * @xen_domid:  and of which domain it is
  */
 struct vhk_ctl_opts {
 	size_t sz;
@@ -87,6 +90,8 @@ struct vhk_ctl_opts {
 	void (*on_iotlb)(void *arg, const struct vhk_iotlb_msg *m);
 	const struct vhk_ctl_back *back;
 	uint64_t also;
+	uint32_t xen_flags;
+	uint32_t xen_domid;
 };
 
 /**

@@ -14,6 +14,7 @@
 #include "fd.h"
 #include "kern.h"
 #include "proto.h"
+#include "sock.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
 #define EVENTS_MAX 16
@@ -139,11 +140,15 @@ static int adopt(struct vhk_ctl **out, const char *text)
 
 	if (fd < 0)
 		return fd;
-	if (!fstat(fd, &st) && S_ISSOCK(st.st_mode))
-		return vhk_ctl_user_adopt_take_fd(out, fd);
-	ret = vhk_kern_kind(&vhk_bus_root, fd, NULL, &kind);
-	if (!ret)
-		return vhk_ctl_kernel_adopt_take_fd(out, fd, kind);
+	if (!fstat(fd, &st) && S_ISSOCK(st.st_mode)) {
+		ret = vhk_sock_check(fd);
+		if (!ret)
+			return vhk_ctl_user_adopt_take_fd(out, fd);
+	} else {
+		ret = vhk_kern_kind(&vhk_bus_root, fd, NULL, &kind);
+		if (!ret)
+			return vhk_ctl_kernel_adopt_take_fd(out, fd, kind);
+	}
 	close(fd);
 	return ret == -EBADF ? -EINVAL : ret;
 }

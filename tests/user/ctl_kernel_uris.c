@@ -205,6 +205,41 @@ static void by_fd(void)
 	T_OK(!c);
 }
 
+/* What cannot speak vhost-user is refused at once, and closed. */
+static void by_other_sockets(void)
+{
+	static const struct {
+		int family, type, want;
+		bool pair;
+	} cases[] = {
+		{ AF_UNIX, SOCK_STREAM, 0, true },
+		{ AF_UNIX, SOCK_STREAM, -ENOTCONN, false },
+		{ AF_UNIX, SOCK_DGRAM, -EPROTOTYPE, true },
+		{ AF_UNIX, SOCK_SEQPACKET, -EPROTOTYPE, true },
+		{ AF_INET, SOCK_STREAM, -EAFNOSUPPORT, false },
+	};
+	struct vhk_ctl *c;
+	char uri[32];
+	size_t i;
+	int fd[2];
+
+	for (i = 0; i < vhk_array_size(cases); i++) {
+		fd[1] = -1;
+		if (cases[i].pair)
+			T_MUST(!socketpair(cases[i].family, cases[i].type | SOCK_CLOEXEC, 0, fd));
+		else
+			fd[0] = socket(cases[i].family, cases[i].type | SOCK_CLOEXEC, 0);
+		T_MUST(fd[0] >= 0);
+		snprintf(uri, sizeof(uri), "fd:%d", fd[0]);
+		T_EQ(vhk_ctl_open(&c, uri, NULL), cases[i].want);
+		T_EQ(!c, cases[i].want != 0);
+		vhk_ctl_close(c);
+		T_EQ(fcntl(fd[0], F_GETFD), -1);
+		if (cases[i].pair)
+			close(fd[1]);
+	}
+}
+
 int main(void)
 {
 	init();
@@ -213,5 +248,6 @@ int main(void)
 	T_RUN(kinds_by_name);
 	T_RUN(no_rights);
 	T_RUN(by_fd);
+	T_RUN(by_other_sockets);
 	return t_end();
 }

@@ -161,12 +161,18 @@ int vhk_gpu_fd(const struct vhk_gpu *g)
 	return g->sock;
 }
 
+/* A display reads no further questions than it has room to answer, nor while the device does not
+ * take the answers that it has. */
+static bool may_read(const struct vhk_gpu *g)
+{
+	return !g->display || (g->n_due < DUE_MAX && !g->tx);
+}
+
 uint32_t vhk_gpu_events(const struct vhk_gpu *g)
 {
 	if (!g->up)
 		return 0;
-	/* A display that owes answers reads no further questions than it has room for. */
-	return (g->display && g->n_due == DUE_MAX ? 0u : EPOLLIN) | (g->tx ? EPOLLOUT : 0u);
+	return (may_read(g) ? EPOLLIN : 0u) | (g->tx ? EPOLLOUT : 0u);
 }
 
 uint64_t vhk_gpu_features(const struct vhk_gpu *g)
@@ -447,12 +453,14 @@ static int rx(struct vhk_gpu *g)
 	unsigned int i;
 	int ret;
 
-	for (i = 0; i < BUDGET && g->up && !(g->display && g->n_due == DUE_MAX); i++) {
+	for (i = 0; i < BUDGET && g->up && may_read(g); i++) {
 		ret = rx_message(g);
 		if (ret == -EAGAIN)
 			return 0;
 		if (!ret)
 			ret = take_message(g);
+		if (!ret)
+			ret = tx_flush(g);
 		if (ret == -EPROTO)
 			return hang_up(g, ret, "it broke the protocol");
 		if (ret)
@@ -473,7 +481,7 @@ int vhk_gpu_process(struct vhk_gpu *g)
 	if (!ret && g->up)
 		ret = tx_flush(g);
 	/* one that is not read from has no other way to tell */
-	if (!ret && g->up && g->n_due == DUE_MAX && vhk_sock_hung_up(g->sock))
+	if (!ret && g->up && !may_read(g) && vhk_sock_hung_up(g->sock))
 		ret = hang_up(g, -ENOTCONN, "the other end is gone");
 	return ret || g->up ? ret : -ENOTCONN;
 }

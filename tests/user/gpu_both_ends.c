@@ -475,6 +475,96 @@ static void hostile_displays(void)
 	T_EQ(t_count_fds(), fds);
 }
 
+/* Asks as long as the socket takes it: how many whole questions it took. */
+static unsigned int ask_on(int sock, const void *question, size_t len)
+{
+	unsigned int n = 0;
+
+	while (send(sock, question, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len)
+		n++;
+	return n;
+}
+
+/* A device that asks and does not read is not read from, either; when it reads it has all. */
+static void asks_and_does_not_read(void)
+{
+	static const uint32_t question[3] = { VHK_GPU_GET_PROTOCOL_FEATURES, 0, 0 };
+	unsigned char bytes[4096];
+	unsigned int i, asked = 0;
+	size_t answers = 0;
+	int fd[2];
+	ssize_t n;
+
+	memset(&b, 0, sizeof(b));
+	T_MUST(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd));
+	T_MUST(!vhk_gpu_new_display(&b.dis, fd[1], 0, serve, NULL, NULL));
+	for (i = 0; i < 100000 && (vhk_gpu_events(b.dis) & EPOLLIN); i++) {
+		asked += ask_on(fd[0], question, sizeof(question));
+		T_MUST(!vhk_gpu_process(b.dis));
+	}
+	T_EQ(vhk_gpu_events(b.dis), EPOLLOUT);
+	/* the socket is full, and stays so */
+	asked += ask_on(fd[0], question, sizeof(question));
+	T_EQ(vhk_gpu_process(b.dis), 0);
+	T_EQ(ask_on(fd[0], question, sizeof(question)), 0);
+	while (answers < asked * 20ul) {
+		T_MUST(!vhk_gpu_process(b.dis));
+		n = recv(fd[0], bytes, sizeof(bytes), MSG_DONTWAIT);
+		T_MUST(n > 0);
+		answers += (size_t)n;
+	}
+	T_EQ(answers, asked * 20ul);
+	T_EQ(vhk_gpu_process(b.dis), 0);
+	T_EQ(vhk_gpu_events(b.dis), EPOLLIN);
+	vhk_gpu_free(b.dis);
+	close(fd[0]);
+}
+
+/* No events are asked for then, and the end is told of all the same. */
+static void gone_while_answers_are_due(void)
+{
+	struct vhk_gpu_msg update = sample(VHK_GPU_DMABUF_UPDATE, -1);
+	unsigned int i;
+
+	open_both(VHK_GPU_F_ALL);
+	negotiate();
+	b.hold = true;
+	for (i = 0; i < 64; i++)
+		T_EQ(vhk_gpu_send(b.dev, &update, answered, NULL), 0);
+	settle();
+	T_EQ(vhk_gpu_events(b.dis), 0);
+	T_EQ(vhk_gpu_process(b.dis), 0);
+	vhk_gpu_free(b.dev);
+	b.dev = NULL;
+	T_EQ(vhk_gpu_process(b.dis), -ENOTCONN);
+	T_EQ(vhk_gpu_fd(b.dis), -1);
+	close_both();
+}
+
+/* Answers that came before the end are taken before it is. */
+static void answers_before_the_end(void)
+{
+	struct vhk_gpu_msg update = sample(VHK_GPU_DMABUF_UPDATE, -1);
+	unsigned int i;
+
+	open_both(VHK_GPU_F_ALL);
+	negotiate();
+	b.hold = true;
+	b.n_answers = 0;
+	for (i = 0; i < 64; i++)
+		T_EQ(vhk_gpu_send(b.dev, &update, answered, NULL), 0);
+	settle();
+	for (i = 0; i < 64; i++)
+		reply(VHK_GPU_DMABUF_UPDATE);
+	vhk_gpu_free(b.dis);
+	b.dis = NULL;
+	for (i = 0; i < 100 && vhk_gpu_fd(b.dev) >= 0; i++)
+		vhk_gpu_process(b.dev);
+	T_EQ(b.n_answers, 64);
+	T_EQ(b.n_gone, 0);
+	close_both();
+}
+
 static void bad_sockets(void)
 {
 	int file = memfd_create("file", MFD_CLOEXEC), fds;
@@ -504,6 +594,9 @@ int main(void)
 	T_RUN(large_updates);
 	T_RUN(hostile_devices);
 	T_RUN(hostile_displays);
+	T_RUN(asks_and_does_not_read);
+	T_RUN(gone_while_answers_are_due);
+	T_RUN(answers_before_the_end);
 	T_RUN(bad_sockets);
 	return t_end();
 }

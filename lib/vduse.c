@@ -379,6 +379,7 @@ static bool shut(struct vhk_vduse *v)
 {
 	v->closing = true;
 	vhk_vduse_unwatch(v);
+	vhk_vduse_unwatch_kicks(v);
 	vhk_vduse_start_never(v);
 	if (come_to_rest(v)) {
 		vhk_vduse_drop_kicks(v);

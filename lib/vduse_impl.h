@@ -125,6 +125,8 @@ int vhk_vduse_stop_one(struct vhk_vduse *v, unsigned int idx, int (*then)(struct
 /* Starts the queue that v->cursor stands at, if it is ready. */
 int vhk_vduse_start_one(struct vhk_vduse *v, vduse_step_fn *step);
 bool vhk_vduse_any_started(const struct vhk_vduse *v);
+/* Of queues that are not ready: nothing is begun for them any more. */
+void vhk_vduse_unwatch_kicks(struct vhk_vduse *v);
 void vhk_vduse_drop_kicks(struct vhk_vduse *v);
 /* For vhk_device_set_table(). */
 int vhk_vduse_find_ring(void *arg, unsigned int idx, void **desc, void **driver, void **device);

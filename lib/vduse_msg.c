@@ -30,6 +30,7 @@ void vhk_vduse_break(struct vhk_vduse *v)
 		return;
 	v->broken = true;
 	vhk_vduse_unwatch(v);
+	vhk_vduse_unwatch_kicks(v);
 	vhk_vduse_start_never(v);
 	vduse_log_line(v, VHK_LOG_ERROR, "the kernel has given the device up");
 	vhk_vduse_tell(v, VHK_VDUSE_BROKEN);
@@ -84,7 +85,7 @@ static void answer(struct vhk_vduse *v, int ret)
 	if (sent)
 		vduse_log_line(v, VHK_LOG_WARN, "request %u was not answered: %s", v->req.type,
 			       strerrordesc_np(-sent));
-	if (!ret && v->answered_up && !v->closing)
+	if (!ret && v->answered_up)
 		vhk_vduse_start_soon(v);
 }
 

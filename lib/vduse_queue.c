@@ -103,6 +103,8 @@ static void kicked_unready(void *arg, uint32_t events)
 	unsigned int i;
 
 	(void)events;
+	if (v->closing || v->broken)
+		return;
 	for (i = 0; i < v->n_queues; i++)
 		if (v->queue[i].watched && vhk_vduse_take_kick(v->queue[i].kick))
 			v->queue[i].wanted = true;
@@ -111,8 +113,16 @@ static void kicked_unready(void *arg, uint32_t events)
 
 static void watch_kick(struct vhk_vduse *v, struct vduse_queue *q)
 {
-	if (!q->watched && q->kick >= 0)
+	if (!q->watched && q->kick >= 0 && !v->closing && !v->broken)
 		q->watched = !vhk_loop_add_fd(v->ctl, q->kick, EPOLLIN, kicked_unready, v);
+}
+
+void vhk_vduse_unwatch_kicks(struct vhk_vduse *v)
+{
+	unsigned int i;
+
+	for (i = 0; i < v->n_queues; i++)
+		unwatch_kick(v, &v->queue[i]);
 }
 
 void vhk_vduse_drop_kicks(struct vhk_vduse *v)
@@ -385,6 +395,8 @@ static void look_again(struct vhk_vduse *v)
 
 void vhk_vduse_start_soon(struct vhk_vduse *v)
 {
+	if (v->closing || v->broken)
+		return;
 	v->starting = true;
 	v->start_pause = PAUSE_MIN_NS;
 	look_again(v);

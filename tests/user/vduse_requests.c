@@ -512,6 +512,51 @@ static void a_close_waits_for_what_is_under_way(void)
 	in_each_layout(closing_waits);
 }
 
+/* A kick of a queue that is not ready begins nothing in a device that ends. */
+static void late_kick(struct served *s)
+{
+	unsigned int i, irqs;
+
+	served_up(s);
+	echo_some(s, 1);
+	served_kick(s, 1);
+	k_ready(&s->drv, 1);
+	irqs = k.irqs;
+	vhk_vduse_close(s->v);
+	s->v = NULL;
+	for (i = 0; i < 20; i++)
+		vhk_loop_step(s->ctl, 200000);
+	T_EQ(k.irqs, irqs);
+	T_EQ(s->echo.starts, 1);
+}
+
+static void a_kick_at_the_close_begins_nothing(void)
+{
+	in_each_layout(late_kick);
+}
+
+static void a_kick_of_a_broken_device_begins_nothing(void)
+{
+	struct served s;
+	unsigned int i, irqs;
+
+	begin(&s, VHK_F_VERSION_1);
+	served_up(&s);
+	echo_some(&s, 1);
+	shutdown(k.sock[0], SHUT_RDWR);
+	for (i = 0; i < 10000 && s.state != VHK_VDUSE_BROKEN; i++)
+		vhk_loop_step(s.ctl, 1000000);
+	T_EQ(s.state, VHK_VDUSE_BROKEN);
+	k_ready(&s.drv, 1);
+	irqs = k.irqs;
+	served_kick(&s, 1);
+	for (i = 0; i < 20; i++)
+		vhk_loop_step(s.ctl, 200000);
+	T_EQ(k.irqs, irqs);
+	T_EQ(s.echo.starts, 1);
+	end(&s);
+}
+
 int main(void)
 {
 	T_RUN(requests_are_refused_and_the_device_goes_on);
@@ -531,5 +576,7 @@ int main(void)
 	T_RUN(broken_infos);
 	T_RUN(the_kernel_gives_the_device_up);
 	T_RUN(a_close_waits_for_what_is_under_way);
+	T_RUN(a_kick_at_the_close_begins_nothing);
+	T_RUN(a_kick_of_a_broken_device_begins_nothing);
 	return t_end();
 }

@@ -83,9 +83,26 @@ static int put_addr_iova(const struct vhk_ctl_user *u, const struct vhk_ctl_req 
 	return put_addr(u, &same, m);
 }
 
+/* Batches and address spaces are the kernel's; misses and failed accesses are for the back end. */
+static int check_iotlb(const struct vhk_iotlb_msg *m)
+{
+	switch (m->type) {
+	case VHK_IOTLB_BATCH_BEGIN:
+	case VHK_IOTLB_BATCH_END:
+		return -EOPNOTSUPP;
+	case VHK_IOTLB_UPDATE:
+		return m->asid || !m->size || !m->perm ? -EINVAL : 0;
+	case VHK_IOTLB_INVALIDATE:
+		return m->asid ? -EINVAL : 0;
+	default:
+		return -EINVAL;
+	}
+}
+
 static int put_iotlb(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
 {
 	struct vhk_user_iotlb t;
+	int ret;
 
 	(void)u;
 	memset(&t, 0, sizeof(t));
@@ -94,7 +111,8 @@ static int put_iotlb(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, 
 	t.uaddr = r->iotlb.uva.v;
 	t.perm = r->iotlb.perm;
 	t.type = r->iotlb.type;
-	return r->iotlb.asid ? -EINVAL : put(m, &t, sizeof(t));
+	ret = check_iotlb(&r->iotlb);
+	return ret ? ret : put(m, &t, sizeof(t));
 }
 
 static int put_vring_fd(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r,

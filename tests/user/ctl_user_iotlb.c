@@ -59,12 +59,21 @@ static void refused_before_it_is_sent(void)
 		{ .iova = { 0x1000 }, .size = 0x1000, .perm = 4, .type = UPDATE },
 		{ .iova = { 0x1000 }, .size = 0x1000, .perm = 3, .type = 0 },
 		{ .iova = { 0x1000 }, .size = 0x1000, .perm = 3, .type = 7 },
+		{ .iova = { 0x1000 }, .size = 0x1000, .perm = 0, .type = UPDATE },
+		{ .iova = { 0x1000 }, .size = 0, .perm = 3, .type = UPDATE },
+		{ .iova = { 0x1000 }, .size = 0x1000, .perm = 1, .type = MISS },
+		{ .iova = { 0x1000 }, .size = 0x1000, .perm = 1, .type = ACCESS_FAIL },
+	};
+	static const struct vhk_iotlb_msg batch[] = {
+		{ .type = VHK_IOTLB_BATCH_BEGIN }, { .type = VHK_IOTLB_BATCH_END },
 	};
 	size_t i;
 
 	begin(VHK_F_ACCESS_PLATFORM, NULL);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		T_EQ(vhk_ctl_iotlb(ctl, &bad[i]), -EINVAL);
+	for (i = 0; i < sizeof(batch) / sizeof(batch[0]); i++)
+		T_EQ(vhk_ctl_iotlb(ctl, &batch[i]), -EOPNOTSUPP);
 	T_EQ(t_peer_drain(sock), 0);
 	end();
 	begin(VHK_F_VERSION_1, NULL);

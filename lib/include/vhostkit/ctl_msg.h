@@ -606,7 +606,8 @@ VHK_API int vhk_ctl_set_vring_addr_iova(struct vhk_ctl *c,
  * overlaps. On a vDPA device it pins memory (unless the device works on virtual addresses), @m->uva
  * lies in this process, all of it comes in whole pages, and overlap is an error; batches and
  * address spaces are for vDPA only, and need their bits in the backend features. An INVALIDATE
- * there covers whole mappings.
+ * there covers whole mappings. To vhost-user, batches are -EOPNOTSUPP; an address space, an UPDATE
+ * that is empty or permits nothing, and whatever a back end would send are -EINVAL.
  *
  * The kernel says -EFAULT to whatever is wrong with a vDPA mapping. What can be known is told
  * apart:

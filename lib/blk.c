@@ -13,7 +13,7 @@
 #define QUEUES_MAX 256
 #define QUEUE_SIZE_DEFAULT 256
 #define BLOCK_SIZE_MAX 4096
-#define LOCK_MS_DEFAULT 2000
+#define LOCK_MS_DEFAULT 5000
 
 static int queue_start(void *priv, struct vhk_queue *q)
 {

@@ -279,6 +279,9 @@ static bool source_arm(struct vhk_source *s)
 	bool work = q->enabled && !q->broken && vhk_ring_arm(q->ring) > 0;
 
 	queue_tell_logged(q);
+	/* Zeros in the place of the ring look like a driver that has nothing to do. */
+	if (!q->broken && queue_torn(q))
+		return false;
 	return work;
 }
 

@@ -23,7 +23,7 @@ start() { # NAME ARGUMENTS: pid in $pid
 	"$bin/vhk-blk" --socket-path="$T/$name" "$@" 2>>"$T/log" &
 	pid=$!
 	pids+=("$pid")
-	for _ in $(seq 500); do
+	for _ in $(seq 2000); do
 		[ ! -S "$T/$name" ] || return 0
 		sleep 0.01
 	done

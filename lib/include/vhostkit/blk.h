@@ -47,7 +47,7 @@ extern "C" {
  * @queue_size: 4 to 32768, a power of two, 0: 256
  * @block_size: logical block size, bytes: 512 to 4096, a power of two, not less than the medium's;
  *              0: the medium's own, or 512
- * @lock_ms:    how long to wait for another server's lock on the image, ms. 0: default (2,000)
+ * @lock_ms:    how long to wait for another server's lock on the image, ms. 0: default (5,000)
  * @log:        where lines go; copied. Queues' threads call it, too
  */
 struct vhk_blk_opts {

@@ -374,18 +374,26 @@ int vhk_ring_error(const struct vhk_ring *r)
 	return r->err;
 }
 
-/* Where the slots of a packed ring lie in guest memory: that is where used descriptors are
- * written. */
-static uint64_t desc_gpa(struct vhk_ring *r)
+/* Where a part of the ring lies in guest memory, or UINT64_MAX. */
+static uint64_t part_gpa(struct vhk_ring *r, const void *va, uint64_t len)
 {
-	const uint64_t at = (uintptr_t)r->desc, len = ring_parts_of(r->size, r->packed).desc;
+	const uint64_t at = (uintptr_t)va;
 	const struct vhk_span *s;
 
-	if (!r->packed)
-		return UINT64_MAX;
 	r->dirty_hint = 0;
 	s = vhk_span_find(r->table->by_va, r->table->n, at, len, &r->dirty_hint);
 	return s ? (uintptr_t)s->va + (at - s->start) : UINT64_MAX;
+}
+
+/* Used descriptors are written into the slots of a packed ring. Behind an IOMMU the front end names
+ * the used ring by its IOVA, and the log has guest addresses. */
+static void find_logged(struct vhk_ring *r)
+{
+	const struct ring_parts p = ring_parts_of(r->size, r->packed);
+
+	r->desc_gpa = r->packed ? part_gpa(r, r->desc, p.desc) : UINT64_MAX;
+	if (r->iova)
+		r->used_gpa = r->logs_used ? part_gpa(r, r->device, p.device) : UINT64_MAX;
 }
 
 void vhk_ring_set_table(struct vhk_ring *r, struct vhk_table *t, void *desc, void *driver,
@@ -404,7 +412,7 @@ void vhk_ring_set_table(struct vhk_ring *r, struct vhk_table *t, void *desc, voi
 	r->driver = driver;
 	r->device = device;
 	memset(r->hit, 0, sizeof(r->hit));
-	r->desc_gpa = desc_gpa(r);
+	find_logged(r);
 	r->special = r->dirty || r->n_old || r->iova;
 }
 
@@ -423,7 +431,8 @@ void vhk_ring_set_dirty(struct vhk_ring *r, const struct vhk_dirty *d, uint64_t 
 	log_flush(r);
 	r->dirty = d;
 	r->used_gpa = used_gpa;
-	r->desc_gpa = desc_gpa(r);
+	r->logs_used = used_gpa != UINT64_MAX;
+	find_logged(r);
 	r->special = r->dirty || r->n_old || r->iova;
 }
 

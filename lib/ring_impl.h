@@ -122,6 +122,7 @@ struct vhk_ring {
 	struct vhk_dirty_run run;
 	unsigned int dirty_hint;
 	uint64_t used_gpa;
+	bool logs_used; /* used_gpa was given, and is looked up where there are IOVAs */
 	uint64_t desc_gpa; /* packed: where used descriptors are written */
 };
 

@@ -12,7 +12,7 @@
 
 #define PAGE 4096ull
 /* Where the table that the back end gets has the guest's memory: not where the driver has it. */
-#define SHIFT (1ull << 44)
+#define SHIFT (1ull << 36)
 #define FEATURES (T_SPLIT | VHK_F_ACCESS_PLATFORM)
 #define MISS VHK_IOTLB_MISS
 #define UPDATE VHK_IOTLB_UPDATE
@@ -209,13 +209,20 @@ static uint64_t iova_of(struct front *f, const void *va)
 }
 
 /* The ring is where the driver has it, in IOVAs. */
-static void start(struct front *f, struct t_ring *r)
+static struct vhk_user_vring_addr iova_addr(struct front *f, const struct t_ring *r)
 {
 	struct vhk_user_vring_addr a = t_ring_wire_addr(r);
 
 	a.desc = iova_of(f, (void *)(uintptr_t)a.desc);
 	a.avail = iova_of(f, (void *)(uintptr_t)a.avail);
 	a.used = iova_of(f, (void *)(uintptr_t)a.used);
+	return a;
+}
+
+static void start(struct front *f, struct t_ring *r)
+{
+	struct vhk_user_vring_addr a = iova_addr(f, r);
+
 	T_EQ(t_ask_state(&f->u, VHK_USER_SET_VRING_NUM, r->idx, 64), 0);
 	T_EQ(t_ask_state(&f->u, VHK_USER_SET_VRING_BASE, r->idx, t_ring_base(r)), 0);
 	T_EQ(t_ask(&f->u, VHK_USER_SET_VRING_ADDR, &a, sizeof(a)), 0);
@@ -659,6 +666,43 @@ static void without_a_channel_addresses_are_plain(void)
 	t_user_fini(&f.u);
 }
 
+static bool is_logged(const unsigned char *bits, uint64_t gpa)
+{
+	return bits[gpa / PAGE / 8] >> (gpa / PAGE % 8) & 1;
+}
+
+/* A log has guest addresses, also of a used ring that the front end names by its IOVA. */
+static void a_used_ring_is_logged_where_it_lies(void)
+{
+	const struct vhk_user_log wire = { (SHIFT >> 15) + 0x10000, 0 };
+	struct vhk_user_vring_addr a;
+	unsigned char *bits;
+	struct front f;
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < vhk_array_size(layouts); i++) {
+		begin(&f, layouts[i] | VHK_F_LOG_ALL);
+		fd = memfd_create("log", MFD_CLOEXEC);
+		T_MUST(fd >= 0 && !ftruncate(fd, (off_t)wire.size));
+		bits = mmap(NULL, wire.size, PROT_READ, MAP_SHARED, fd, 0);
+		T_MUST(bits != MAP_FAILED);
+		T_EQ(t_ask_fds(&f.u, VHK_USER_SET_LOG_BASE, &wire, sizeof(wire), &fd, 1), 0);
+		start(&f, &f.r);
+		a = iova_addr(&f, &f.r);
+		a.flags = VHK_USER_VRING_LOG;
+		a.log = a.used;
+		T_EQ(t_ask(&f.u, VHK_USER_SET_VRING_ADDR, &a, sizeof(a)), 0);
+		echo(&f, &f.r, 3);
+		T_OK(is_logged(bits, a.used + SHIFT));
+		T_OK(!is_logged(bits, a.used));
+		T_OK(is_logged(bits, data_iova(&f) + SHIFT));
+		munmap(bits, wire.size);
+		close(fd);
+		end(&f);
+	}
+}
+
 static void *run_loop(void *loop)
 {
 	return (void *)(intptr_t)vhk_loop_run(loop);
@@ -742,6 +786,7 @@ int main(void)
 	T_RUN(sessions_end_at_any_time);
 	T_RUN(another_channel_hears_of_the_miss);
 	T_RUN(without_a_channel_addresses_are_plain);
+	T_RUN(a_used_ring_is_logged_where_it_lies);
 	T_RUN_ON_BOTH(at_random);
 	return t_end();
 }

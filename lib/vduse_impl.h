@@ -26,6 +26,7 @@ struct vduse_queue {
 	bool has_base;
 	bool started;
 	bool wanted; /* SET_VQ_READY says so, and the kernel will */
+	bool waits;  /* for what another server has, which was told */
 	bool misses;
 	uint64_t miss_at, miss_len;
 	int kick;     /* eventfd, -1: none */
@@ -118,6 +119,8 @@ void vhk_vduse_tell(struct vhk_vduse *v, enum vhk_vduse_state state);
 int vhk_vduse_accept_features(struct vhk_vduse *v);
 /* Queues can be started once the driver is known to run: looked at now and again. */
 void vhk_vduse_start_soon(struct vhk_vduse *v);
+/* Those that could not be, again: after a pause that is twice as long each time. */
+void vhk_vduse_start_wanted(struct vhk_vduse *v);
 void vhk_vduse_start_never(struct vhk_vduse *v);
 /* Steps: stop all started queues, or the one that the cursor stands at; note where. */
 int vhk_vduse_stop_all(struct vhk_vduse *v, int (*then)(struct vhk_vduse *v));

@@ -103,6 +103,8 @@ static void finish(struct vhk_vduse *v, int ret)
 		vduse_log_line(v, VHK_LOG_ERROR, "%s", strerrordesc_np(-ret));
 	if (v->closing || v->broken)
 		return;
+	if (task == VDUSE_TASK_START)
+		vhk_vduse_start_wanted(v);
 	vhk_vduse_serve_misses(v);
 	if (v->task == VDUSE_TASK_NONE)
 		vhk_vduse_watch(v);
@@ -284,7 +286,7 @@ static int set_group_asid(struct vhk_vduse *v)
 
 static int queue_unready(struct vhk_vduse *v)
 {
-	v->queue[v->cursor].has_base = false;
+	v->queue[v->cursor].has_base = v->queue[v->cursor].wanted = false;
 	return 0;
 }
 

@@ -243,6 +243,8 @@ static const char *why_not(int err)
 		return "its size, place or position makes no sense";
 	case -EPROTO:
 		return "the file of requests under way contradicts itself";
+	case -EBUSY:
+		return "another server has what the device needs; it is tried again";
 	default:
 		return strerrordesc_np(-err);
 	}
@@ -291,6 +293,19 @@ int vhk_vduse_start_one(struct vhk_vduse *v, vduse_step_fn *step)
 	return start_queue(v, idx, &info, step);
 }
 
+/* What the device works with may be in another server's hand still: that is asked for again. */
+static void not_started(struct vhk_vduse *v, int err)
+{
+	struct vduse_queue *q = &v->queue[v->cursor];
+
+	q->started = false;
+	q->wanted = err == -EBUSY;
+	if (!q->wanted || !q->waits)
+		vduse_log_line(v, VHK_LOG_ERROR, "queue %u cannot start: %s", v->cursor,
+			       why_not(err));
+	q->waits = q->wanted;
+}
+
 static int started_next(struct vhk_vduse *v, int ret, uint32_t base);
 
 static int start_next(struct vhk_vduse *v)
@@ -302,24 +317,21 @@ static int start_next(struct vhk_vduse *v)
 		if (ret == VDUSE_LATER)
 			return ret;
 		if (ret)
-			vduse_log_line(v, VHK_LOG_ERROR, "queue %u cannot start: %s", v->cursor,
-				       why_not(ret));
+			not_started(v, ret);
 	}
 	return 0;
 }
 
-/* What the device works with may be in another server's hand still: that is asked for again. */
+/* Each queue would wait as long for the same thing, and the kernel's requests for them all. */
 static int started_next(struct vhk_vduse *v, int ret, uint32_t base)
 {
-	struct vduse_queue *q = &v->queue[v->cursor];
-
 	(void)base;
-	if (ret) {
-		q->started = false;
-		q->wanted = ret == -EBUSY;
-		vduse_log_line(v, VHK_LOG_ERROR, "queue %u cannot start: %s", v->cursor,
-			       why_not(ret));
-	}
+	if (ret)
+		not_started(v, ret);
+	else
+		v->queue[v->cursor].waits = false;
+	if (ret == -EBUSY)
+		return 0;
 	v->cursor++;
 	return start_next(v);
 }
@@ -369,14 +381,11 @@ static void start_look(void *arg)
 		return;
 	}
 	v->recovering = false;
-	v->starting = some_wanted(v);
+	v->starting = false;
 	v->cursor = 0;
 	vhk_vduse_go(v, start_next(v));
 	if (v->config_owed)
 		v->config_owed = !vhk_vduse_probe(v);
-	v->starting = v->starting && some_wanted(v);
-	if (v->starting)
-		look_again(v);
 }
 
 static void look_again(struct vhk_vduse *v)
@@ -399,6 +408,14 @@ void vhk_vduse_start_soon(struct vhk_vduse *v)
 		return;
 	v->starting = true;
 	v->start_pause = PAUSE_MIN_NS;
+	look_again(v);
+}
+
+void vhk_vduse_start_wanted(struct vhk_vduse *v)
+{
+	if (!v->running || v->suspended || !some_wanted(v))
+		return;
+	v->starting = true;
 	look_again(v);
 }
 

@@ -30,6 +30,7 @@ struct echo {
 	unsigned int n_held[ECHO_QUEUES];
 	struct vhk_queue *queue[ECHO_QUEUES];
 	unsigned int starts, stops, frees;
+	unsigned int begins, begins_refused; /* so many begins fail: another has what it needs */
 };
 
 static inline void echo_answer(struct vhk_queue *q, struct vhk_chain *c)
@@ -68,6 +69,13 @@ static inline void echo_let_go(struct echo *e, unsigned int at)
 		echo_answer(e->queue[at], e->held[at][i]);
 }
 
+static inline int echo_begin(void *priv)
+{
+	struct echo *e = priv;
+
+	return e->begins++ < e->begins_refused ? -EBUSY : 0;
+}
+
 static inline int echo_start(void *priv, struct vhk_queue *q)
 {
 	struct echo *e = priv;
@@ -95,6 +103,7 @@ static inline void echo_new(struct echo *e)
 	static const struct vhk_device_ops ops = {
 		.sz = sizeof(ops),
 		.work = echo_work,
+		.begin = echo_begin,
 		.queue_start = echo_start,
 		.queue_stop = echo_stop,
 		.free = echo_free,

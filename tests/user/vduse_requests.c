@@ -3,6 +3,8 @@
  * Each request that the kernel can make of a VDUSE device: accepted, refused, and what follows; its
  * memory, kicks and interrupts. Both layouts of the ring.
  */
+#include <limits.h>
+
 #include "t_vduse.h"
 
 static const uint64_t layouts[] = {
@@ -557,6 +559,47 @@ static void a_kick_of_a_broken_device_begins_nothing(void)
 	end(&s);
 }
 
+/* What the device needs is another's for a while: its queue starts when it is not any more. */
+static void needs(struct served *s)
+{
+	const uint64_t until = t_now_ns() + 10000000000u;
+
+	s->echo.begins_refused = 6;
+	served_up(s);
+	while (!s->echo.starts && t_now_ns() < until)
+		vhk_loop_step(s->ctl, 1000000);
+	T_EQ(s->echo.begins, 7);
+	T_EQ(s->echo.starts, 1);
+	echo_some(s, 8);
+}
+
+static void a_queue_that_is_refused_starts_later(void)
+{
+	in_each_layout(needs);
+}
+
+/* One that stays refused is closed, and is asked for at a pace that sinks. */
+static void needs_for_ever(struct served *s)
+{
+	const uint64_t from = t_now_ns();
+	uint64_t took;
+
+	s->echo.begins_refused = UINT_MAX;
+	served_up(s);
+	while (s->echo.begins < 9 && t_now_ns() - from < 10000000000u)
+		vhk_loop_step(s->ctl, 1000000);
+	took = t_now_ns() - from;
+	T_EQ(s->echo.begins, 9);
+	T_OK(took > 20000000);
+	T_EQ(s->echo.starts, 0);
+	T_EQ(k_status(s->ctl, 0), 0);
+}
+
+static void a_queue_that_stays_refused_costs_little(void)
+{
+	in_each_layout(needs_for_ever);
+}
+
 int main(void)
 {
 	T_RUN(requests_are_refused_and_the_device_goes_on);
@@ -578,5 +621,7 @@ int main(void)
 	T_RUN(a_close_waits_for_what_is_under_way);
 	T_RUN(a_kick_at_the_close_begins_nothing);
 	T_RUN(a_kick_of_a_broken_device_begins_nothing);
+	T_RUN(a_queue_that_is_refused_starts_later);
+	T_RUN(a_queue_that_stays_refused_costs_little);
 	return t_end();
 }

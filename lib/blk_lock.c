@@ -74,8 +74,10 @@ int vhk_blk_begin(void *priv)
 		vhk_blk_map_look(&blk->file);
 		return 0;
 	}
-	if (!blk->lock_until)
+	if (!blk->lock_until) {
 		blk->lock_until = vhk_now_ns() + blk->lock_ms * 1000000ull;
+		return -EAGAIN;
+	}
 	if (vhk_now_ns() < blk->lock_until)
 		return -EAGAIN;
 	blk->lock_until = 0;
@@ -87,6 +89,7 @@ void vhk_blk_end(void *priv, bool logged)
 {
 	struct vhk_blk *blk = priv;
 
+	blk->lock_until = 0;
 	if (logged)
 		unlock(&blk->file);
 }

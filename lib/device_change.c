@@ -258,12 +258,14 @@ static void start_queue(void *arg)
 	struct vhk_device *d = q->dev;
 	int ret = device_begin(d);
 
-	if (ret == -EAGAIN && d->hurry)
-		ret = -ECANCELED;
 	if (ret == -EAGAIN) {
-		ret = vhk_loop_add_timer(d->ctl, BEGIN_AGAIN_NS, start_queue, q);
+		ret = d->hurry ? -ECANCELED
+			       : vhk_loop_add_timer(d->ctl, BEGIN_AGAIN_NS, start_queue, q);
 		if (ret >= 0)
 			return;
+		/* the next one that waits has a deadline of its own */
+		if (d->ops.end)
+			d->ops.end(d->priv, false);
 	}
 	if (!ret) {
 		vhk_queue_ask(q);

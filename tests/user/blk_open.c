@@ -236,6 +236,28 @@ static void one_writer_or_many_readers(void)
 	}
 }
 
+/* Whoever gave up waiting for the lock leaves the next one its whole time. */
+static void a_wait_given_up_is_forgotten(void)
+{
+	struct vhk_blk_opts o = { .sz = sizeof(o), .lock_ms = 20, .flags = VHK_BLK_F_INCOMING };
+	struct vhk_device *d, *holder;
+	uint64_t end;
+
+	make_files();
+	o.path = in_dir("good");
+	holder = hold(0);
+	T_MUST(!vhk_blk_new(&d, &o));
+	T_EQ(vhk_blk_begin(vhk_device_priv(d)), -EAGAIN);
+	end = t_now_ns() + 21000000;
+	while (t_now_ns() < end)
+		poll(NULL, 0, 1);
+	vhk_blk_end(vhk_device_priv(d), false);
+	T_EQ(vhk_blk_begin(vhk_device_priv(d)), -EAGAIN);
+	T_EQ(first_queue(d), -EBUSY);
+	vhk_device_free(d);
+	vhk_device_free(holder);
+}
+
 /* A server that a signal killed while it held the image. */
 static void a_dead_server_is_waited_for(void)
 {
@@ -342,6 +364,7 @@ int main(void)
 	T_RUN(options);
 	T_RUN(an_unreadable_image_is_named);
 	T_RUN(one_writer_or_many_readers);
+	T_RUN(a_wait_given_up_is_forgotten);
 	T_RUN(a_dead_server_is_waited_for);
 	T_RUN(the_lock_leaves_other_users_alone);
 	T_RUN(a_memory_file_is_told_apart);

@@ -8,10 +8,10 @@
 
 struct sharer {
 	struct vhk_device *dev;
-	unsigned int n_asked, n_begun, n_ended, n_started, n_stopped;
+	unsigned int n_asked, n_begun, n_ended, n_started, n_stopped, n_given_up;
 	unsigned int busy; /* so many times it is not to be had yet */
 	int ret;
-	bool held;
+	bool held, waiting;
 };
 
 static int sharer_begin(void *priv)
@@ -20,7 +20,8 @@ static int sharer_begin(void *priv)
 
 	d->n_asked++;
 	T_OK(!d->held);
-	if (d->busy && d->busy--)
+	d->waiting = d->busy && d->busy--;
+	if (d->waiting)
 		return -EAGAIN;
 	if (d->ret)
 		return d->ret;
@@ -34,6 +35,11 @@ static void sharer_end(void *priv, bool logged)
 	struct sharer *d = priv;
 
 	T_OK(!logged);
+	if (d->waiting) {
+		d->waiting = false;
+		d->n_given_up++;
+		return;
+	}
 	T_OK(d->held);
 	T_EQ(d->n_stopped, d->n_started);
 	d->held = false;
@@ -160,6 +166,7 @@ static void waited_for(void)
 	s.d.busy = 5;
 	T_EQ(start(&s, 0), 0);
 	T_EQ(s.d.n_asked, 6);
+	T_EQ(s.d.n_given_up, 0);
 	T_EQ(t_ask_state(&s.u, VHK_USER_SET_VRING_ENABLE, 0, 1), 0);
 	t_ring_echo(&s.u, &s.r[0], 3);
 	end(&s);
@@ -208,6 +215,7 @@ static void the_front_end_goes(void)
 	t_user_hang_up(&s.u);
 	T_UNTIL(&s.u, s.u.n_down == 1);
 	T_EQ(s.d.n_begun, 0);
+	T_EQ(s.d.n_given_up, 1);
 	end(&s);
 	/* and the back end itself */
 	begin(&s);
@@ -217,6 +225,7 @@ static void the_front_end_goes(void)
 	vhk_backend_close(s.u.be);
 	s.u.be = NULL;
 	T_EQ(s.u.n_down, 1);
+	T_EQ(s.d.n_given_up, 1);
 	end(&s);
 }
 

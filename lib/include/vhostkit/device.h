@@ -60,7 +60,8 @@ struct vhk_queue;
  *               -EAGAIN: not to be had yet, asked again in 2 ms. Control thread. Optional
  * @end:         the last queue has stopped: let go of it, before the front end hears of it;
  *               @logged: what the device wrote was logged up to the end, so the virtual machine may
- *               go on elsewhere. Control thread. Optional
+ *               go on elsewhere. Also, with false, when @begin said -EAGAIN and is not asked again:
+ *               the wait is over, nothing is held. Control thread. Optional
  * @queue_suspend: the queue ends without waiting: what has not been done goes to
  *               vhk_queue_give_back(), what has been to vhk_queue_done(), as soon as nothing of it
  *               can touch the driver's memory or the medium any more. Its loop's thread. Optional:

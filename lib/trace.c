@@ -281,6 +281,7 @@ int vhk_trace_open(struct vhk_trace **out, struct vhk_loop *l, const char *front
 	struct vhk_trace *t;
 	int ret;
 
+	*out = NULL;
 	ret = vhk_opts_read(&opts, sizeof(opts), o);
 	if (ret)
 		return ret;

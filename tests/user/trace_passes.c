@@ -641,6 +641,33 @@ static void fds_do_not_pile_up(void)
 	close(file);
 }
 
+/* Nothing is left to close by mistake. */
+static void what_cannot_be_opened_is_null(void)
+{
+	static const struct vhk_trace_opts unknown = { .sz = sizeof(unknown), .flags = 0x80 };
+	static const struct {
+		const char *front, *back;
+		const struct vhk_trace_opts *o;
+		int want;
+	} cases[] = {
+		{ "unix:/x", "unix:/x", &unknown, -EOPNOTSUPP },
+		{ "nowhere", "unix:/x", NULL, -EINVAL },
+		{ "unix:/x", "unix:", NULL, -EINVAL },
+	};
+	struct vhk_trace *t;
+	struct vhk_loop *l;
+	unsigned int i;
+
+	T_MUST(!vhk_loop_new(&l, &engines[engine]));
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		t = (struct vhk_trace *)&ops;
+		T_EQ(vhk_trace_open(&t, l, cases[i].front, cases[i].back, &ops, NULL, cases[i].o),
+		     cases[i].want);
+		T_OK(!t);
+	}
+	vhk_loop_free(l);
+}
+
 static void on_both_engines(void (*fn)(void), const char *name)
 {
 	char called[128];
@@ -670,5 +697,6 @@ int main(void)
 	RUN(who_does_not_read_is_not_written_to_for_ever);
 	RUN(a_dead_peer_of_a_deaf_one_costs_nothing);
 	RUN(fds_do_not_pile_up);
+	RUN(what_cannot_be_opened_is_null);
 	return t_end();
 }

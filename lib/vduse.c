@@ -95,10 +95,15 @@ static void vduse_free(struct vhk_vduse *v)
 	free(v);
 }
 
+/* It names a file beside VDUSE's own, and stands in lines of the log. */
 static int check_name(const char *name)
 {
 	const size_t len = name ? strlen(name) : 0;
+	size_t i;
 
+	for (i = 0; i < len; i++)
+		if ((unsigned char)name[i] < ' ' || name[i] == 127)
+			return -EINVAL;
 	if (!len || len >= VDUSE_NAME_MAX || strchr(name, '/') || !strcmp(name, ".") ||
 	    !strcmp(name, "..") || !strcmp(name, "control"))
 		return -EINVAL;

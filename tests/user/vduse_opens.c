@@ -128,7 +128,8 @@ static void what_the_kernel_refuses_is_told(void)
 
 static void callers_mistakes_are_refused(void)
 {
-	static const char *const names[] = { "", ".", "..", "a/b", "control", NULL };
+	static const char *const names[] = { "", ".", "..", "a/b",
+					     "control", "a\nb", "\n", "\177", NULL };
 	struct vhk_vduse_opts o = { .sz = sizeof(o) };
 	struct vhk_vduse *second;
 	char longest[600];

@@ -117,7 +117,7 @@ static const char *takes(int opt)
 	case O_FD:
 		return "the number of an open file descriptor";
 	case O_VDUSE:
-		return "up to 255 bytes without a slash";
+		return "a name of up to 255 bytes, printable, without a slash, not \"control\"";
 	case O_SERIAL:
 		return "up to 20 bytes";
 	case O_BLOCK_SIZE:
@@ -185,12 +185,24 @@ static bool take_number(struct options *o, int opt, const char *text)
 	return ok;
 }
 
+/* It names a file beside VDUSE's own, and stands in lines of the log. */
+static bool device_name(const char *text)
+{
+	const char *c;
+
+	for (c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 127 || *c == '/')
+			return false;
+	return c > text && c - text < 256 && strcmp(text, ".") && strcmp(text, "..") &&
+	       strcmp(text, "control");
+}
+
 static bool take_vduse(struct options *o, int opt, const char *text)
 {
 	switch (opt) {
 	case O_VDUSE:
 		o->vduse = text;
-		return *text && strlen(text) < 256 && !strchr(text, '/');
+		return device_name(text);
 	case O_INFLIGHT_FILE:
 		o->inflight = text;
 		return *text;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Lines on stderr: whole ones, whichever thread they come from.
+ * Lines on stderr: whole ones, whichever thread they come from, and whatever names are in them.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,11 +12,15 @@ static void put(const char *text)
 {
 	char line[600];
 	int n = snprintf(line, sizeof(line), "vhk-blk: %s\n", text);
+	int i;
 
 	if (n >= (int)sizeof(line)) {
 		n = (int)sizeof(line) - 1;
 		line[n - 1] = '\n';
 	}
+	for (i = 0; i < n - 1; i++)
+		if ((unsigned char)line[i] < ' ' || line[i] == 127)
+			line[i] = '?';
 	if (write(STDERR_FILENO, line, (size_t)n) < 0)
 		return;
 }

@@ -63,7 +63,8 @@ struct vhk_vduse_opts {
  * @ctl:  loop that answers the kernel; outlives it
  * @d:    the device; outlives it, and is served by no other. The kernel takes disks, and network
  *        cards from who has CAP_NET_ADMIN
- * @name: of the device, 1 to 255 bytes without a slash; its file is /dev/vduse/NAME
+ * @name: of the device, 1 to 255 bytes without slashes and control characters, and none of ".",
+ *        ".." and "control"; its file is /dev/vduse/NAME
  * @o:    options, or NULL
  *
  * Offered are the device's features without those that VDUSE cannot carry (a disk's CONFIG_WCE)

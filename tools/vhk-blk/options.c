@@ -269,6 +269,8 @@ static bool fits(const struct options *o)
 		say("--socket-path and --fd exclude each other");
 	else if (o->vduse && (o->socket_path || o->fd >= 0))
 		say("--vduse excludes --socket-path and --fd");
+	else if (o->vduse && o->blk.flags & VHK_BLK_F_INCOMING)
+		say("--vduse excludes --incoming: no guest is migrated to a device of this host");
 	else if (!o->vduse && (o->inflight || !o->attach || o->keep || !o->packed))
 		say("--inflight-file, --no-attach, --keep and --no-packed need --vduse");
 	else if (o->client && !o->socket_path)

@@ -284,6 +284,9 @@ static int invalidate(struct vhk_session *s, const struct vhk_user_iotlb *m)
 	i->first = m->iova;
 	i->last = m->iova + (m->size - 1);
 	note_gone(s, NULL);
+	/* what is cut in two makes one more */
+	if (vhk_iotlb_count(i->cache) + 1 > VHK_IOTLB_LIMIT)
+		i->forgot = true;
 	if (!i->n_gone && !i->forgot)
 		return 0;
 	if (i->forgot)

@@ -551,6 +551,62 @@ static void what_a_front_end_may_not_say(void)
 	end(&f);
 }
 
+/* So many, apart from each other; sent without waiting for each answer. */
+static void fill(struct front *f, unsigned int n)
+{
+	const uint64_t uva = uva_of(f, data_iova(f));
+	struct vhk_user_iotlb m;
+	unsigned int i, sent;
+
+	for (i = 0; i < n; i += sent) {
+		for (sent = 0; sent < 50 && i + sent < n; sent++) {
+			m = message(UPDATE, (1ull << 40) + (i + sent) * 2 * PAGE, PAGE, uva, RW);
+			t_send(&f->u, VHK_USER_IOTLB_MSG, 0, &m, sizeof(m), NULL, 0);
+		}
+		for (sent = 0; sent < 50 && i + sent < n; sent++)
+			take_u64(f, VHK_USER_IOTLB_MSG, 0);
+	}
+}
+
+/* The cache is full to the last one, and the translation in use is cut in two. */
+static void a_full_cache_forgets_nothing_in_use(void)
+{
+	const uint64_t one = 1;
+	struct iovec seg[2];
+	struct vhk_region r;
+	struct front f;
+	unsigned int i, n;
+
+	begin(&f, FEATURES);
+	n = vhk_mem_count(f.u.mem);
+	for (i = 0; i < n; i++) {
+		T_MUST(!vhk_mem_get(f.u.mem, i, &r, NULL));
+		T_EQ(iotlb(&f, UPDATE, r.gpa.v, r.size, r.uva.v, RW), 0);
+	}
+	start(&f, &f.r);
+	fill(&f, VHK_IOTLB_LIMIT - 2 - n);
+	T_EQ(iotlb(&f, UPDATE, (1ull << 40) + 16, 16, uva_of(&f, data_iova(&f)), RO), 0);
+	f.u.echo.hold = true;
+	seg[0] = (struct iovec){ f.u.buf + 4 * PAGE, 16 };
+	seg[1] = (struct iovec){ f.u.buf + 5 * PAGE, 32 };
+	T_MUST(!vhk_vq_add(f.r.vq, seg, 1, 1, &f.r));
+	vhk_vq_publish(f.r.vq);
+	T_MUST(write(f.r.kick, &one, sizeof(one)) == sizeof(one));
+	SERVE_UNTIL(&f, f.u.echo.n_held == 1);
+	T_EQ(f.n_misses, 0);
+	/* a place below that of the chain, then the chain's */
+	send_invalidate(&f, data_iova(&f), PAGE);
+	send_invalidate(&f, iova_of(&f, seg[1].iov_base), PAGE);
+	t_settle(&f.u);
+	T_OK(!t_readable(f.u.fd, 20));
+	t_echo_release(&f.u.echo);
+	take_u64(&f, VHK_USER_IOTLB_MSG, 0);
+	take_u64(&f, VHK_USER_IOTLB_MSG, 0);
+	SERVE_UNTIL(&f, get(&f.r));
+	echo(&f, &f.r, 3);
+	end(&f);
+}
+
 /* More than are kept: sent without waiting for each answer. */
 static void translations_without_end(void)
 {
@@ -782,6 +838,7 @@ int main(void)
 	T_RUN(a_ring_rests_while_its_parts_are_away);
 	T_RUN(a_resting_ring_can_be_stopped);
 	T_RUN(what_a_front_end_may_not_say);
+	T_RUN(a_full_cache_forgets_nothing_in_use);
 	T_RUN(translations_without_end);
 	T_RUN(sessions_end_at_any_time);
 	T_RUN(another_channel_hears_of_the_miss);

@@ -99,7 +99,7 @@ static int write_all(struct vhk_ctl *c, int fd, const unsigned char *buf, size_t
 	int ret;
 
 	while (len) {
-		n = vhk_notify_write_pipe(fd, buf, len);
+		n = vhk_notify_write_pipe(fd, buf, len, 0);
 		ret = n == -EAGAIN ? state_wait(c, fd, POLLOUT) : 0;
 		if (n < 0 && n != -EAGAIN && n != -EINTR)
 			ret = (int)n;

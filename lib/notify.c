@@ -115,13 +115,14 @@ static void send_pipe(int fd)
 	release_sigpipe(&pipe_set, &old, n < 0 && errno == EPIPE);
 }
 
-ssize_t vhk_notify_write_pipe(int fd, const void *buf, size_t len)
+ssize_t vhk_notify_write_pipe(int fd, const void *buf, size_t len, int rwf)
 {
+	const struct iovec iov = { (void *)buf, len };
 	sigset_t pipe_set, old;
 	ssize_t n;
 
 	hold_sigpipe(&pipe_set, &old);
-	n = write(fd, buf, len);
+	n = pwritev2(fd, &iov, 1, -1, rwf);
 	n = n < 0 ? -errno : n;
 	release_sigpipe(&pipe_set, &old, n == -EPIPE);
 	return n;

@@ -35,7 +35,7 @@ void vhk_notify_init_vduse_take_fd(struct vhk_notify *n, int fd, uint32_t queue)
 void vhk_notify_fini(struct vhk_notify *n);
 /* Signals; what cannot be delivered because a signal is pending already is delivered. */
 void vhk_notify_send(const struct vhk_notify *n);
-/* write(2) without the signal of a pipe that has no reader: bytes or -errno. */
-ssize_t vhk_notify_write_pipe(int fd, const void *buf, size_t len);
+/* pwritev2(2) without the signal of a pipe that has no reader; @rwf: RWF_*. Bytes or -errno. */
+ssize_t vhk_notify_write_pipe(int fd, const void *buf, size_t len, int rwf);
 
 #endif

@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include "base.h"
 #include "fd.h"
@@ -24,6 +25,7 @@ struct vhk_state {
 	struct vhk_device *dev;
 	int fd; /* -1: over */
 	bool sock;
+	int rwf; /* of a pipe: what keeps it from waiting, where its flags cannot */
 	bool save;
 	bool ended; /* the device has no more to save */
 	uint64_t off; /* bytes that the device made or took */
@@ -57,8 +59,9 @@ static void state_end(struct vhk_state *t, int ret)
 
 static ssize_t fd_read(struct vhk_state *t)
 {
+	const struct iovec iov = { t->buf, sizeof(t->buf) };
 	ssize_t n = t->sock ? recv(t->fd, t->buf, sizeof(t->buf), MSG_DONTWAIT)
-			    : read(t->fd, t->buf, sizeof(t->buf));
+			    : preadv2(t->fd, &iov, 1, -1, t->rwf);
 
 	return n < 0 ? -errno : n;
 }
@@ -68,7 +71,7 @@ static ssize_t fd_write(struct vhk_state *t)
 	ssize_t n;
 
 	if (!t->sock)
-		return vhk_notify_write_pipe(t->fd, t->buf + t->at, t->n - t->at);
+		return vhk_notify_write_pipe(t->fd, t->buf + t->at, t->n - t->at, t->rwf);
 	n = send(t->fd, t->buf + t->at, t->n - t->at, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return n < 0 ? -errno : n;
 }
@@ -150,29 +153,26 @@ static void state_time(struct vhk_state *t)
 }
 
 /* O_NONBLOCK belongs to the open file, which the peer shares, and may take away again: a pipe is
- * opened once more where that can be done. */
-static int own_pipe(int fd, int access)
+ * opened once more where that can be done, else each call says that it must not wait. */
+static int own_pipe(struct vhk_state *t, int fd, int access)
 {
 	char path[32];
-	int own, flags;
+	int own;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	own = open(path, access | O_NONBLOCK | O_CLOEXEC);
-	if (own >= 0) {
-		close(fd);
-		return own;
-	}
-	flags = fcntl(fd, F_GETFL);
-	if (flags >= 0 && !fcntl(fd, F_SETFL, flags | O_NONBLOCK))
+	if (own < 0) {
+		t->rwf = RWF_NOWAIT;
 		return fd;
+	}
 	close(fd);
-	return -EINVAL;
+	return own;
 }
 
 /* Owns @fd. Return: one that can be moved through without waiting, or -EINVAL. */
-static int look_at_fd(int fd, bool save, bool *sock)
+static int look_at_fd(struct vhk_state *t, int fd)
 {
-	const int access = save ? O_WRONLY : O_RDONLY, flags = fcntl(fd, F_GETFL);
+	const int access = t->save ? O_WRONLY : O_RDONLY, flags = fcntl(fd, F_GETFL);
 	struct stat st;
 
 	if (flags < 0 || fstat(fd, &st) || (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode)) ||
@@ -180,8 +180,8 @@ static int look_at_fd(int fd, bool save, bool *sock)
 		close(fd);
 		return -EINVAL;
 	}
-	*sock = S_ISSOCK(st.st_mode);
-	return *sock ? fd : own_pipe(fd, access);
+	t->sock = S_ISSOCK(st.st_mode);
+	return t->sock ? fd : own_pipe(t, fd, access);
 }
 
 int vhk_state_new_take_fd(struct vhk_state **out, struct vhk_loop *loop, struct vhk_device *d,
@@ -200,7 +200,7 @@ int vhk_state_new_take_fd(struct vhk_state **out, struct vhk_loop *loop, struct 
 	t->save = save;
 	t->done = done;
 	t->arg = arg;
-	t->fd = look_at_fd(fd, save, &t->sock);
+	t->fd = look_at_fd(t, fd);
 	ret = vhk_min(t->fd, 0);
 	if (!ret)
 		ret = vhk_loop_add_fd(loop, t->fd, save ? EPOLLOUT : EPOLLIN, state_event, t);

@@ -11,7 +11,8 @@
 struct vhk_state;
 
 /* How it ended: 0; what the device said; -EPIPE: the reader is gone; -ETIMEDOUT: nothing moved for
- * ten seconds. The transfer is over, its fd closed, and it is still to be freed. */
+ * ten seconds; -EOPNOTSUPP: a pipe that the kernel cannot read or write without waiting. The
+ * transfer is over, its fd closed, and it is still to be freed. */
 typedef void vhk_state_fn(void *arg, int ret);
 
 /*

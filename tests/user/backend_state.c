@@ -6,6 +6,7 @@
  */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/uio.h>
 #include <vhostkit/ctl.h>
 
 #include "t_user.h"
@@ -242,6 +243,69 @@ static void moves_through_a_socket(void)
 	close(fd[1]);
 	T_EQ(read_all(&s, fd[0]), STATE_SIZE);
 	close(fd[0]);
+	T_EQ(check(&s.u), 0);
+	side_fini(&s);
+}
+
+/* Sends @fd, which the back end cannot open a second time. */
+static uint64_t ask_shared(struct side *s, uint32_t direction, int fd)
+{
+	const bool root = !geteuid();
+	uint64_t ret;
+
+	T_MUST(!fchmod(fd, 0));
+	/* root may open everything */
+	T_MUST(!root || !seteuid(65534));
+	ret = ask_state(&s->u, direction, fd);
+	T_MUST(!root || !seteuid(0));
+	return ret;
+}
+
+/* Kernels learnt it one after the other; without it such a pipe ends the transfer. */
+static bool nowait_is_known(int pipe_fd)
+{
+	char byte;
+	const struct iovec iov = { &byte, 1 };
+
+	return preadv2(pipe_fd, &iov, 1, -1, RWF_NOWAIT) >= 0 || errno != EOPNOTSUPP;
+}
+
+/* The back end would stop here for good if it relied on a flag that the front end has, too. */
+static void a_shared_pipe_that_blocks(void)
+{
+	const uint64_t no = VHK_USER_STATE_NO_FD;
+	struct side s;
+	int fd[2], i;
+	bool known;
+
+	side_init(&s, STATE_SIZE);
+	make_pipe(fd);
+	known = nowait_is_known(fd[0]);
+	T_EQ(ask_shared(&s, VHK_USER_STATE_SAVE, fd[1]), no);
+	T_MUST(!fcntl(fd[1], F_SETFL, 0));
+	for (i = 0; i < 10; i++)
+		t_alive(&s.u);
+	if (!known) {
+		T_EQ(check(&s.u), EOPNOTSUPP);
+		close(fd[0]);
+		close(fd[1]);
+		side_fini(&s);
+		return;
+	}
+	close(fd[1]);
+	T_EQ(read_all(&s, fd[0]), STATE_SIZE);
+	T_EQ(check(&s.u), 0);
+	close(fd[0]);
+	make_pipe(fd);
+	T_EQ(ask_shared(&s, VHK_USER_STATE_LOAD, fd[0]), no);
+	T_MUST(!fcntl(fd[0], F_SETFL, 0));
+	close(fd[0]);
+	for (i = 0; i < 10; i++)
+		t_alive(&s.u);
+	write_some(&s, fd[1], STATE_SIZE);
+	for (i = 0; i < 10; i++)
+		t_alive(&s.u);
+	close(fd[1]);
 	T_EQ(check(&s.u), 0);
 	side_fini(&s);
 }
@@ -538,6 +602,7 @@ int main(void)
 	T_RUN_ON_BOTH(saves);
 	T_RUN_ON_BOTH(loads);
 	T_RUN(moves_through_a_socket);
+	T_RUN(a_shared_pipe_that_blocks);
 	T_RUN(the_device_fails);
 	T_RUN(a_stream_that_is_no_state);
 	T_RUN(the_reader_goes_away);

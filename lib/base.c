@@ -42,6 +42,14 @@ int vhk_out_write(void *out, const void *from, size_t size)
 	return 0;
 }
 
+/* Names that others chose must not begin a line. */
+static void keep_one_line(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
 void vhk_log(const struct vhk_log *log, enum vhk_log_level level, const char *fmt, ...)
 {
 	char text[512];
@@ -52,5 +60,6 @@ void vhk_log(const struct vhk_log *log, enum vhk_log_level level, const char *fm
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	keep_one_line(text);
 	log->fn(log->arg, level, text);
 }

@@ -80,6 +80,18 @@ int vhk_kern_kind(const struct vhk_bus_root *root, int fd, const char *path,
 	return kind_of_name(name, kind);
 }
 
+static void say_no_device(const struct vhk_bus_root *root, const char *name,
+			  const struct vhk_log *log)
+{
+	if (vhk_bus_autoprobe_at(root, -1) == -ENODEV)
+		vhk_log(log, VHK_LOG_ERROR,
+			"there is no vDPA device %s: the kernel has no vDPA bus: "
+			"load its module vdpa",
+			name);
+	else
+		vhk_log(log, VHK_LOG_ERROR, "there is no vDPA device %s", name);
+}
+
 static int resolve_vdpa(const struct vhk_bus_root *root, const char *name, char *path, size_t size,
 			const struct vhk_log *log)
 {
@@ -87,7 +99,9 @@ static int resolve_vdpa(const struct vhk_bus_root *root, const char *name, char 
 	int ret = vhk_bus_place_at(root, name, &p);
 
 	if (ret == -ENODEV)
-		vhk_log(log, VHK_LOG_ERROR, "there is no vDPA device %s", name);
+		say_no_device(root, name, log);
+	if (ret == -EINVAL)
+		vhk_log(log, VHK_LOG_ERROR, "\"%s\" cannot be the name of a vDPA device", name);
 	if (ret)
 		return ret == -ENODEV ? -ENOENT : ret;
 	if (p.node[0])
@@ -109,14 +123,29 @@ int vhk_kern_resolve(const struct vhk_bus_root *root, const char *uri, char *pat
 	return uri[0] == '/' ? join(path, size, uri, "", "") : -EINVAL;
 }
 
+static const char *modules_of(const char *path)
+{
+	static const char *const modules[] = {
+		[VHK_CTL_KIND_NET] = "vhost_net", [VHK_CTL_KIND_VSOCK] = "vhost_vsock",
+		[VHK_CTL_KIND_SCSI] = "vhost_scsi", [VHK_CTL_KIND_VDPA] = "vhost_vdpa",
+	};
+	enum vhk_ctl_kind kind;
+
+	if (kind_of_name(base_name(path), &kind))
+		return "vhost_net, vhost_vsock, vhost_scsi, vhost_vdpa";
+	return modules[kind];
+}
+
 static void say_why(const char *path, int ret, const struct vhk_log *log)
 {
 	const char *why = strerror(-ret);
 
-	if (ret == -ENOENT)
-		why = "there is no such node: is its module loaded (vhost_net, vhost_vsock, "
-		      "vhost_scsi, vhost_vdpa)?";
-	else if (ret == -EINVAL)
+	if (ret == -ENOENT) {
+		vhk_log(log, VHK_LOG_ERROR, "%s: there is no such node: is its module loaded (%s)?",
+			path, modules_of(path));
+		return;
+	}
+	if (ret == -EINVAL)
 		why = "this is no vhost device";
 	else if (ret == -ENODEV)
 		why = "no driver is behind the node: its module is not loaded, or not built";

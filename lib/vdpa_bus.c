@@ -15,10 +15,17 @@
 
 const struct vhk_bus_root vhk_bus_root = { "/sys", "/proc", "/dev" };
 
+static bool has_control(const char *text)
+{
+	while (*text && (unsigned char)*text >= ' ' && *text != 0x7f)
+		text++;
+	return *text;
+}
+
 bool vhk_bus_good_name(const char *name)
 {
 	return name && *name && strcmp(name, ".") && strcmp(name, "..") && !strchr(name, '/') &&
-	       strlen(name) < VHK_VDPA_NAME_SIZE;
+	       !has_control(name) && strlen(name) < VHK_VDPA_NAME_SIZE;
 }
 
 static int join(char *to, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

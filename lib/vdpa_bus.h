@@ -15,7 +15,8 @@ struct vhk_bus_root {
 
 extern const struct vhk_bus_root vhk_bus_root; /* "/sys", "/proc", "/dev" */
 
-/* What can be the name of a device or driver: one component of a path. */
+/* What can be the name of a device or driver: one component of a path,
+ * without control characters. */
 bool vhk_bus_good_name(const char *name);
 
 /* As the public functions without _at. */

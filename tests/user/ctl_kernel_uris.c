@@ -36,7 +36,7 @@ static void init(void)
 	snprintf(sys, sizeof(sys), "%s", t_dir());
 	root = (struct vhk_bus_root){ .sys = sys, .proc = "/proc", .dev = "/dev" };
 	make("mkdir -p dev/char bus/vdpa/devices bus/vdpa/drivers/vhost_vdpa "
-	     "bus/vdpa/drivers/virtio_vdpa");
+	     "bus/vdpa/drivers/virtio_vdpa; echo 1 >bus/vdpa/drivers_autoprobe");
 	make("ln -s ../../devices/virtual/misc/vhost-net dev/char/1:3; "
 	     "ln -s ../../devices/virtual/misc/vhost-vsock dev/char/1:5; "
 	     "ln -s ../../devices/virtual/misc/vhost-scsi dev/char/1:7; "
@@ -61,10 +61,12 @@ static void resolution(void)
 		{ "vdpa:net0", -ENXIO, NULL, "bound to virtio_vdpa, not to vhost_vdpa" },
 		{ "vdpa:idle", -ENXIO, NULL, "bound to no driver" },
 		{ "vdpa:none", -ENOENT, NULL, "no vDPA device none" },
-		{ "vdpa:", -EINVAL, NULL, "" },
-		{ "vdpa:.", -EINVAL, NULL, "" },
-		{ "vdpa:..", -EINVAL, NULL, "" },
-		{ "vdpa:../devices/blk0", -EINVAL, NULL, "" },
+		{ "vdpa:", -EINVAL, NULL, "\"\" cannot be the name" },
+		{ "vdpa:.", -EINVAL, NULL, "\".\" cannot be the name" },
+		{ "vdpa:..", -EINVAL, NULL, "\"..\" cannot be the name" },
+		{ "vdpa:../devices/blk0", -EINVAL, NULL, "cannot be the name" },
+		{ "vdpa:blk0\nblk1", -EINVAL, NULL, "\"blk0?blk1\" cannot be the name" },
+		{ "vdpa:blk0\x7f", -EINVAL, NULL, "\"blk0?\" cannot be the name" },
 		{ "vhost-net", -EINVAL, NULL, "" },
 	};
 	char path[128];
@@ -79,6 +81,22 @@ static void resolution(void)
 		T_OK(strstr(line, cases[i].say));
 	}
 	T_EQ(vhk_kern_resolve(&root, "/dev/vhost-net", path, 5, &logs), -EINVAL);
+}
+
+/* What is missing is named: the one module that brings it. */
+static void missing_modules(void)
+{
+	const struct vhk_bus_root none = { .sys = "/no/such", .proc = "/proc", .dev = "/dev" };
+	enum vhk_ctl_kind kind;
+
+	T_EQ(vhk_kern_open(&none, "vdpa:blk0", &kind, &logs), -ENOENT);
+	T_OK(strstr(line, "load its module vdpa"));
+	T_EQ(vhk_kern_open(&none, "/no/such/vhost-net", &kind, &logs), -ENOENT);
+	T_OK(strstr(line, "is its module loaded (vhost_net)?"));
+	T_EQ(vhk_kern_open(&none, "/no/such/vhost-vdpa-0", &kind, &logs), -ENOENT);
+	T_OK(strstr(line, "is its module loaded (vhost_vdpa)?"));
+	T_EQ(vhk_kern_open(&none, "/no\nsuch", &kind, &logs), -ENOENT);
+	T_OK(strstr(line, "/no?such: ") && !strchr(line, '\n'));
 }
 
 /* A node may have any name: its number tells what it is. */
@@ -244,6 +262,7 @@ int main(void)
 {
 	init();
 	T_RUN(resolution);
+	T_RUN(missing_modules);
 	T_RUN(kinds);
 	T_RUN(kinds_by_name);
 	T_RUN(no_rights);

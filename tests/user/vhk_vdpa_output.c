@@ -62,6 +62,14 @@ static int t_bind(const char *name, const char *driver, uint32_t flags)
 	return flags & VHK_VDPA_F_FORCE ? 0 : bind_answer;
 }
 
+static bool no_bus;
+
+static int t_autoprobe(int on)
+{
+	return no_bus ? -ENODEV : on < 0 ? 1 : on;
+}
+
+#define vhk_vdpa_autoprobe(on) t_autoprobe(on)
 #define vhk_vdpa_open(o, p) t_open(o, p)
 #define vhk_vdpa_place(n, o) t_place(n, o)
 #define vhk_vdpa_holders(n, f, a) t_holders(n, f, a)
@@ -321,6 +329,13 @@ static void a_device_is_bound(void)
 	bind_answer = -ENODEV;
 	T_EQ(vhk("vdpa bind d0 virtio"), 1);
 	T_STR(err_text, "vhk: d0: no such vDPA device\n");
+	no_bus = true;
+	T_EQ(vhk("vdpa bind d0 virtio"), 1);
+	T_OK(strstr(err_text, "load its module vdpa"));
+	no_bus = false;
+	bind_answer = -EINVAL;
+	T_EQ(vhk("vdpa bind a\nb virtio"), 1);
+	T_STR(err_text, "vhk: a?b: binding it: \"a?b\" cannot be the name of a vDPA device\n");
 	bind_answer = -EACCES;
 	T_EQ(vhk("vdpa unbind d0"), 1);
 	T_STR(err_text, "vhk: d0: unbinding it needs root\n");

@@ -21,13 +21,17 @@ uint64_t now_ns(void)
 
 void say(const char *fmt, ...)
 {
+	char text[1024], *at;
 	va_list ap;
 
-	fputs("vhk: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	/* Names that others chose must not begin a line. */
+	for (at = text; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = '?';
+	fprintf(stderr, "vhk: %s\n", text);
 }
 
 /* The library's codes in words where strerror() says something else. */

@@ -45,7 +45,13 @@ static int say_bus(int ret, const char *name, const char *what)
 	case EBUSY:
 		return say_open(name, what);
 	case ENODEV:
-		say("%s: no such vDPA device", name);
+		if (vhk_vdpa_autoprobe(-1) == -ENODEV)
+			say("%s: the kernel has no vDPA bus: load its module vdpa", name);
+		else
+			say("%s: no such vDPA device", name);
+		return EXIT_FAILED;
+	case EINVAL:
+		say("%s: %s: \"%s\" cannot be the name of a vDPA device", name, what, name);
 		return EXIT_FAILED;
 	case EACCES:
 	case EPERM:

@@ -467,9 +467,10 @@ VHK_API int vhk_vdpa_place(const char *name, struct vhk_vdpa_place *out);
  *
  * The device is left to @driver alone (driver_override), so that no other takes it when loaded.
  *
- * Return: 0, also when it had the device before; -ENODEV: no such device; -ENOENT: the driver is
- * not loaded; -EBUSY: the device's node is open; -EACCES, -EPERM: no right to write to sysfs;
- * -EOPNOTSUPP: unknown flag; what the driver failed with.
+ * Return: 0, also when it had the device before; -EINVAL: this can be no name of a device (empty,
+ * ".", "..", with a slash or a control character) or driver; -ENODEV: no such device; -ENOENT: the
+ * driver is not loaded; -EBUSY: the device's node is open; -EACCES, -EPERM: no right to write to
+ * sysfs; -EOPNOTSUPP: unknown flag; what the driver failed with.
  */
 VHK_API int vhk_vdpa_bind(const char *name, const char *driver, uint32_t flags);
 

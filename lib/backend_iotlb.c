@@ -185,6 +185,8 @@ static int stopped_one(struct vhk_session *s, int ret, uint32_t base)
 		return ret;
 	vhk_session_note_base(s, s->cursor, base);
 	s->ring[s->cursor].waits = true;
+	/* what its chains missed is asked for when they are taken again */
+	s->ring[s->cursor].asked = s->ring[s->cursor].wants = false;
 	return stop_losers(s);
 }
 

@@ -121,6 +121,7 @@ void vhk_queue_answered(struct vhk_work *w)
 	if (m->ret && !c->ret)
 		c->ret = m->ret;
 	c->base = m->base;
+	q->starting = false;
 	vhk_notify_fini(&m->notify);
 	vhk_fd_close(m->kick_fd);
 	m->kick_fd = -1;
@@ -297,7 +298,7 @@ int vhk_device_start_queue(struct vhk_device *d, unsigned int idx, struct vhk_qu
 	ret = queue_set_up(q, s);
 	if (ret)
 		goto err_change;
-	q->started = true;
+	q->started = q->starting = true;
 	q->msg.ask = VHK_ASK_START;
 	d->hurry = false;
 	d->change.pending++;

@@ -110,6 +110,7 @@ struct vhk_queue {
 	/* Control thread. */
 	unsigned int idx;
 	bool started;
+	bool starting; /* the answer to the start is not there */
 };
 
 extern const struct vhk_source_ops vhk_queue_source_ops;

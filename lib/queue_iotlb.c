@@ -54,13 +54,14 @@ static void queue_denied(struct vhk_work *w)
 	vhk_loop_activate(q->loop, &q->source);
 }
 
-/* A queue that stops gets no message behind the one that stops it. */
+/* A queue that stops gets no message behind the one that stops it; one that starts has missed
+ * nothing, and its ring goes if it fails. */
 void vhk_device_deny(struct vhk_device *d, unsigned int idx, uint64_t iova)
 {
 	struct vhk_queue *q = &d->queue[idx];
 
 	const bool leaves = q->msg.ask == VHK_ASK_STOP || q->msg.ask == VHK_ASK_SUSPEND;
 
-	if (q->started && !(d->change.pending && leaves))
+	if (q->started && !q->starting && !(d->change.pending && leaves))
 		iova_send(&q->denied, q->loop, queue_denied, iova);
 }

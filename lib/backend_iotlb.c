@@ -175,7 +175,7 @@ static int stop_losers(struct vhk_session *s)
 		s->cursor++;
 	if (s->cursor == s->st.n_queues)
 		return spread(s);
-	ret = vhk_device_stop_queue(s->backend->dev, s->cursor, vhk_session_changed, s);
+	ret = vhk_device_rest_queue(s->backend->dev, s->cursor, vhk_session_changed, s);
 	return vhk_session_wait(s, ret, stopped_one);
 }
 

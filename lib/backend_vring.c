@@ -324,6 +324,7 @@ void vhk_session_stop_waiting(struct vhk_session *s, unsigned int idx)
 	vhk_fd_close(r->kick);
 	r->kick = -1;
 	r->waits = r->asked = r->wants = false;
+	vhk_device_rest_over(s->backend->dev, idx);
 }
 
 /* A ring whose parts cannot be translated yet counts as started. Owns @kick_fd. */

@@ -121,6 +121,10 @@ void vhk_device_hurry(struct vhk_device *d);
 
 /* Pops no more; answered when nothing is in flight and all is published. */
 int vhk_device_stop_queue(struct vhk_device *d, unsigned int idx, vhk_change_fn *fn, void *arg);
+/* The same for a queue that is started again soon: the device keeps what it works with (struct
+ * vhk_device_ops, end) until that start, or vhk_device_rest_over(). */
+int vhk_device_rest_queue(struct vhk_device *d, unsigned int idx, vhk_change_fn *fn, void *arg);
+void vhk_device_rest_over(struct vhk_device *d, unsigned int idx);
 /*
  * The same without waiting for requests: what the device gives back is left in the inflight region.
  * A queue that has none is drained.

@@ -67,7 +67,7 @@ static bool any_started(const struct vhk_device *d)
 	unsigned int i;
 
 	for (i = 0; i < d->info.n_queues; i++)
-		if (d->queue[i].started)
+		if (d->queue[i].started || d->queue[i].rests)
 			return true;
 	return false;
 }
@@ -109,6 +109,7 @@ static void queue_release(struct vhk_queue *q)
 	q->source.kick_fd = -1;
 	q->dirty = NULL;
 	q->started = false;
+	q->rests_logged = logged;
 	device_end(q->dev, logged);
 }
 
@@ -299,6 +300,7 @@ int vhk_device_start_queue(struct vhk_device *d, unsigned int idx, struct vhk_qu
 	if (ret)
 		goto err_change;
 	q->started = q->starting = true;
+	q->rests = false;
 	q->msg.ask = VHK_ASK_START;
 	d->hurry = false;
 	d->change.pending++;
@@ -342,6 +344,25 @@ int vhk_device_stop_queue(struct vhk_device *d, unsigned int idx, vhk_change_fn 
 	return ret;
 }
 
+int vhk_device_rest_queue(struct vhk_device *d, unsigned int idx, vhk_change_fn *fn, void *arg)
+{
+	int ret = vhk_device_stop_queue(d, idx, fn, arg);
+
+	if (!ret)
+		d->queue[idx].rests = true;
+	return ret;
+}
+
+void vhk_device_rest_over(struct vhk_device *d, unsigned int idx)
+{
+	struct vhk_queue *q = &d->queue[idx];
+
+	if (!q->rests)
+		return;
+	q->rests = false;
+	device_end(d, q->rests_logged);
+}
+
 int vhk_device_suspend_queue(struct vhk_device *d, unsigned int idx, vhk_change_fn *fn, void *arg)
 {
 	int ret;
@@ -364,6 +385,7 @@ int vhk_device_stop_all(struct vhk_device *d, vhk_change_fn *fn, void *arg)
 	if (ret)
 		return ret;
 	for (i = 0; i < d->info.n_queues; i++) {
+		vhk_device_rest_over(d, i);
 		if (!d->queue[i].started)
 			continue;
 		d->queue[i].msg.ask = VHK_ASK_STOP;

@@ -110,6 +110,8 @@ struct vhk_queue {
 	/* Control thread. */
 	unsigned int idx;
 	bool started;
+	bool rests; /* stopped for a while: the device keeps what it works with */
+	bool rests_logged;
 	bool starting; /* the answer to the start is not there */
 };
 

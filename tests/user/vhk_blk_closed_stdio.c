@@ -83,8 +83,33 @@ static void no_line_lands_in_the_image(void)
 	}
 }
 
+/* A caller that asks what the program can do must not take nothing for an answer. */
+static void an_answer_that_is_lost_is_an_error(void)
+{
+	static const char *const asks[] = { "--print-capabilities", "--help", "--version" };
+	static const char *const outs[] = { "/dev/full", NULL };
+	char cmd[512], err[100];
+	size_t i, j;
+	int status;
+
+	snprintf(err, sizeof(err), "%s/err", t_dir());
+	for (i = 0; i < 3; i++) {
+		for (j = 0; j < 2; j++) {
+			snprintf(cmd, sizeof(cmd), "'%s' %s >%s 2>'%s'", t_program("vhk-blk"),
+				 asks[i], outs[j] ? outs[j] : "&-", err);
+			status = system(cmd);
+			T_OK(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+			snprintf(cmd, sizeof(cmd),
+				 "[ $(wc -l <'%s') = 1 ] && grep -q '^vhk-blk: stdout: ' '%s'",
+				 err, err);
+			T_EQ(system(cmd), 0);
+		}
+	}
+}
+
 int main(void)
 {
 	T_RUN(no_line_lands_in_the_image);
+	T_RUN(an_answer_that_is_lost_is_an_error);
 	return t_end();
 }

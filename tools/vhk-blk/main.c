@@ -261,12 +261,30 @@ static bool fill_stdio(void)
 {
 	int fd;
 
+	/* What takes the place of standard output fails what is printed to it. */
+	if (fcntl(STDOUT_FILENO, F_GETFD) < 0) {
+		fd = open("/dev/null", O_RDONLY);
+		if (fd >= 0 && fd != STDOUT_FILENO) {
+			dup2(fd, STDOUT_FILENO);
+			close(fd);
+		}
+	}
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0 || fcntl(STDERR_FILENO, F_GETFD) >= 0;
+}
+
+/* Whoever asked must not take a missing answer for an empty one. */
+static int finish_stdout(void)
+{
+	errno = EIO;
+	if (!fflush(stdout) && !ferror(stdout))
+		return 0;
+	say("stdout: %s", strerror(errno));
+	return 1;
 }
 
 int main(int argc, char **argv)
@@ -278,7 +296,7 @@ int main(int argc, char **argv)
 		return 1;
 	switch (options_read(&s.o, argc, argv)) {
 	case OPTIONS_DONE:
-		return fflush(stdout) ? 1 : 0;
+		return finish_stdout();
 	case OPTIONS_WRONG:
 		return 2;
 	case OPTIONS_GO:

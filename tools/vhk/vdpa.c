@@ -147,6 +147,19 @@ static int mgmtdev(struct vdpa_cli *c, int argc, char **argv)
 	return no_command(argv[0]);
 }
 
+/* Whether what is asked for would wait for an open device: bind, unbind and dev del. */
+static bool takes_force(int argc, char **argv)
+{
+	if (!argc || vdpa_is(argv[0], "help"))
+		return true;
+	if (vdpa_is(argv[0], "mgmtdev"))
+		return false;
+	if (vdpa_is(argv[0], "dev"))
+		return argc > 1 && !vdpa_is(argv[1], "show") && !vdpa_is(argv[1], "list") &&
+		       !vdpa_is(argv[1], "add") && vdpa_is(argv[1], "del");
+	return vdpa_is(argv[0], "bind") || vdpa_is(argv[0], "unbind");
+}
+
 static int object(struct vdpa_cli *c, int argc, char **argv)
 {
 	static const struct {
@@ -221,6 +234,8 @@ int vdpa(int argc, char **argv)
 		if (ret)
 			return ret;
 	}
+	if (c.force && !takes_force(argc - optind, argv + optind))
+		return say_usage("vdpa: --force is for bind, unbind and dev del");
 	ret = object(&c, argc - optind, argv + optind);
 	vhk_vdpa_close(c.v);
 	return ret;

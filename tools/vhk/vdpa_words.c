@@ -55,7 +55,7 @@ static bool parse_u16(const char *text, uint16_t *out)
 	return !*end && v <= UINT16_MAX;
 }
 
-/* 0: no such word; -1: a value that cannot be. */
+/* 0: no such word; -1: a value that cannot be; -2: it came before. */
 static int parse_param(struct vhk_vdpa_params *p, const char *word, const char *value)
 {
 	uint64_t bit;
@@ -76,8 +76,18 @@ static int parse_param(struct vhk_vdpa_params *p, const char *word, const char *
 	} else {
 		return 0;
 	}
+	if (p->set & bit)
+		return -2;
 	p->set |= bit;
 	return ok ? 1 : -1;
+}
+
+static int take_once(const char **to, const char *value)
+{
+	if (*to)
+		return -2;
+	*to = value;
+	return 1;
 }
 
 static int parse(struct vdpa_words *w, const char *command, int argc, char **argv)
@@ -88,15 +98,16 @@ static int parse(struct vdpa_words *w, const char *command, int argc, char **arg
 	for (i = 0; i < argc; i += 2) {
 		if (i + 1 == argc)
 			return say_usage("vdpa dev %s: %s takes a value", command, argv[i]);
-		ret = 1;
 		if (vdpa_is(argv[i], "name"))
-			w->name = argv[i + 1];
+			ret = take_once(&w->name, argv[i + 1]);
 		else if (vdpa_is(argv[i], "mgmtdev"))
-			w->mgmtdev = argv[i + 1];
+			ret = take_once(&w->mgmtdev, argv[i + 1]);
 		else
 			ret = parse_param(&w->params, argv[i], argv[i + 1]);
 		if (!ret)
 			return say_usage("vdpa dev %s: unknown option \"%s\"", command, argv[i]);
+		if (ret == -2)
+			return say_usage("vdpa dev %s: %s is given twice", command, argv[i]);
 		if (ret < 0)
 			return say_usage("vdpa dev %s: %s cannot be %s", command, argv[i],
 					 argv[i + 1]);

@@ -29,12 +29,20 @@ int vhk_opts_read(void *out, size_t size, const void *in)
 	return 0;
 }
 
+int vhk_out_check(const void *out)
+{
+	size_t given;
+
+	memcpy(&given, out, sizeof(given));
+	return given < sizeof(given) || given > 65536 ? -EINVAL : 0;
+}
+
 int vhk_out_write(void *out, const void *from, size_t size)
 {
 	size_t given;
 
 	memcpy(&given, out, sizeof(given));
-	if (given < sizeof(given) || given > 65536)
+	if (vhk_out_check(out))
 		return -EINVAL;
 	memset(out, 0, given);
 	memcpy(out, from, vhk_min(given, size));

@@ -46,6 +46,7 @@ int vhk_opts_read(void *out, size_t size, const void *in);
  * The other way: fills the caller's growable structure @out with @from of @size bytes, as far as
  * the caller's sz goes, and zeros what is beyond; sz stays. -EINVAL: sz absurd.
  */
+int vhk_out_check(const void *out); /* -EINVAL: sz absurd */
 int vhk_out_write(void *out, const void *from, size_t size);
 
 void vhk_log(const struct vhk_log *log, enum vhk_log_level level, const char *fmt, ...)

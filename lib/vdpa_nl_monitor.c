@@ -209,6 +209,10 @@ int vhk_vdpa_monitor_next(struct vhk_vdpa_monitor *m, struct vhk_vdpa_event *out
 	struct vhk_vdpa_event e;
 	int ret, n;
 
+	/* Before an event is taken that nobody would be told of. */
+	ret = vhk_out_check(out);
+	if (ret)
+		return ret;
 	for (;;) {
 		struct pollfd p = { .fd = nl_socket_get_fd(m->sock), .events = POLLIN };
 

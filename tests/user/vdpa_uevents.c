@@ -110,6 +110,8 @@ static void anybody_may_listen(void)
 	/* Nothing happens to a vDPA device here; with nothing to say it does not wait. */
 	ret = vhk_vdpa_monitor_next(m, &e);
 	T_OK(ret == -EAGAIN || ret == -ENOBUFS || !ret);
+	e.sz = 0;
+	T_EQ(vhk_vdpa_monitor_next(m, &e), -EINVAL);
 	vhk_vdpa_monitor_close(m);
 	vhk_vdpa_monitor_close(NULL);
 }

@@ -113,7 +113,8 @@ typedef void vhk_ctl_done_fn(void *arg, int ret);
  * @o:   NULL: defaults
  *
  * What a device is is told by its number (/sys/dev/char), or else by the name of its node. Where
- * opening fails and opts.log listens, one line says what to do.
+ * opening a device by path or name fails and opts.log listens, one line says what to do; other URIs
+ * fail by their code alone.
  *
  * Return: 0; -EINVAL unknown kind of URI, or neither a socket nor a device that is known;
  * -EOPNOTSUPP unknown flag; -ENOENT or -ECONNREFUSED nobody serves PATH; -EADDRINUSE somebody else
@@ -162,7 +163,8 @@ VHK_API int vhk_ctl_peer_pid(const struct vhk_ctl *c);
  * @c:    freshly opened
  * @want: features to take where they are offered
  * @must: features that have to be offered
- * @m:    borrowed until vhk_ctl_close(); each vhk_ctl_start() shares what changed in it. Regions of
+ * @m:    not NULL, may be empty;
+ *        borrowed until vhk_ctl_close(); each vhk_ctl_start() shares what changed in it. Regions of
  *        queues that run stay
  *
  * vhost-user: negotiates every protocol feature both ends know but opts.without. Kernel vhost:

@@ -400,6 +400,9 @@ VHK_API bool vhk_ctl_can(const struct vhk_ctl *c, enum vhk_ctl_op op);
  * vhk_ctl_op_name() - name of a request
  * @op: the request
  *
+ * Requests have gaps between them: who goes through all, up to VHK_CTL_ACCEPT_BASES, leaves out
+ * those without a name.
+ *
  * Return: the name in the specification, or in <linux/vhost.h>, without its prefix, static; NULL:
  * unknown.
  */

@@ -583,8 +583,9 @@ struct vhk_vdpa_monitor; /* one thread at a time */
  * vhk_vdpa_monitor_open() - listen to the vDPA bus
  * @out: the object; vhk_vdpa_monitor_close() ends it
  *
- * Everything that happens after this has returned is told. Needs no rights; events come in the
- * initial network namespace only. A vhost-vdpa node comes with @VHK_VDPA_BIND and goes before
+ * Everything that happens after this has returned is told. Needs no rights. Sure to
+ * hear of every device is who listens in the initial network namespace.
+ * A vhost-vdpa node comes with @VHK_VDPA_BIND and goes before
  * @VHK_VDPA_UNBIND; the kernel has no event of its own for it.
  *
  * Return: 0; -EPROTONOSUPPORT, -EAFNOSUPPORT, -EACCES: netlink is not to be had; -EMFILE, -ENFILE;

@@ -342,6 +342,7 @@ static void blk_free(struct vhk_dev *dev)
 
 const struct vhk_dev_ops vhk_blk_ops = {
 	.id = VIRTIO_ID_BLOCK,
+	.queues = &vhk_worker_ops,
 	.take = blk_take,
 	.finish = blk_finish,
 	.batch = blk_batch,

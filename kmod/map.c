@@ -59,6 +59,7 @@ void vhk_map_init(struct vhk_map *map)
 	mutex_init(&map->lock);
 	mt_init_flags(&map->tree, MT_FLAGS_USE_RCU);
 	map->gen = 1;
+	atomic_set(&map->n_readers, 0);
 	map->is_identity = false;
 	map->identity = (struct vhk_mapping){
 		.last = U64_MAX,
@@ -135,16 +136,30 @@ static struct vhk_mapping *take_first(struct vhk_map *map, u64 first, u64 last)
 	return m;
 }
 
+/* Nobody finds what was taken out any more; who found it before is through after this. */
+static void wait_for_readers(struct vhk_map *map)
+{
+	/* The table is changed before it is asked who reads; pairs with vhk_map_add_reader(). */
+	smp_mb();
+	if (atomic_read(&map->n_readers))
+		synchronize_rcu_expedited();
+}
+
 static int del_range(struct vhk_map *map, u64 first, u64 last)
 {
-	struct vhk_mapping *m;
+	struct vhk_mapping *m, *next, *gone = NULL;
 
-	while ((m = take_first(map, first, last))) {
-		if (IS_ERR(m))
-			return PTR_ERR(m);
-		mapping_del(m);
+	while (!IS_ERR_OR_NULL(m = take_first(map, first, last))) {
+		m->next = gone;
+		gone = m;
 	}
-	return 0;
+	if (gone)
+		wait_for_readers(map);
+	for (; gone; gone = next) {
+		next = gone->next;
+		mapping_del(gone);
+	}
+	return PTR_ERR_OR_ZERO(m);
 }
 
 int vhk_map_del(struct vhk_map *map, u64 iova, u64 size)
@@ -190,18 +205,36 @@ static struct vhk_mapping *find(struct vhk_map *map, struct vhk_hit *hit, u64 io
 	return m;
 }
 
+struct vhk_mapping *vhk_map_find(struct vhk_map *map, struct vhk_hit *hit, u64 iova, u32 perm)
+{
+	struct vhk_mapping *m;
+
+	if (READ_ONCE(map->is_identity))
+		return &map->identity;
+	m = find(map, hit, iova);
+	return m && (m->perm & perm) == perm ? m : NULL;
+}
+
 struct vhk_mapping *vhk_map_get(struct vhk_map *map, struct vhk_hit *hit, u64 iova, u32 perm)
 {
 	struct vhk_mapping *m;
 
-	if (READ_ONCE(map->is_identity)) {
-		refcount_inc(&map->identity.refs);
-		return &map->identity;
-	}
 	rcu_read_lock();
-	m = find(map, hit, iova);
-	if (m && ((m->perm & perm) != perm || !refcount_inc_not_zero(&m->refs)))
+	m = vhk_map_find(map, hit, iova, perm);
+	if (m && !refcount_inc_not_zero(&m->refs))
 		m = NULL;
 	rcu_read_unlock();
 	return m;
+}
+
+void vhk_map_add_reader(struct vhk_map *map)
+{
+	atomic_inc(&map->n_readers);
+	/* pairs with the barrier in wait_for_readers() */
+	smp_mb();
+}
+
+void vhk_map_del_reader(struct vhk_map *map)
+{
+	atomic_dec(&map->n_readers);
 }

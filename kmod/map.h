@@ -6,6 +6,7 @@
 #ifndef VHK_MAP_H
 #define VHK_MAP_H
 
+#include <linux/atomic.h>
 #include <linux/completion.h>
 #include <linux/maple_tree.h>
 #include <linux/mutex.h>
@@ -28,6 +29,7 @@ struct vhk_mapping {
 	u32 perm;
 	refcount_t refs;
 	struct completion *gone;
+	struct vhk_mapping *next; /* of those on their way out */
 	struct rcu_head rcu;
 };
 
@@ -36,6 +38,8 @@ struct vhk_map {
 	struct maple_tree tree;
 	/* Counts mappings that went, so that a remembered one is known to be stale. */
 	unsigned long gen;
+	/* Who uses mappings without references, within read sections of RCU. */
+	atomic_t n_readers;
 	/* All memory there is: for a driver in this kernel. */
 	struct vhk_mapping identity;
 	bool is_identity;
@@ -60,6 +64,11 @@ int vhk_map_set_identity(struct vhk_map *map, bool on);
 
 /* A reference to the mapping that has @iova and allows @perm; NULL: there is none. */
 struct vhk_mapping *vhk_map_get(struct vhk_map *map, struct vhk_hit *hit, u64 iova, u32 perm);
+/* The same without a reference: for readers, and only to the end of their read section. */
+struct vhk_mapping *vhk_map_find(struct vhk_map *map, struct vhk_hit *hit, u64 iova, u32 perm);
+void vhk_map_add_reader(struct vhk_map *map);
+/* Its last read section is over. */
+void vhk_map_del_reader(struct vhk_map *map);
 
 static inline void vhk_mapping_put(struct vhk_mapping *m)
 {

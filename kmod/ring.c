@@ -11,6 +11,7 @@
 
 static void area_rest(struct vhk_area *a)
 {
+	/* It is NULL where there is no reference. */
 	if (a->m)
 		vhk_mapping_put(a->m);
 	a->m = NULL;
@@ -27,25 +28,27 @@ static void area_set(struct vhk_area *a, u64 iova, u32 size, u32 perm)
 void *ring_area_find(struct vhk_ring *r, struct vhk_area *a, u32 at, u32 len)
 {
 	const u64 iova = a->iova + at;
+	struct vhk_mapping *m;
 	u64 before, behind;
 
 	area_rest(a);
-	a->m = vhk_map_get(r->map, &a->hit, iova, a->perm);
-	if (!a->m)
+	m = ring_map_get(r, &a->hit, iova, a->perm);
+	if (!m)
 		return NULL;
-	before = min_t(u64, at, iova - a->m->first);
-	behind = min_t(u64, a->size - at - 1, a->m->last - iova);
+	before = min_t(u64, at, iova - m->first);
+	behind = min_t(u64, a->size - at - 1, m->last - iova);
 	a->first = at - before;
 	a->end = at + behind + 1;
-	a->va = a->m->va + (iova - before - a->m->first);
+	a->va = m->va + (iova - before - m->first);
+	a->m = r->by_rcu ? NULL : m;
 	if (at + len > a->end)
 		return NULL;
 	return a->va + before;
 }
 
-int vhk_ring_init(struct vhk_ring *r, struct vhk_map *map, u16 max_size, unsigned int max_segs)
+int vhk_ring_init(struct vhk_ring *r, u16 max_size, unsigned int max_segs)
 {
-	*r = (struct vhk_ring){ .map = map, .max_segs = max_segs };
+	*r = (struct vhk_ring){ .max_segs = max_segs };
 	r->seg = kvcalloc(max_segs, sizeof(*r->seg), GFP_KERNEL);
 	r->held = kvcalloc(max_segs, sizeof(*r->held), GFP_KERNEL);
 	r->busy = kvzalloc(max_size, GFP_KERNEL);
@@ -93,6 +96,9 @@ int vhk_ring_start(struct vhk_ring *r, const struct vhk_ring_opts *o)
 	ret = set_areas(r, o);
 	if (ret)
 		return ret;
+	r->map = o->map;
+	r->by_rcu = o->by_rcu;
+	r->gen = 0;
 	r->size = o->size;
 	r->packed = o->packed;
 	r->indirect = o->indirect;
@@ -131,6 +137,15 @@ int vhk_ring_pop(struct vhk_ring *r, struct vhk_chain *c)
 	if (unlikely(r->err))
 		return r->err;
 	return settle(r, r->packed ? ring_packed_pop(r, c) : ring_split_pop(r, c));
+}
+
+void vhk_ring_unpop(struct vhk_ring *r, u16 id, u16 n_desc)
+{
+	r->busy[id] = 0;
+	if (r->packed)
+		ring_packed_unpop(r, n_desc);
+	else
+		ring_split_unpop(r);
 }
 
 int vhk_ring_push(struct vhk_ring *r, u16 id, u16 n_desc, u32 len)

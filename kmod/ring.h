@@ -44,6 +44,12 @@ struct vhk_area {
 };
 
 struct vhk_ring_opts {
+	struct vhk_map *map;
+	/*
+	 * Mappings are used without references: every call lies in a read section of RCU, and what
+	 * a chain points to lasts until its end. A section begins with vhk_ring_refresh().
+	 */
+	bool by_rcu;
 	u64 desc;
 	u64 driver;
 	u64 device;
@@ -61,6 +67,8 @@ struct vhk_ring_opts {
 
 struct vhk_ring {
 	struct vhk_map *map;
+	bool by_rcu;
+	unsigned long gen; /* of the map, when the areas were found */
 	struct vhk_area desc;
 	struct vhk_area driver;
 	struct vhk_area device;
@@ -91,13 +99,15 @@ struct vhk_ring {
 };
 
 /* @max_size entries and @max_segs pieces of a chain at most. */
-int vhk_ring_init(struct vhk_ring *r, struct vhk_map *map, u16 max_size, unsigned int max_segs);
+int vhk_ring_init(struct vhk_ring *r, u16 max_size, unsigned int max_segs);
 void vhk_ring_fini(struct vhk_ring *r);
 /* -EINVAL: addresses that are not aligned, or positions that cannot be. */
 int vhk_ring_start(struct vhk_ring *r, const struct vhk_ring_opts *o);
 
 /* 1: filled @c; 0: there is none; -EBADMSG or -EFAULT: broken. */
 int vhk_ring_pop(struct vhk_ring *r, struct vhk_chain *c);
+/* As if the last chain that was taken, and not given back, had not been. */
+void vhk_ring_unpop(struct vhk_ring *r, u16 id, u16 n_desc);
 /* Gives a chain back, after @len bytes were written. Visible with the next publish. */
 int vhk_ring_push(struct vhk_ring *r, u16 id, u16 n_desc, u32 len);
 /* 1: the driver wants to be told; 0: not; or broken. */
@@ -108,5 +118,15 @@ int vhk_ring_arm(struct vhk_ring *r);
 int vhk_ring_disarm(struct vhk_ring *r);
 /* Lets go of the ring's own memory, until the next call of any of these. */
 void vhk_ring_rest(struct vhk_ring *r);
+/* Forgets where the ring's memory was, if mappings went since. */
+static inline void vhk_ring_refresh(struct vhk_ring *r)
+{
+	/* pairs with the release in take_first() */
+	const unsigned long gen = smp_load_acquire(&r->map->gen);
+
+	if (unlikely(gen != r->gen))
+		vhk_ring_rest(r);
+	r->gen = gen;
+}
 
 #endif

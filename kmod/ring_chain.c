@@ -25,6 +25,8 @@ static bool keep(struct ring_walk *w, struct vhk_mapping *m)
 {
 	struct vhk_chain *c = w->c;
 
+	if (w->r->by_rcu)
+		return true;
 	if ((c->n_held && w->r->held[c->n_held - 1] == m) || c->n_held == w->r->max_segs) {
 		const bool same = w->r->held[c->n_held - 1] == m;
 
@@ -85,7 +87,7 @@ int ring_walk_add(struct ring_walk *w, const struct ring_desc *d)
 		return 0;
 	}
 	while (left) {
-		struct vhk_mapping *m = vhk_map_get(w->r->map, &w->r->hit, iova, perm);
+		struct vhk_mapping *m = ring_map_get(w->r, &w->r->hit, iova, perm);
 		u32 part = left;
 		void *va = NULL;
 
@@ -126,15 +128,15 @@ static int table_read(struct ring_walk *w, u64 iova, struct ring_desc *d)
 	unsigned int done = 0;
 
 	while (done < sizeof(raw)) {
-		struct vhk_mapping *m = vhk_map_get(r->map, &r->table_hit, iova + done,
-						    VHK_MAY_READ);
+		struct vhk_mapping *m = ring_map_get(r, &r->table_hit, iova + done,
+						     VHK_MAY_READ);
 		unsigned int part;
 
 		if (!m)
 			return -EBADMSG;
 		part = min_t(u64, sizeof(raw) - done - 1, m->last - (iova + done)) + 1;
 		memcpy((u8 *)&raw + done, m->va + (iova + done - m->first), part);
-		vhk_mapping_put(m);
+		ring_map_put(r, m);
 		done += part;
 	}
 	/* Only the copy counts from here on. */

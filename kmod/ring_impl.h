@@ -52,6 +52,19 @@ static inline void ring_desc_read(const struct vhk_ring *r, const struct ring_ra
 	d->next = r->packed ? low : high;
 }
 
+static inline struct vhk_mapping *ring_map_get(struct vhk_ring *r, struct vhk_hit *hit, u64 iova,
+					       u32 perm)
+{
+	return r->by_rcu ? vhk_map_find(r->map, hit, iova, perm) :
+			   vhk_map_get(r->map, hit, iova, perm);
+}
+
+static inline void ring_map_put(const struct vhk_ring *r, struct vhk_mapping *m)
+{
+	if (!r->by_rcu)
+		vhk_mapping_put(m);
+}
+
 void *ring_area_find(struct vhk_ring *r, struct vhk_area *a, u32 at, u32 len);
 
 /* Where [at, at + len) of the area is; NULL: it is not mapped. */
@@ -76,6 +89,7 @@ void ring_walk_abort(struct ring_walk *w);
 
 int ring_split_start(struct vhk_ring *r, const struct vhk_ring_opts *o);
 int ring_split_pop(struct vhk_ring *r, struct vhk_chain *c);
+void ring_split_unpop(struct vhk_ring *r);
 int ring_split_push(struct vhk_ring *r, u16 id, u32 len);
 int ring_split_publish(struct vhk_ring *r);
 int ring_split_arm(struct vhk_ring *r);
@@ -83,6 +97,7 @@ int ring_split_disarm(struct vhk_ring *r);
 
 int ring_packed_start(struct vhk_ring *r, const struct vhk_ring_opts *o);
 int ring_packed_pop(struct vhk_ring *r, struct vhk_chain *c);
+void ring_packed_unpop(struct vhk_ring *r, u16 n_desc);
 int ring_packed_push(struct vhk_ring *r, u16 id, u16 n_desc, u32 len);
 int ring_packed_publish(struct vhk_ring *r);
 int ring_packed_arm(struct vhk_ring *r);

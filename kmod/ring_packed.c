@@ -102,6 +102,13 @@ int ring_packed_pop(struct vhk_ring *r, struct vhk_chain *c)
 	return 1;
 }
 
+void ring_packed_unpop(struct vhk_ring *r, u16 n_desc)
+{
+	r->avail_wrap ^= r->avail < n_desc;
+	r->avail = r->avail < n_desc ? r->avail + r->size - n_desc : r->avail - n_desc;
+	r->n_slots -= n_desc;
+}
+
 static u16 used_flags(bool wrap, u32 len)
 {
 	return (wrap ? DESC_AVAIL | DESC_USED : 0) | (len ? DESC_WRITE : 0);

@@ -119,6 +119,12 @@ int ring_split_pop(struct vhk_ring *r, struct vhk_chain *c)
 	return 1;
 }
 
+void ring_split_unpop(struct vhk_ring *r)
+{
+	r->avail--;
+	r->n_slots--;
+}
+
 int ring_split_push(struct vhk_ring *r, u16 id, u32 len)
 {
 	const u32 at = AT_USED(r->used & (r->size - 1));

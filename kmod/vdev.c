@@ -3,6 +3,7 @@
  * The operations of the vDPA bus that are the same for every kind of device.
  */
 #include <linux/dma-mapping.h>
+#include <linux/netlink.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/vdpa.h>
@@ -82,10 +83,7 @@ static void op_set_vq_num(struct vdpa_device *vdpa, u16 index, u32 num)
 /* Interrupts are off, or locks of who kicks are held: only wakes. */
 static void op_kick_vq(struct vdpa_device *vdpa, u16 index)
 {
-	struct vhk_vq *vq = vq_of(vdpa, index);
-
-	atomic_long_inc(&vq->n_kicks);
-	vhk_vq_kick(vq);
+	vhk_vq_kick(vq_of(vdpa, index));
 }
 
 static void op_set_vq_cb(struct vdpa_device *vdpa, u16 index, struct vdpa_callback *cb)
@@ -107,7 +105,7 @@ static void op_set_vq_ready(struct vdpa_device *vdpa, u16 index, bool ready)
 	mutex_lock(&dev->lock);
 	if (!ready)
 		vhk_vq_stop(vq);
-	else if (!vq->ready && vhk_map_set_identity(&dev->map, is_own_kernel(dev)))
+	else if (!vq->ready && vhk_map_set_identity(vhk_vq_map(vq), is_own_kernel(dev)))
 		ready = false;
 	vq->ready = ready;
 	if (may_run(vq))
@@ -171,6 +169,8 @@ static int op_set_driver_features(struct vdpa_device *vdpa, u64 features)
 
 	mutex_lock(&dev->lock);
 	ret = vhk_status_features(dev->status, dev->offered, features);
+	if (!ret && features && dev->ops->check_features)
+		ret = dev->ops->check_features(features);
 	if (!ret)
 		dev->features = features;
 	mutex_unlock(&dev->lock);
@@ -253,7 +253,10 @@ static int op_reset(struct vdpa_device *vdpa)
 		vq->ready = false;
 		memset(&vq->pos, 0, sizeof(vq->pos));
 	}
-	vhk_map_set_identity(&dev->map, false);
+	for (i = 0; i < VHK_MAX_AS; i++) {
+		vhk_map_set_identity(&dev->maps[i], false);
+		dev->asid[i] = 0;
+	}
 	dev->features = 0;
 	dev->suspended = false;
 	spin_lock_bh(&dev->status_lock);
@@ -330,18 +333,59 @@ static u32 op_get_generation(struct vdpa_device *vdpa)
 static int op_dma_map(struct vdpa_device *vdpa, unsigned int asid, u64 iova, u64 size, u64 pa,
 		      u32 perm, void *opaque)
 {
-	return vhk_map_add(&vhk_dev_of(vdpa)->map, iova, size, pa, perm);
+	if (asid >= VHK_MAX_AS)
+		return -EINVAL;
+	return vhk_map_add(&vhk_dev_of(vdpa)->maps[asid], iova, size, pa, perm);
 }
 
 static int op_dma_unmap(struct vdpa_device *vdpa, unsigned int asid, u64 iova, u64 size)
 {
-	return vhk_map_del(&vhk_dev_of(vdpa)->map, iova, size);
+	if (asid >= VHK_MAX_AS)
+		return -EINVAL;
+	return vhk_map_del(&vhk_dev_of(vdpa)->maps[asid], iova, size);
 }
 
 static int op_reset_map(struct vdpa_device *vdpa, unsigned int asid)
 {
-	vhk_map_clear(&vhk_dev_of(vdpa)->map);
+	if (asid >= VHK_MAX_AS)
+		return -EINVAL;
+	vhk_map_clear(&vhk_dev_of(vdpa)->maps[asid]);
 	return 0;
+}
+
+static u32 op_get_vq_group(struct vdpa_device *vdpa, u16 index)
+{
+	return vhk_vq_group(vq_of(vdpa, index));
+}
+
+static int op_set_group_asid(struct vdpa_device *vdpa, unsigned int group, unsigned int asid)
+{
+	struct vhk_dev *dev = vhk_dev_of(vdpa);
+	int ret = 0;
+
+	if (group >= vdpa->ngroups || asid >= vdpa->nas)
+		return -EINVAL;
+	mutex_lock(&dev->lock);
+	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
+		ret = -EBUSY;
+	else
+		dev->asid[group] = asid;
+	mutex_unlock(&dev->lock);
+	return ret;
+}
+
+static int op_get_vendor_vq_stats(struct vdpa_device *vdpa, u16 index, struct sk_buff *msg,
+				  struct netlink_ext_ack *extack)
+{
+	struct vhk_dev *dev = vhk_dev_of(vdpa);
+
+	if (!dev->ops->stats)
+		return -EOPNOTSUPP;
+	if (index >= dev->n_vqs) {
+		NL_SET_ERR_MSG_MOD(extack, "there is no such queue");
+		return -EINVAL;
+	}
+	return dev->ops->stats(&dev->vqs[index], msg);
 }
 
 static void op_free(struct vdpa_device *vdpa)
@@ -360,7 +404,9 @@ const struct vdpa_config_ops vhk_config_ops = {
 	.get_vq_ready = op_get_vq_ready,
 	.set_vq_state = op_set_vq_state,
 	.get_vq_state = op_get_vq_state,
+	.get_vendor_vq_stats = op_get_vendor_vq_stats,
 	.get_vq_align = op_get_vq_align,
+	.get_vq_group = op_get_vq_group,
 	.get_device_features = op_get_device_features,
 	.get_backend_features = op_get_backend_features,
 	.set_driver_features = op_set_driver_features,
@@ -378,6 +424,7 @@ const struct vdpa_config_ops vhk_config_ops = {
 	.get_config = op_get_config,
 	.set_config = op_set_config,
 	.get_generation = op_get_generation,
+	.set_group_asid = op_set_group_asid,
 	.dma_map = op_dma_map,
 	.dma_unmap = op_dma_unmap,
 	.reset_map = op_reset_map,
@@ -429,7 +476,8 @@ int vhk_dev_init(struct vhk_dev *dev, const struct vhk_dev_ops *ops, u16 n_vqs)
 	mutex_init(&dev->lock);
 	spin_lock_init(&dev->status_lock);
 	spin_lock_init(&dev->config_lock);
-	vhk_map_init(&dev->map);
+	for (i = 0; i < VHK_MAX_AS; i++)
+		vhk_map_init(&dev->maps[i]);
 	dev->vqs = kvcalloc(n_vqs, sizeof(*dev->vqs), GFP_KERNEL_ACCOUNT);
 	if (!dev->vqs)
 		return -ENOMEM;
@@ -457,5 +505,6 @@ void vhk_dev_stop(struct vhk_dev *dev)
 	synchronize_rcu();
 	for (i = 0; i < dev->n_vqs; i++)
 		vhk_vq_fini(&dev->vqs[i]);
-	vhk_map_fini(&dev->map);
+	for (i = 0; i < VHK_MAX_AS; i++)
+		vhk_map_fini(&dev->maps[i]);
 }

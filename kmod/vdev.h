@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A software vDPA device: what every kind of device has. vdev.c has the operations of the bus,
- * vq.c the queues and their workers; what requests mean is the business of struct vhk_dev_ops.
+ * vq.c the queues, worker.c a way to work on them; what requests mean is the business of struct
+ * vhk_dev_ops.
  */
 #ifndef VHK_VDEV_H
 #define VHK_VDEV_H
@@ -15,6 +16,7 @@
 #include "ring.h"
 
 #define VHK_CONFIG_MAX 128
+#define VHK_MAX_AS 2 /* groups of queues, and address spaces */
 
 struct vhk_dev;
 struct vhk_vq;
@@ -25,9 +27,34 @@ struct vhk_done {
 	struct vhk_vq *vq;
 };
 
+/* How the queues of a kind of device are worked on. But for @kick, the device's lock is held. */
+struct vhk_queue_ops {
+	bool by_rcu; /* as of the ring's options */
+	int (*init)(struct vhk_vq *vq);
+	void (*fini)(struct vhk_vq *vq);
+	/* The ring is set up. */
+	void (*start)(struct vhk_vq *vq);
+	/*
+	 * Returns when all that was taken is answered and published, nobody looks at the ring, and
+	 * the driver is not called any more.
+	 */
+	void (*stop)(struct vhk_vq *vq);
+	/* Interrupts are off, or locks of who kicks are held: only wakes. */
+	void (*kick)(struct vhk_vq *vq);
+};
+
 struct vhk_dev_ops {
 	u32 id; /* VIRTIO_ID_* */
+	const struct vhk_queue_ops *queues;
+	/* The group of a queue, which can depend on what was negotiated. NULL: there is one. */
+	u32 (*group)(const struct vhk_vq *vq);
+	/* -EINVAL: features that need others. NULL: there are none such. */
+	int (*check_features)(u64 features);
+	/* Adds attributes to a netlink message. NULL: there are no statistics of this kind. */
+	int (*stats)(struct vhk_vq *vq, struct sk_buff *msg);
 	/*
+	 * Of devices whose queues have workers:
+	 *
 	 * Takes a chain; its references are the callee's. What is returned goes to vhk_vq_done(),
 	 * before or later, whatever happens.
 	 */
@@ -53,7 +80,6 @@ enum vhk_vq_state { VHK_VQ_IDLE, VHK_VQ_RUNNING, VHK_VQ_STOPPING };
 struct vhk_vq {
 	struct vhk_dev *dev;
 	u16 index;
-	struct task_struct *worker;
 
 	/* As the driver set them, under the device's lock. */
 	u64 desc;
@@ -63,23 +89,23 @@ struct vhk_vq {
 	bool ready;
 	struct vdpa_vq_state pos;
 
-	/*
-	 * IDLE to RUNNING and RUNNING to STOPPING under the device's lock, back to IDLE by the
-	 * worker. Changes release what was set up for them, and looks acquire it.
-	 */
+	/* Changes under the device's lock. They release what was set up, and looks acquire it. */
 	enum vhk_vq_state state;
+	atomic_long_t n_kicks;
+
+	/* Of whoever works on the queue. */
+	struct vhk_ring ring;
+	u64 n_calls;
+
+	struct task_struct *worker;
 	struct completion stopped;
 	unsigned long kicked;
 	struct llist_head done;
-	atomic_long_t n_kicks;
-
 	/* The worker's alone. */
-	struct vhk_ring ring;
 	unsigned int n_in_flight;
 	bool in_order;
 	struct vhk_done **order; /* chains as they were taken, a ring of the queue's size */
 	u16 order_head, order_tail;
-	u64 n_calls;
 
 	spinlock_t cb_lock; /* @cb, held while it runs */
 	struct vdpa_callback cb;
@@ -89,7 +115,7 @@ struct vhk_vq {
 struct vhk_dev {
 	struct vdpa_device vdpa; /* first: the core allocates and frees all of it */
 	const struct vhk_dev_ops *ops;
-	struct vhk_map map;
+	struct vhk_map maps[VHK_MAX_AS];
 	u16 max_queue_size;
 	u16 max_segs;
 	u16 max_indirect;
@@ -98,6 +124,7 @@ struct vhk_dev {
 	struct mutex lock; /* negotiation, queues' set-up, starting and stopping */
 	u64 features;
 	bool suspended;
+	u8 asid[VHK_MAX_AS]; /* of each group */
 	u16 n_vqs;
 	struct vhk_vq *vqs;
 
@@ -128,11 +155,38 @@ void vhk_dev_config_changed(struct vhk_dev *dev);
 void vhk_dev_needs_reset(struct vhk_dev *dev);
 extern const struct vdpa_config_ops vhk_config_ops;
 
+/* vq.c: under the device's lock, but for the kick. */
 int vhk_vq_init(struct vhk_vq *vq, struct vhk_dev *dev, u16 index);
 void vhk_vq_fini(struct vhk_vq *vq);
 void vhk_vq_start(struct vhk_vq *vq);
 void vhk_vq_stop(struct vhk_vq *vq);
 void vhk_vq_kick(struct vhk_vq *vq);
+struct vhk_map *vhk_vq_map(struct vhk_vq *vq);
+u32 vhk_vq_group(const struct vhk_vq *vq);
+
+static inline enum vhk_vq_state vhk_vq_state(const struct vhk_vq *vq)
+{
+	/* pairs with the release in vhk_vq_set_state() */
+	return smp_load_acquire(&vq->state);
+}
+
+static inline void vhk_vq_set_state(struct vhk_vq *vq, enum vhk_vq_state state)
+{
+	/* pairs with the acquire in vhk_vq_state() */
+	smp_store_release(&vq->state, state);
+}
+
+/* For whoever works on a running queue. */
+void vhk_vq_call(struct vhk_vq *vq);
+/* Makes visible what was given back, and calls the driver where it wants that. */
+static inline void vhk_vq_publish(struct vhk_vq *vq)
+{
+	if (vhk_ring_publish(&vq->ring) > 0)
+		vhk_vq_call(vq);
+}
+
+/* worker.c */
+extern const struct vhk_queue_ops vhk_worker_ops;
 /* From any context. The chain's memory is not touched after this by whoever calls. */
 void vhk_vq_done(struct vhk_done *done);
 

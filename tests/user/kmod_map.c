@@ -212,6 +212,56 @@ static void an_unmap_waits_for_its_users(void)
 	vhk_map_fini(&map);
 }
 
+/* The same for readers, who hold nothing but a read section. */
+static void *read_only(void *arg)
+{
+	struct user *u = arg;
+	struct vhk_hit hit = { 0 };
+	struct vhk_mapping *m;
+
+	while (!atomic_load(u->stop)) {
+		rcu_read_lock();
+		m = vhk_map_find(u->map, &hit, AT, RW);
+		if (m) {
+			u->found++;
+			u->wrong += !__atomic_load_n((u8 *)m->va, __ATOMIC_RELAXED);
+		}
+		rcu_read_unlock();
+		sched_yield();
+	}
+	vhk_map_del_reader(u->map);
+	return NULL;
+}
+
+static void an_unmap_waits_for_read_sections(void)
+{
+	struct user u = { 0 };
+	atomic_bool stop = false;
+	u8 *page = t_arena + 41 * PAGE_SIZE;
+	struct vhk_map map;
+	unsigned int i;
+	pthread_t t;
+
+	vhk_map_init(&map);
+	u.map = &map;
+	u.stop = &stop;
+	vhk_map_add_reader(&map);
+	T_MUST(!pthread_create(&t, NULL, read_only, &u));
+	for (i = 0; i < ROUNDS / 10; i++) {
+		__atomic_store_n(page, 1, __ATOMIC_RELAXED);
+		T_EQ(vhk_map_add(&map, AT, PAGE_SIZE, page_at(41), RW), 0);
+		T_EQ(vhk_map_add(&map, AT + PAGE_SIZE, PAGE_SIZE, page_at(42), RW), 0);
+		sched_yield();
+		T_EQ(vhk_map_del(&map, AT, 2 * PAGE_SIZE), 0);
+		__atomic_store_n(page, 0, __ATOMIC_RELAXED);
+	}
+	atomic_store(&stop, true);
+	pthread_join(t, NULL);
+	T_EQ(u.wrong, 0);
+	T_EQ(t_page_refs(), 0);
+	vhk_map_fini(&map);
+}
+
 int main(void)
 {
 	t_arena_new();
@@ -223,6 +273,7 @@ int main(void)
 	T_RUN(no_memory_leaves_nothing_behind);
 	T_RUN(identity_is_all_there_is);
 	T_RUN(an_unmap_waits_for_its_users);
+	T_RUN(an_unmap_waits_for_read_sections);
 	free(t_arena);
 	return t_end();
 }

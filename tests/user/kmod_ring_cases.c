@@ -112,11 +112,19 @@ static void check_chain(const struct vhk_chain *c, const struct vec_chain *w, bo
 /* All are in hand before the first is given back. */
 static int pop_all(struct vhk_ring *r, const struct vec_case *v, bool packed)
 {
+	struct vhk_chain again;
 	struct vhk_chain c[VEC_SIZE + 1];
 	unsigned int i, n;
 	int ret;
 
 	for (n = 0; n <= VEC_SIZE && (ret = vhk_ring_pop(r, &c[n])) > 0; n++) {
+		/* What was not taken after all is there as before. */
+		if (r->by_rcu) {
+			vhk_ring_unpop(r, c[n].id, c[n].n_desc);
+			T_EQ(vhk_ring_pop(r, &again), 1);
+			T_OK(!memcmp(&again, &c[n], sizeof(again)));
+			T_EQ(again.n_held, 0);
+		}
 		if (v->many)
 			T_OK(c[n].fault && c[n].n_out + c[n].n_in <= VEC_MAX_SEGS);
 		else if (n < 2 && v->want != VEC_BROKEN)
@@ -130,9 +138,12 @@ static int pop_all(struct vhk_ring *r, const struct vec_case *v, bool packed)
 	return ret;
 }
 
-static void run_case(const struct vec_case *v, bool packed)
+static void run_case(const struct vec_case *v, bool packed, bool by_rcu)
 {
+	struct vhk_map map;
 	const struct vhk_ring_opts o = {
+		.map = &map,
+		.by_rcu = by_rcu,
 		.desc = RING_DESC,
 		.driver = RING_DRIVER,
 		.device = RING_DEVICE,
@@ -146,12 +157,11 @@ static void run_case(const struct vec_case *v, bool packed)
 	const int before = t_bad;
 	struct vhk_chain c;
 	struct vhk_ring r;
-	struct vhk_map map;
 	int ret;
 
 	bed_init(&map);
 	put_case(v, packed);
-	T_MUST(!vhk_ring_init(&r, &map, VEC_SIZE, VEC_MAX_SEGS));
+	T_MUST(!vhk_ring_init(&r, VEC_SIZE, VEC_MAX_SEGS));
 	T_EQ(vhk_ring_start(&r, &o), 0);
 	ret = pop_all(&r, v, packed);
 	if ((v->want == VEC_BROKEN && !v->many) || v->broken) {
@@ -170,16 +180,20 @@ static void run_case(const struct vec_case *v, bool packed)
 	vhk_map_fini(&map);
 	T_EQ(t_page_refs(), 0);
 	if (t_bad != before)
-		printf("# case \"%s\", %s\n", v->name, packed ? "packed" : "split");
+		printf("# case \"%s\", %s%s\n", v->name, packed ? "packed" : "split",
+		       by_rcu ? ", without references" : "");
 }
 
 static void run_all(bool packed)
 {
 	unsigned int i;
 
-	for (i = 0; i < sizeof(vec_cases) / sizeof(vec_cases[0]); i++)
-		if (vec_cases[i].layouts & (packed ? VEC_PACKED : VEC_SPLIT))
-			run_case(&vec_cases[i], packed);
+	for (i = 0; i < sizeof(vec_cases) / sizeof(vec_cases[0]); i++) {
+		if (!(vec_cases[i].layouts & (packed ? VEC_PACKED : VEC_SPLIT)))
+			continue;
+		run_case(&vec_cases[i], packed, false);
+		run_case(&vec_cases[i], packed, true);
+	}
 }
 
 static void split_cases(void)
@@ -219,12 +233,13 @@ static void places_that_cannot_be_are_refused(void)
 	unsigned int i;
 
 	bed_init(&map);
-	T_MUST(!vhk_ring_init(&r, &map, VEC_SIZE, VEC_MAX_SEGS));
+	T_MUST(!vhk_ring_init(&r, VEC_SIZE, VEC_MAX_SEGS));
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		T_EQ(vhk_ring_start(&r, &bad[i]), -EINVAL);
 	/* In no mapping at all: that shows when it is looked at. */
 	for (i = 0; i < 2; i++) {
 		const struct vhk_ring_opts o = {
+			.map = &map,
 			.desc = VEC_HOLE, .driver = VEC_HOLE, .device = VEC_HOLE, .size = 8,
 			.packed = i,
 		};
@@ -245,7 +260,7 @@ static void no_memory_is_no_ring(void)
 	for (i = 1; i <= 3; i++) {
 		t_allocs = 0;
 		t_alloc_fails = i;
-		T_EQ(vhk_ring_init(&r, NULL, VEC_SIZE, VEC_MAX_SEGS), -ENOMEM);
+		T_EQ(vhk_ring_init(&r, VEC_SIZE, VEC_MAX_SEGS), -ENOMEM);
 	}
 	t_alloc_fails = 0;
 }

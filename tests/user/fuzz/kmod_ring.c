@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input in = { data, size };
 	struct given given[1 << SIZE_MAX_LOG];
 	unsigned int n_given = 0, i, step;
-	struct vhk_ring_opts o = { 0 };
+	struct vhk_ring_opts o = { .map = NULL };
 	struct vhk_chain c;
 	struct vhk_ring r;
 	struct vhk_map map;
@@ -76,7 +76,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!t_arena)
 		t_arena_new();
 	vhk_map_init(&map);
-	o.packed = take(&in) & 1;
+	o.map = &map;
+	i = take(&in);
+	o.packed = i & 1;
+	o.by_rcu = i & 2;
 	o.indirect = take(&in) & 1;
 	o.event_idx = take(&in) & 1;
 	o.max_indirect = 6;
@@ -93,11 +96,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		t_arena[i * 13 % (PAGES * PAGE_SIZE)] = in.p[i];
 	memcpy(t_arena + (o.desc * 7 % (PAGES * PAGE_SIZE)), in.p,
 	       min_t(size_t, in.left, 16u << SIZE_MAX_LOG) % (PAGE_SIZE * 2));
-	if (vhk_ring_init(&r, &map, 1 << SIZE_MAX_LOG, SEGS))
+	if (vhk_ring_init(&r, 1 << SIZE_MAX_LOG, SEGS))
 		abort();
 	if (vhk_ring_start(&r, &o))
 		goto out;
 	for (step = 0; step < STEPS; step++) {
+		if (o.by_rcu)
+			vhk_ring_refresh(&r);
 		switch (take(&in) % 8) {
 		case 0:
 		case 1:

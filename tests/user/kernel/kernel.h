@@ -72,6 +72,16 @@ static inline void *kvcalloc(size_t n, size_t size, int gfp)
 #define PTR_ERR(p) ((int)(intptr_t)(p))
 #define IS_ERR(p) ((uintptr_t)(p) >= (uintptr_t)-4095)
 
+static inline bool IS_ERR_OR_NULL(const void *p)
+{
+	return !p || IS_ERR(p);
+}
+
+static inline int PTR_ERR_OR_ZERO(const void *p)
+{
+	return IS_ERR(p) ? PTR_ERR(p) : 0;
+}
+
 /* Locks, counts, completions. */
 struct mutex {
 	pthread_mutex_t m;
@@ -80,6 +90,15 @@ struct mutex {
 #define mutex_init(l) pthread_mutex_init(&(l)->m, NULL)
 #define mutex_lock(l) pthread_mutex_lock(&(l)->m)
 #define mutex_unlock(l) pthread_mutex_unlock(&(l)->m)
+
+typedef struct {
+	atomic_int n;
+} atomic_t;
+
+#define atomic_set(a, v) atomic_store(&(a)->n, v)
+#define atomic_read(a) atomic_load(&(a)->n)
+#define atomic_inc(a) atomic_fetch_add(&(a)->n, 1)
+#define atomic_dec(a) atomic_fetch_sub(&(a)->n, 1)
 
 typedef struct {
 	atomic_int n;
@@ -144,10 +163,14 @@ static pthread_rwlock_t t_rcu = PTHREAD_RWLOCK_INITIALIZER;
 
 #define rcu_read_lock() pthread_rwlock_rdlock(&t_rcu)
 #define rcu_read_unlock() pthread_rwlock_unlock(&t_rcu)
-#define kfree_rcu(p, head)                                                                         \
+#define synchronize_rcu_expedited()                                                                \
 	do {                                                                                       \
 		pthread_rwlock_wrlock(&t_rcu);                                                     \
 		pthread_rwlock_unlock(&t_rcu);                                                     \
+	} while (0)
+#define kfree_rcu(p, head)                                                                         \
+	do {                                                                                       \
+		synchronize_rcu_expedited();                                                       \
 		free(p);                                                                           \
 	} while (0)
 

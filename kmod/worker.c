@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A thread for each queue. It alone touches the ring; kicks and finished requests only wake it. It
+ * has nothing of a process, so it never faults, and takes no lock of the bus.
+ */
+#include <linux/blkdev.h>
+#include <linux/freezer.h>
+#include <linux/kthread.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/virtio_config.h>
+
+#include "vdev.h"
+
+#define BATCH 64
+
+static void worker_kick(struct vhk_vq *vq)
+{
+	/* The bit is out before the worker is looked at; pairs with set_current_state() there. */
+	if (!test_and_set_bit(0, &vq->kicked))
+		wake_up_process(vq->worker);
+}
+
+void vhk_vq_done(struct vhk_done *done)
+{
+	struct vhk_vq *vq = done->vq;
+
+	/* A device that goes waits for this section before its worker does. */
+	rcu_read_lock();
+	if (llist_add(&done->node, &vq->done) && current != vq->worker)
+		wake_up_process(vq->worker);
+	rcu_read_unlock();
+}
+
+static void give_back(struct vhk_vq *vq, struct vhk_done *done)
+{
+	u16 id, n_desc;
+	u32 len;
+
+	vq->dev->ops->finish(done, &id, &n_desc, &len);
+	vhk_ring_push(&vq->ring, id, n_desc, len);
+	WRITE_ONCE(vq->n_in_flight, vq->n_in_flight - 1);
+}
+
+static u16 order_slot(const struct vhk_vq *vq, u16 pos)
+{
+	return pos & (vq->dev->max_queue_size - 1);
+}
+
+/* What finished early waits for those before it (virtio 1.3, 2.7.9). */
+static void give_back_in_order(struct vhk_vq *vq, struct vhk_done *done)
+{
+	done->node.next = &done->node;
+	while (vq->order_head != vq->order_tail) {
+		struct vhk_done *first = vq->order[order_slot(vq, vq->order_head)];
+
+		if (first->node.next != &first->node)
+			break;
+		vq->order_head++;
+		first->node.next = NULL;
+		give_back(vq, first);
+	}
+}
+
+static void reap(struct vhk_vq *vq)
+{
+	struct llist_node *list = llist_reverse_order(llist_del_all(&vq->done));
+	struct vhk_done *done, *next;
+
+	llist_for_each_entry_safe(done, next, list, node) {
+		if (vq->in_order)
+			give_back_in_order(vq, done);
+		else
+			give_back(vq, done);
+	}
+}
+
+/* Takes what there is, up to a batch. Returns whether there may be more. */
+static bool take(struct vhk_vq *vq)
+{
+	const struct vhk_dev_ops *ops = vq->dev->ops;
+	struct vhk_chain c;
+	unsigned int n;
+
+	for (n = 0; n < BATCH && vhk_ring_pop(&vq->ring, &c) > 0; n++) {
+		if (!n)
+			ops->batch(vq, true);
+		WRITE_ONCE(vq->n_in_flight, vq->n_in_flight + 1);
+		vq->order[order_slot(vq, vq->order_tail++)] = ops->take(vq, &c);
+	}
+	if (n)
+		ops->batch(vq, false);
+	return n == BATCH;
+}
+
+static void serve(struct vhk_vq *vq)
+{
+	bool more = false;
+
+	if (test_and_clear_bit(0, &vq->kicked)) {
+		vhk_ring_disarm(&vq->ring);
+		more = take(vq) || vhk_ring_arm(&vq->ring) > 0;
+	}
+	reap(vq);
+	vhk_vq_publish(vq);
+	if (more)
+		set_bit(0, &vq->kicked);
+	else if (llist_empty(&vq->done))
+		/* A mapping of the ring must not be held by a queue that sleeps. */
+		vhk_ring_rest(&vq->ring);
+}
+
+static void settle(struct vhk_vq *vq)
+{
+	reap(vq);
+	vhk_vq_publish(vq);
+	vhk_ring_rest(&vq->ring);
+	if (vq->n_in_flight)
+		return;
+	vhk_vq_set_state(vq, VHK_VQ_IDLE);
+	complete(&vq->stopped);
+}
+
+static bool has_work(struct vhk_vq *vq)
+{
+	switch (vhk_vq_state(vq)) {
+	case VHK_VQ_RUNNING:
+		return test_bit(0, &vq->kicked) || !llist_empty(&vq->done);
+	case VHK_VQ_STOPPING:
+		return !vq->n_in_flight || !llist_empty(&vq->done);
+	default:
+		return false;
+	}
+}
+
+static void work(struct vhk_vq *vq)
+{
+	if (vhk_vq_state(vq) == VHK_VQ_STOPPING) {
+		settle(vq);
+		return;
+	}
+	serve(vq);
+	if (unlikely(vq->ring.err))
+		vhk_dev_needs_reset(vq->dev);
+}
+
+static int run_worker(void *data)
+{
+	struct vhk_vq *vq = data;
+	const unsigned int noio = memalloc_noio_save();
+
+	/* Writers of a backing that is throttled for us must not be throttled by us. */
+	current->flags |= PF_LOCAL_THROTTLE;
+	set_freezable();
+	while (!kthread_should_stop()) {
+		set_current_state(TASK_IDLE);
+		if (has_work(vq)) {
+			__set_current_state(TASK_RUNNING);
+			work(vq);
+			cond_resched();
+			continue;
+		}
+		if (!kthread_should_stop())
+			schedule();
+		__set_current_state(TASK_RUNNING);
+		/* What was taken is finished first. */
+		if (!READ_ONCE(vq->n_in_flight))
+			try_to_freeze();
+	}
+	memalloc_noio_restore(noio);
+	return 0;
+}
+
+/* The driver may have filled the ring before: it is looked at without a kick. */
+static void worker_start(struct vhk_vq *vq)
+{
+	vq->in_order = vq->dev->features & BIT_ULL(VIRTIO_F_IN_ORDER);
+	vq->order_head = 0;
+	vq->order_tail = 0;
+	reinit_completion(&vq->stopped);
+	vhk_vq_set_state(vq, VHK_VQ_RUNNING);
+	clear_bit(0, &vq->kicked);
+	worker_kick(vq);
+}
+
+static void worker_stop(struct vhk_vq *vq)
+{
+	vhk_vq_set_state(vq, VHK_VQ_STOPPING);
+	wake_up_process(vq->worker);
+	wait_for_completion(&vq->stopped);
+}
+
+static int worker_init(struct vhk_vq *vq)
+{
+	struct vhk_dev *dev = vq->dev;
+
+	init_completion(&vq->stopped);
+	init_llist_head(&vq->done);
+	vq->order = kvcalloc(dev->max_queue_size, sizeof(*vq->order), GFP_KERNEL);
+	if (!vq->order)
+		return -ENOMEM;
+	vq->worker = kthread_create(run_worker, vq, "vhk-%s-%u", dev_name(&dev->vdpa.dev),
+				    vq->index);
+	if (IS_ERR(vq->worker)) {
+		kvfree(vq->order);
+		return -ENOMEM;
+	}
+	wake_up_process(vq->worker);
+	return 0;
+}
+
+static void worker_fini(struct vhk_vq *vq)
+{
+	kthread_stop(vq->worker);
+	kvfree(vq->order);
+}
+
+const struct vhk_queue_ops vhk_worker_ops = {
+	.init = worker_init,
+	.fini = worker_fini,
+	.start = worker_start,
+	.stop = worker_stop,
+	.kick = worker_kick,
+};

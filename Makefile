@@ -165,7 +165,7 @@ $(GUEST_EXAMPLES): $(B)/guest/%: examples/%.c $(GUEST_NEEDS)
 .PHONY: setup check check-build check-unit demo vm bench lint
 SCRIPTS := $(wildcard tests/user/*.sh)
 # Those that look at the plain build only.
-PLAIN := tests/user/install.sh tests/user/dkms.sh tests/user/valgrind.sh tests/lint.sh
+PLAIN := tests/user/install.sh tests/user/dkms.sh tests/user/model.sh tests/user/valgrind.sh tests/lint.sh
 VM ?= $(patsubst tests/vm/%.sh,%,$(wildcard tests/vm/*.sh))
 VM_TESTS := $(VM:%=build:tests/vm/%.sh)
 ASAN := build/san-address-undefined

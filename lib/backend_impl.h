@@ -273,9 +273,10 @@ void vhk_session_tell_error(struct vhk_session *s, unsigned int idx);
 int vhk_backend_vring_kick(struct vhk_session *s);
 
 /* backend_inflight.c */
-/* This queue's part; *va NULL: no tracking was asked for. */
-int vhk_session_find_inflight(const struct vhk_session *s, unsigned int idx, void **va,
-			      size_t *size);
+/* This queue's part, of @room entries and @size bytes, or NULL: there is no region, or it has no
+ * room for the queue. */
+void *vhk_session_find_inflight(const struct vhk_session *s, unsigned int idx, uint16_t *room,
+				size_t *size);
 /* What keeps it mapped, and tells when its file is cut short: a reference, or NULL. */
 struct vhk_table *vhk_session_inflight_table(const struct vhk_session *s);
 void vhk_session_reset_inflight(struct vhk_session *s);

@@ -8,22 +8,46 @@
 #include "backend_impl.h"
 #include "ring.h"
 
-int vhk_session_find_inflight(const struct vhk_session *s, unsigned int idx, void **va,
-			      size_t *size)
+/* QEMU asks for the queue size that its device was configured with, but lets drivers have rings of
+ * this many entries. */
+#define ROOM_MIN 1024u
+
+/* How many entries each queue's part of a region gets that is asked for. */
+static uint16_t room_to_make(const struct vhk_session *s, uint16_t asked)
+{
+	unsigned int most = vhk_device_info(s->backend->dev)->queue_size, room = 1;
+
+	while (room < vhk_min(most, ROOM_MIN))
+		room *= 2;
+	return (uint16_t)vhk_max((unsigned int)asked, room);
+}
+
+/* How many each part has: as many as the front end says, or more where the whole is of just the
+ * size for that, which is what one from here is. */
+static uint16_t room_of(const struct vhk_backend_inflight *in, bool packed)
+{
+	unsigned int room;
+
+	for (room = 1; room <= VHK_QUEUE_SIZE_MAX; room *= 2)
+		if (room > in->queue_size &&
+		    in->size == (uint64_t)vhk_inflight_size((uint16_t)room, packed) * in->n_queues)
+			return (uint16_t)room;
+	return in->queue_size;
+}
+
+void *vhk_session_find_inflight(const struct vhk_session *s, unsigned int idx, uint16_t *room,
+				size_t *size)
 {
 	const struct vhk_backend_inflight *in = &s->inflight;
 
-	*va = NULL;
-	*size = 0;
-	if (!in->mem)
-		return 0;
-	*size = vhk_inflight_size(in->queue_size, vhk_session_packed(s));
+	if (!in->mem || idx >= in->n_queues)
+		return NULL;
+	*room = room_of(in, vhk_session_packed(s));
+	*size = vhk_inflight_size(*room, vhk_session_packed(s));
 	/* The layout may be another one than when the region came. */
-	if (idx >= in->n_queues || s->ring[idx].size > in->queue_size ||
-	    *size > in->size / in->n_queues)
-		return -EINVAL;
-	*va = in->va + idx * *size;
-	return 0;
+	if (s->ring[idx].size > *room || *size > in->size / in->n_queues)
+		return NULL;
+	return in->va + idx * *size;
 }
 
 struct vhk_table *vhk_session_inflight_table(const struct vhk_session *s)
@@ -38,13 +62,14 @@ void vhk_session_reset_inflight(struct vhk_session *s)
 	struct vhk_table *t = vhk_session_inflight_table(s);
 	struct vhk_fault_scope scope;
 	unsigned int i;
+	uint16_t room;
 	size_t size;
 	void *va;
 
 	vhk_fault_enter(&scope, t);
 	for (i = 0; i < s->inflight.n_queues; i++)
-		if (!s->ring[i].left && !vhk_session_find_inflight(s, i, &va, &size) && va)
-			vhk_inflight_init(va, s->inflight.queue_size, vhk_session_packed(s));
+		if (!s->ring[i].left && (va = vhk_session_find_inflight(s, i, &room, &size)))
+			vhk_inflight_init(va, room, vhk_session_packed(s));
 	vhk_fault_leave(&scope);
 	if (atomic_load(&scope.torn))
 		s->torn = true;
@@ -77,15 +102,15 @@ int vhk_backend_get_inflight_fd(struct vhk_session *s)
 {
 	struct vhk_user_inflight in = requested_inflight(s);
 	bool packed = vhk_session_packed(s);
-	unsigned char *at;
-	size_t size;
-	void *va;
+	const uint16_t room = room_to_make(s, in.queue_size);
+	const size_t size = vhk_inflight_size(room, packed);
 	int ret = check_queue_size(s, &in);
+	unsigned char *at;
 	unsigned int i;
+	void *va;
 
 	if (ret)
 		return ret;
-	size = vhk_inflight_size(in.queue_size, packed);
 	in.mmap_size = (uint64_t)size * in.num_queues;
 	in.mmap_offset = 0;
 	in.padding = 0;
@@ -93,7 +118,7 @@ int vhk_backend_get_inflight_fd(struct vhk_session *s)
 	if (ret < 0)
 		return vhk_session_refuse(s, ret, strerrordesc_np(-ret));
 	for (i = 0, at = va; i < in.num_queues; i++, at += size)
-		vhk_inflight_init(at, in.queue_size, packed);
+		vhk_inflight_init(at, room, packed);
 	vhk_unmap(va, in.mmap_size);
 	s->reply.fd[s->reply.n_fds++] = ret;
 	vhk_session_reply(s, &in, sizeof(in));

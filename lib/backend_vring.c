@@ -206,10 +206,13 @@ static int duplicate(int *out, int fd)
 /* Where the ring is and where its chains are noted. */
 static int find_places(struct vhk_session *s, unsigned int idx, struct vhk_queue_setup *q)
 {
-	int ret = vhk_session_find_inflight(s, idx, &q->inflight, &q->inflight_size);
+	uint16_t room;
 
-	if (ret)
-		return vhk_session_refuse(s, ret, "the inflight region has no room for the queue");
+	q->inflight = vhk_session_find_inflight(s, idx, &room, &q->inflight_size);
+	/* Firmware may make a queue larger than the device's, for which the front end asked. */
+	if (!q->inflight && s->inflight.mem)
+		vhk_session_log(s, VHK_LOG_WARN, "queue %u is larger than its inflight region: "
+				"what is under way is lost with this process", idx);
 	return find_addr(s, q->table, idx, &q->desc, &q->driver, &q->device);
 }
 

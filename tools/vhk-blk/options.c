@@ -32,7 +32,7 @@ static const char usage[] =
 	"  --serial=TEXT         what the disk calls itself, up to 20 bytes\n"
 	"  --block-size=BYTES    logical block size, 512 to 4096\n"
 	"  --num-queues=N        queues offered, 1 to 256 (16)\n"
-	"  --queue-size=N        largest queue, 4 to 32768, a power of two (256)\n"
+	"  --queue-size=N        largest queue, 4 to 32768, a power of two (1024)\n"
 	"  --threads=N           serve the queues from N threads (0: all in one)\n"
 	"  --poll-us=N           spin up to N microseconds before sleeping (64; 0: never)\n"
 	"  --no-io-uring         use epoll and Linux AIO\n"

@@ -44,7 +44,8 @@ extern "C" {
  * @serial:     what GET_ID answers, up to 20 bytes; NULL: made from device and inode number
  * @flags:      VHK_BLK_F_*
  * @num_queues: 1 to 256, 0: 1
- * @queue_size: 4 to 32768, a power of two, 0: 256
+ * @queue_size: 4 to 32768, a power of two, 0: 1024, which QEMU 10 lets drivers
+ *              choose whatever its device was configured with
  * @block_size: logical block size, bytes: 512 to 4096, a power of two, not less than the medium's;
  *              0: the medium's own, or 512
  * @lock_ms:    how long to wait for another server's lock on the image, ms. 0: default (5,000)

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backend_impl.h"
+#include "backend_over.h"
 #include "clock.h"
 #include "map_xen.h"
 
@@ -21,7 +21,7 @@ static void backend_config_changed(void *arg)
 {
 	struct vhk_backend *b = arg;
 
-	if (b->s.state == VHK_SESSION_READY || b->s.state == VHK_SESSION_WAITING)
+	if (b->s.state != VHK_SESSION_NONE && b->s.state != VHK_SESSION_ENDING)
 		vhk_session_config_changed(&b->s);
 }
 
@@ -71,6 +71,13 @@ static const struct vhk_door_ops door_ops = {
 	.ask = backend_ask,
 };
 
+void vhk_backend_session_up(struct vhk_backend *b)
+{
+	b->up = true;
+	if (b->o.on_session)
+		b->o.on_session(b->o.arg, true);
+}
+
 static int session_begin_take_fd(struct vhk_backend *b, int fd)
 {
 	int ret = vhk_session_begin_take_fd(b, fd);
@@ -78,8 +85,8 @@ static int session_begin_take_fd(struct vhk_backend *b, int fd)
 	if (ret)
 		vhk_log(&b->o.log, VHK_LOG_ERROR, "%s: cannot serve a front end: %s", b->name,
 			strerrordesc_np(-ret));
-	else if (b->o.on_session)
-		b->o.on_session(b->o.arg, true);
+	else
+		vhk_backend_session_up(b);
 	return ret;
 }
 
@@ -96,14 +103,14 @@ static void backend_set_timer(struct vhk_backend *b, vhk_timer_fn *fn)
 
 static void backend_accept(void *arg, uint32_t events);
 
-static void backend_watch(struct vhk_backend *b)
+void vhk_backend_watch(struct vhk_backend *b)
 {
 	if (b->listening || b->listen_fd < 0)
 		return;
 	b->listening = !vhk_loop_add_fd(b->ctl, b->listen_fd, EPOLLIN, backend_accept, b);
 }
 
-static void backend_unwatch(struct vhk_backend *b)
+void vhk_backend_unwatch(struct vhk_backend *b)
 {
 	if (b->listening)
 		vhk_loop_del_fd(b->ctl, b->listen_fd);
@@ -115,7 +122,7 @@ static void backend_watch_again(void *arg)
 	struct vhk_backend *b = arg;
 
 	b->timer = 0;
-	backend_watch(b);
+	vhk_backend_watch(b);
 	if (!b->listening)
 		backend_set_timer(b, backend_watch_again);
 }
@@ -135,7 +142,7 @@ static void backend_accept(void *arg, uint32_t events)
 
 	(void)events;
 	if (b->s.state != VHK_SESSION_NONE && session_leaves(&b->s)) {
-		backend_unwatch(b);
+		vhk_backend_unwatch(b);
 		return;
 	}
 	fd = vhk_sock_accept(b->listen_fd);
@@ -147,7 +154,7 @@ static void backend_accept(void *arg, uint32_t events)
 		if (vhk_is_power_of_2(++b->n_not_taken))
 			vhk_log(&b->o.log, VHK_LOG_ERROR, "%s: cannot accept: %s (%u)", b->name,
 				strerrordesc_np(-fd), b->n_not_taken);
-		backend_unwatch(b);
+		vhk_backend_unwatch(b);
 		backend_set_timer(b, backend_watch_again);
 		return;
 	}
@@ -190,32 +197,23 @@ static void backend_redial(void *arg)
 	backend_redial_later(b);
 }
 
-/* Undoes backend_new(). */
-static void backend_drop(struct vhk_backend *b)
+void vhk_backend_free(struct vhk_backend *b)
 {
+	vhk_give_free(b->give);
+	vhk_take_free(b->take);
 	vhk_device_drop(b->dev);
 	free(b->path);
 	free(b);
 }
 
-void vhk_backend_session_gone(struct vhk_backend *b, bool served)
+void vhk_backend_next(struct vhk_backend *b)
 {
-	if (b->left_behind) {
-		backend_drop(b);
-		return;
-	}
-	if (b->o.on_session)
-		b->o.on_session(b->o.arg, false);
-	if (b->closing)
-		return;
 	switch (b->kind) {
 	case VHK_BACKEND_LISTEN:
 		if (!b->timer)
 			backend_watch_again(b);
 		break;
 	case VHK_BACKEND_CONNECT:
-		if (served)
-			b->pause_ns = PAUSE_MIN_NS;
 		backend_redial_later(b);
 		break;
 	case VHK_BACKEND_CONNECTED:
@@ -224,7 +222,27 @@ void vhk_backend_session_gone(struct vhk_backend *b, bool served)
 	}
 }
 
-static int backend_new(struct vhk_backend **out, struct vhk_loop *ctl, struct vhk_device *d,
+void vhk_backend_session_gone(struct vhk_backend *b, bool served)
+{
+	if (b->left_behind) {
+		vhk_backend_free(b);
+		return;
+	}
+	if (b->take) {
+		vhk_take_failed(b);
+		return;
+	}
+	if (b->up && b->o.on_session)
+		b->o.on_session(b->o.arg, false);
+	b->up = false;
+	if (b->closing || b->over)
+		return;
+	if (served)
+		b->pause_ns = PAUSE_MIN_NS;
+	vhk_backend_next(b);
+}
+
+int vhk_backend_new(struct vhk_backend **out, struct vhk_loop *ctl, struct vhk_device *d,
 		       enum vhk_backend_kind kind, const struct vhk_backend_opts *o)
 {
 	struct vhk_backend *b = calloc(1, sizeof(*b));
@@ -252,7 +270,7 @@ static int backend_new(struct vhk_backend **out, struct vhk_loop *ctl, struct vh
 	return 0;
 }
 
-static int backend_set_path(struct vhk_backend *b, const char *path)
+int vhk_backend_set_path(struct vhk_backend *b, const char *path)
 {
 	snprintf(b->name, sizeof(b->name), "%s", path);
 	b->path = strdup(path);
@@ -261,13 +279,13 @@ static int backend_set_path(struct vhk_backend *b, const char *path)
 
 static int backend_start_listening(struct vhk_backend *b)
 {
-	backend_watch(b);
+	vhk_backend_watch(b);
 	return b->listening ? 0 : -ENOMEM;
 }
 
-static void backend_stop_listening(struct vhk_backend *b)
+void vhk_backend_stop_listening(struct vhk_backend *b)
 {
-	backend_unwatch(b);
+	vhk_backend_unwatch(b);
 	if (b->path)
 		vhk_sock_remove_file(&b->bound, b->path);
 	if (b->listen_fd >= 0)
@@ -282,10 +300,10 @@ int vhk_backend_listen(struct vhk_backend **out, struct vhk_loop *ctl, struct vh
 	int ret;
 
 	*out = NULL;
-	ret = backend_new(&b, ctl, d, VHK_BACKEND_LISTEN, o);
+	ret = vhk_backend_new(&b, ctl, d, VHK_BACKEND_LISTEN, o);
 	if (ret)
 		return ret;
-	ret = backend_set_path(b, path);
+	ret = vhk_backend_set_path(b, path);
 	if (!ret)
 		ret = vhk_sock_listen(path);
 	if (ret < 0)
@@ -298,8 +316,8 @@ int vhk_backend_listen(struct vhk_backend **out, struct vhk_loop *ctl, struct vh
 	*out = b;
 	return 0;
 err:
-	backend_stop_listening(b);
-	backend_drop(b);
+	vhk_backend_stop_listening(b);
+	vhk_backend_free(b);
 	return ret;
 }
 
@@ -315,10 +333,10 @@ int vhk_backend_connect(struct vhk_backend **out, struct vhk_loop *ctl, struct v
 	int ret;
 
 	*out = NULL;
-	ret = backend_new(&b, ctl, d, VHK_BACKEND_CONNECT, o);
+	ret = vhk_backend_new(&b, ctl, d, VHK_BACKEND_CONNECT, o);
 	if (ret)
 		return ret;
-	ret = backend_set_path(b, path);
+	ret = vhk_backend_set_path(b, path);
 	if (!ret)
 		ret = backend_dial(b);
 	if (nobody_there(ret)) {
@@ -327,7 +345,7 @@ int vhk_backend_connect(struct vhk_backend **out, struct vhk_loop *ctl, struct v
 		ret = 0;
 	}
 	if (ret) {
-		backend_drop(b);
+		vhk_backend_free(b);
 		return ret;
 	}
 	*out = b;
@@ -349,7 +367,7 @@ int vhk_backend_take_fd(struct vhk_backend **out, struct vhk_loop *ctl, struct v
 
 	*out = NULL;
 	if (!ret)
-		ret = backend_new(&b, ctl, d, VHK_BACKEND_CONNECTED, o);
+		ret = vhk_backend_new(&b, ctl, d, VHK_BACKEND_CONNECTED, o);
 	if (ret) {
 		close(fd);
 		return ret;
@@ -360,12 +378,18 @@ int vhk_backend_take_fd(struct vhk_backend **out, struct vhk_loop *ctl, struct v
 	else
 		ret = session_begin_take_fd(b, fd);
 	if (ret) {
-		backend_stop_listening(b);
-		backend_drop(b);
+		vhk_backend_stop_listening(b);
+		vhk_backend_free(b);
 		return ret;
 	}
 	*out = b;
 	return 0;
+}
+
+bool vhk_backend_is_over(const struct vhk_backend *b)
+{
+	return b->over || (b->kind == VHK_BACKEND_CONNECTED && !b->take &&
+			   b->s.state == VHK_SESSION_NONE);
 }
 
 static void wait_for_session(struct vhk_backend *b)
@@ -382,7 +406,8 @@ void vhk_backend_close(struct vhk_backend *b)
 	if (!b)
 		return;
 	b->closing = true;
-	backend_stop_listening(b);
+	vhk_give_close(b->give);
+	vhk_backend_stop_listening(b);
 	if (b->timer > 0)
 		vhk_loop_del_timer(b->ctl, b->timer);
 	vhk_session_end(&b->s, "the back end closes");
@@ -396,5 +421,5 @@ void vhk_backend_close(struct vhk_backend *b)
 		b->left_behind = true;
 		return;
 	}
-	backend_drop(b);
+	vhk_backend_free(b);
 }

@@ -22,6 +22,22 @@ struct vhk_channel_ask {
 	void *arg;
 };
 
+static void note(struct vhk_session *s, struct vhk_channel_ask *a)
+{
+	*s->asked_tail = a;
+	s->asked_tail = &a->next;
+	s->n_asked++;
+}
+
+static struct vhk_channel_ask *ask_new(uint32_t request, vhk_channel_fn *fn, void *arg)
+{
+	struct vhk_channel_ask *a = malloc(sizeof(*a));
+
+	if (a)
+		*a = (struct vhk_channel_ask){ NULL, request, fn, arg };
+	return a;
+}
+
 static struct vhk_channel_ask *take_first(struct vhk_session *s)
 {
 	struct vhk_channel_ask *a = s->asked;
@@ -49,7 +65,7 @@ void vhk_session_drop_channel(struct vhk_session *s)
 {
 	if (s->channel.fd < 0)
 		return;
-	vhk_loop_del_fd(s->backend->ctl, s->channel.fd);
+	vhk_session_pause_channel(s);
 	vhk_sock_fini(&s->channel);
 	s->channel.fd = -1;
 	while (s->asked)
@@ -77,6 +93,8 @@ static void take_answer(struct vhk_session *s, struct vhk_msg *m)
 
 static void watch(struct vhk_session *s)
 {
+	if (!s->channel_watched)
+		return;
 	vhk_loop_mod_fd(s->backend->ctl, s->channel.fd,
 			EPOLLIN | (s->channel.n_tx ? EPOLLOUT : 0u));
 }
@@ -110,6 +128,78 @@ static void channel_event(void *arg, uint32_t events)
 	watch(s);
 }
 
+bool vhk_session_channel_is_calm(const struct vhk_session *s)
+{
+	return s->channel.fd < 0 || (!s->channel.got && !s->channel.n_tx);
+}
+
+void vhk_session_pause_channel(struct vhk_session *s)
+{
+	if (s->channel_watched)
+		vhk_loop_del_fd(s->backend->ctl, s->channel.fd);
+	s->channel_watched = false;
+}
+
+static int watch_channel(struct vhk_session *s)
+{
+	int ret = vhk_loop_add_fd(s->backend->ctl, s->channel.fd, EPOLLIN, channel_event, s);
+
+	s->channel_watched = !ret;
+	return ret;
+}
+
+void vhk_session_resume_channel(struct vhk_session *s)
+{
+	if (s->channel.fd < 0 || s->channel_watched)
+		return;
+	if (watch_channel(s))
+		vhk_session_drop_channel(s);
+	else
+		watch(s);
+}
+
+unsigned int vhk_session_asked(const struct vhk_session *s, uint32_t *request, unsigned int max)
+{
+	const struct vhk_channel_ask *a;
+	unsigned int n = 0;
+
+	for (a = s->asked; a && n < max; a = a->next)
+		request[n++] = a->request;
+	return n;
+}
+
+/* Whoever asked was the other process. */
+static void nobody_asked(void *arg, int ret, int fd)
+{
+	(void)arg;
+	(void)ret;
+	vhk_fd_close(fd);
+}
+
+int vhk_session_adopt_channel_take_fd(struct vhk_session *s, int fd, const uint32_t *request,
+				      unsigned int n)
+{
+	struct vhk_channel_ask *a;
+	unsigned int i;
+	int ret;
+
+	vhk_session_drop_channel(s);
+	vhk_sock_init_take_fd(&s->channel, fd);
+	for (i = 0; i < n; i++) {
+		a = vhk_proto_back_request(request[i]) ? ask_new(request[i], nobody_asked, NULL)
+						       : NULL;
+		if (!a)
+			goto err;
+		note(s, a);
+	}
+	ret = watch_channel(s);
+	if (!ret)
+		return 0;
+err:
+	vhk_session_drop_channel(s);
+	return -EINVAL;
+}
+
 int vhk_backend_set_backend_req_fd(struct vhk_session *s)
 {
 	struct stat st;
@@ -123,10 +213,9 @@ int vhk_backend_set_backend_req_fd(struct vhk_session *s)
 	}
 	vhk_session_drop_channel(s);
 	vhk_sock_init_take_fd(&s->channel, fd);
-	ret = vhk_loop_add_fd(s->backend->ctl, fd, EPOLLIN, channel_event, s);
+	ret = watch_channel(s);
 	if (ret) {
-		vhk_sock_fini(&s->channel);
-		s->channel.fd = -1;
+		vhk_session_drop_channel(s);
 		return ret;
 	}
 	vhk_session_call_again(s);
@@ -160,10 +249,9 @@ static int send_and_note(struct vhk_session *s, struct vhk_msg *m, vhk_channel_f
 
 	if (s->n_asked >= ASKED_MAX)
 		return -ENOBUFS;
-	a = malloc(sizeof(*a));
+	a = ask_new(m->hdr.request, fn, arg);
 	if (!a)
 		return -ENOMEM;
-	*a = (struct vhk_channel_ask){ NULL, m->hdr.request, fn, arg };
 	if (vhk_proto_back_request(m->hdr.request)->reply == VHK_REPLY_NONE)
 		m->hdr.flags |= VHK_MSG_NEED_REPLY;
 	ret = send(s, m);
@@ -171,9 +259,7 @@ static int send_and_note(struct vhk_session *s, struct vhk_msg *m, vhk_channel_f
 		free(a);
 		return ret;
 	}
-	*s->asked_tail = a;
-	s->asked_tail = &a->next;
-	s->n_asked++;
+	note(s, a);
 	return 0;
 }
 

@@ -48,10 +48,13 @@ struct vhk_backend_ring {
 	bool lost; /* was stopped because the table no longer holds it */
 	/* Its parts, in the front end's address space. */
 	uint64_t desc, driver, device;
-	/* With an IOTLB: started, and waits for its parts to be translated; @kick is kept for then
-	 * (-1: polled). */
+	/* With an IOTLB: started, and waits for its parts to be translated. */
 	bool waits;
+	/* Of a ring that is started (-1: polled), kept for a start of it that the front end does
+	 * not ask for: with an IOTLB, or where the session may be handed over. */
 	int kick;
+	bool given; /* rests while the session is handed over */
+	bool taken_enabled; /* what @enabled is to be when the session is taken over */
 	/* The translation that was asked for, and the one to ask for next. Answers to @n_unanswered
 	 * questions are still to come. */
 	bool asked, wants;
@@ -96,11 +99,14 @@ enum vhk_session_state {
 	VHK_SESSION_NONE,    /* no front end */
 	VHK_SESSION_READY,   /* requests are read */
 	VHK_SESSION_WAITING, /* a change is under way: nothing is read before it is answered */
+	VHK_SESSION_GIVEN,   /* being handed over: what is sent waits for whoever has it in the end */
 	VHK_SESSION_ENDING,  /* queues drain, then all is taken down */
 };
 
 struct vhk_session;
 struct vhk_channel_ask;
+struct vhk_give;
+struct vhk_take;
 
 /*
  * The front end's answer to what was asked on the back-end channel: 0, -EREMOTEIO: it refuses,
@@ -124,6 +130,7 @@ struct vhk_session {
 	uint32_t events; /* that the loop watches sock for */
 	bool watched;
 	struct vhk_sock channel; /* fd -1: none */
+	bool channel_watched;
 	struct vhk_channel_ask *asked, **asked_tail; /* on it, not answered yet, in order */
 	unsigned int n_asked;
 	struct vhk_proto_state st;
@@ -176,6 +183,10 @@ struct vhk_backend {
 	int timer;	/* 0: none */
 	bool closing;
 	bool left_behind; /* closed, but the device still works with the session's memory */
+	bool up;	  /* opts.on_session() knows of the session */
+	bool over;	  /* handed over, or not taken over: nobody is served any more */
+	struct vhk_give *give; /* NULL: it is not to be handed over */
+	struct vhk_take *take; /* NULL: it is not being taken over */
 	uint64_t pause_ns;
 	/* So that what a peer does again and again is told ever less often. */
 	unsigned int n_turned_away, n_lost_rings, n_not_taken;
@@ -190,9 +201,35 @@ struct vhk_backend {
 
 /* backend.c: the session is over, the next may come. @served: it had sent at least one request. */
 void vhk_backend_session_gone(struct vhk_backend *b, bool served);
+/* Nobody is served: waits for the next front end. */
+void vhk_backend_next(struct vhk_backend *b);
+/* A front end is served from here on. */
+void vhk_backend_session_up(struct vhk_backend *b);
+int vhk_backend_new(struct vhk_backend **out, struct vhk_loop *ctl, struct vhk_device *d,
+		    enum vhk_backend_kind kind, const struct vhk_backend_opts *o);
+/* Undoes that. */
+void vhk_backend_free(struct vhk_backend *b);
+int vhk_backend_set_path(struct vhk_backend *b, const char *path);
+/* The next front end is taken, or waits in the socket's queue. */
+void vhk_backend_watch(struct vhk_backend *b);
+void vhk_backend_unwatch(struct vhk_backend *b);
+/* Closes the listening socket, and removes it if it is ours. */
+void vhk_backend_stop_listening(struct vhk_backend *b);
 
 /* backend_session.c */
+void vhk_session_untime(struct vhk_session *s);
+void vhk_session_watch(struct vhk_session *s);
+void vhk_session_unwatch(struct vhk_session *s);
+/* Requests are read again. */
+void vhk_session_rewatch(struct vhk_session *s);
+void vhk_session_event(void *arg, uint32_t events);
+/* @ret: what the request came to. */
+void vhk_session_answer(struct vhk_session *s, int ret);
+
+/* backend_life.c */
 int vhk_session_begin_take_fd(struct vhk_backend *b, int fd);
+/* Queues drain, then all is taken down. */
+void vhk_session_stop(struct vhk_session *s);
 void vhk_session_end(struct vhk_session *s, const char *why);
 /* Ends it for what the front end did wrong, which is worth a warning. */
 void vhk_session_fail(struct vhk_session *s, const char *why);
@@ -210,6 +247,12 @@ int vhk_session_refuse(struct vhk_session *s, int err, const char *why);
 int vhk_session_take_fd(struct vhk_session *s, int *fd);
 bool vhk_session_runs(const struct vhk_session *s, unsigned int idx);
 bool vhk_session_runs_any(const struct vhk_session *s);
+/* Files of the front end's stay open, since another process may need them. */
+static inline bool vhk_session_keeps_fds(const struct vhk_session *s)
+{
+	return s->backend->o.flags & VHK_BACKEND_F_HAND_OVER;
+}
+
 static inline bool vhk_session_packed(const struct vhk_session *s)
 {
 	return s->st.features & VHK_F_RING_PACKED;
@@ -242,6 +285,9 @@ int vhk_backend_rem_mem_reg(struct vhk_session *s);
 int vhk_session_find_ring(const struct vhk_session *s, const struct vhk_table *t, unsigned int idx,
 			  void **desc, void **driver, void **device);
 void vhk_session_note_base(struct vhk_session *s, unsigned int idx, uint32_t base);
+/* All that ring @idx starts with; owns @kick_fd, as does @q with success. */
+int vhk_session_fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
+			   struct vhk_queue_setup *q);
 /* Starts a ring that was placed. As a handler's return value. */
 int vhk_session_start_placed(struct vhk_session *s, unsigned int idx, vhk_session_finish_fn *fn);
 /* A ring that waits to be started does so no more. */
@@ -289,6 +335,8 @@ void vhk_session_init_log(struct vhk_session *s);
 void vhk_session_drop_log(struct vhk_session *s);
 /* What rings log to, or NULL. */
 const struct vhk_dirty *vhk_session_dirty(const struct vhk_session *s);
+/* The message that sets the log that there is; 0: there is none. @m borrows its fd. */
+int vhk_session_log_message(const struct vhk_session *s, struct vhk_msg *m);
 /* For vhk_device_set_dirty(); @arg is the session. */
 uint64_t vhk_session_used_gpa(void *arg, unsigned int idx);
 /* Running queues log as features and addresses say from here on. As a handler's return value. */
@@ -360,6 +408,15 @@ int vhk_session_ask_for(struct vhk_session *s, const struct vhk_ask *a);
 void vhk_session_init_channel(struct vhk_session *s);
 /* Whoever waits for an answer hears -ENOTCONN. */
 void vhk_session_drop_channel(struct vhk_session *s);
+/* The channel goes on in another process, or here: between two messages only. */
+bool vhk_session_channel_is_calm(const struct vhk_session *s);
+void vhk_session_pause_channel(struct vhk_session *s);
+void vhk_session_resume_channel(struct vhk_session *s);
+/* What was asked and not answered, up to @max, in order: how many. */
+unsigned int vhk_session_asked(const struct vhk_session *s, uint32_t *request, unsigned int max);
+/* A channel on which so much was asked by another process. Owns @fd. */
+int vhk_session_adopt_channel_take_fd(struct vhk_session *s, int fd, const uint32_t *request,
+				      unsigned int n);
 /*
  * Asks the front end. @m borrows its fds, and is judged by its row of the message table first:
  * -EOPNOTSUPP, -EINVAL. @fn is called once, perhaps from within the call: at once where nothing

@@ -125,42 +125,23 @@ int vhk_backend_get_inflight_fd(struct vhk_session *s)
 	return 0;
 }
 
-/* As a memory table of one region: it stays mapped as long as a ring uses it, and a file that
- * shrinks later ends the session and not the process. */
-static int map_inflight(const struct vhk_user_inflight *in, int fd, struct vhk_mem **mem,
-			struct iovec *seg)
-{
-	const struct vhk_region r = { .size = in->mmap_size, .offset = in->mmap_offset };
-	int ret = vhk_mem_new(mem);
-
-	if (ret) {
-		close(fd);
-		return ret;
-	}
-	ret = vhk_mem_add_take_fd(*mem, &r, fd);
-	if (!ret)
-		ret = vhk_mem_find(*mem, (struct vhk_gpa){ 0 }, r.size, seg, 1) == 1 ? 0 : -EFAULT;
-	if (ret)
-		vhk_mem_free(*mem);
-	return ret;
-}
-
 int vhk_backend_set_inflight_fd(struct vhk_session *s)
 {
 	struct vhk_user_inflight in = requested_inflight(s);
 	struct vhk_mem *mem;
-	struct iovec seg;
+	void *va;
 	int ret = check_queue_size(s, &in);
 
 	if (ret)
 		return ret;
 	if (in.mmap_size / in.num_queues < vhk_inflight_size(in.queue_size, vhk_session_packed(s)))
 		return vhk_session_refuse(s, -EINVAL, "the region is too small for its queues");
-	ret = map_inflight(&in, vhk_msg_take_fd(&s->req, 0), &mem, &seg);
+	ret = vhk_mem_new_file_take_fd(&mem, in.mmap_offset, in.mmap_size,
+				       vhk_msg_take_fd(&s->req, 0), vhk_session_keeps_fds(s), &va);
 	if (ret)
 		return vhk_session_refuse(s, ret, "the region cannot be mapped");
 	vhk_session_drop_inflight(s);
-	s->inflight = (struct vhk_backend_inflight){ mem, seg.iov_base, in.mmap_size, in.num_queues,
+	s->inflight = (struct vhk_backend_inflight){ mem, va, in.mmap_size, in.num_queues,
 						     in.queue_size };
 	return 0;
 }

@@ -14,6 +14,7 @@
 struct vhk_backend_log {
 	struct vhk_dirty dirty;
 	struct vhk_notify call;
+	uint64_t uva; /* where the front end has it, without LOG_SHMFD */
 };
 
 static void log_free(struct vhk_backend_log *l)
@@ -130,37 +131,21 @@ bool vhk_session_log_covers(const struct vhk_session *s, const struct vhk_mem *m
 	return !d || log_size(m) <= d->size || !vhk_session_runs_any(s);
 }
 
-static int map_log(const struct vhk_user_log *log, int fd, struct vhk_mem **mem, struct iovec *seg)
-{
-	const struct vhk_region r = { .size = log->size, .offset = log->offset };
-	int ret = vhk_mem_new(mem);
-
-	if (ret) {
-		close(fd);
-		return ret;
-	}
-	ret = vhk_mem_add_take_fd(*mem, &r, fd);
-	if (!ret)
-		ret = vhk_mem_find(*mem, (struct vhk_gpa){ 0 }, r.size, seg, 1) == 1 ? 0 : -EFAULT;
-	if (ret)
-		vhk_mem_free(*mem);
-	return ret;
-}
-
 static int set_log_by_fd(struct vhk_session *s, struct vhk_backend_log **l)
 {
 	struct vhk_user_log log;
 	struct vhk_mem *mem;
-	struct iovec seg;
+	void *va;
 	int ret;
 
 	memcpy(&log, s->req.bytes, sizeof(log));
 	if (log.size < log_size(s->mem))
 		return vhk_session_refuse(s, -EINVAL, "the log is too small for the memory");
-	ret = map_log(&log, vhk_msg_take_fd(&s->req, 0), &mem, &seg);
+	ret = vhk_mem_new_file_take_fd(&mem, log.offset, log.size, vhk_msg_take_fd(&s->req, 0),
+				       vhk_session_keeps_fds(s), &va);
 	if (ret)
 		return vhk_session_refuse(s, ret, "the log cannot be mapped");
-	ret = log_new(s, mem->table, seg.iov_base, seg.iov_len, l);
+	ret = log_new(s, mem->table, va, log.size, l);
 	vhk_mem_free(mem);
 	return ret;
 }
@@ -171,10 +156,14 @@ static int set_log_by_address(struct vhk_session *s, struct vhk_backend_log **l)
 	const struct vhk_uva at = { s->req.u64 };
 	uint64_t size = log_size(s->mem);
 	struct iovec seg;
+	int ret;
 
 	if (!size || vhk_mem_find_uva(s->mem, at, size, &seg, 1) != 1)
 		return vhk_session_refuse(s, -EFAULT, "the log is not inside the memory table");
-	return log_new(s, s->mem->table, seg.iov_base, size, l);
+	ret = log_new(s, s->mem->table, seg.iov_base, size, l);
+	if (!ret)
+		(*l)->uva = at.v;
+	return ret;
 }
 
 int vhk_backend_set_log_base(struct vhk_session *s)
@@ -206,5 +195,29 @@ int vhk_backend_set_log_fd(struct vhk_session *s)
 	if (!d)
 		return 0;
 	ret = log_new(s, d->table, (void *)d->bits, d->size, &l);
-	return ret ? ret : log_replace(s, l);
+	if (ret)
+		return ret;
+	l->uva = s->log->uva;
+	return log_replace(s, l);
+}
+
+int vhk_session_log_message(const struct vhk_session *s, struct vhk_msg *m)
+{
+	const struct vhk_table *t = s->log ? s->log->dirty.table : NULL;
+	struct vhk_user_log log;
+
+	if (!s->log)
+		return 0;
+	vhk_msg_init(m, VHK_USER_SET_LOG_BASE, 0);
+	m->hdr.size = sizeof(m->u64);
+	m->u64 = s->log->uva;
+	if (!(s->st.protocol & VHK_USER_PF(LOG_SHMFD)))
+		return 1;
+	if (t->mapping[0]->fd < 0)
+		return -EOPNOTSUPP;
+	log = (struct vhk_user_log){ t->region[0].size, t->region[0].offset };
+	memcpy(m->bytes, &log, sizeof(log));
+	m->hdr.size = sizeof(log);
+	m->fd[m->n_fds++] = t->mapping[0]->fd;
+	return 1;
 }

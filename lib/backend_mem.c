@@ -78,7 +78,8 @@ static int add_region(struct vhk_session *s, struct vhk_mem *m, unsigned int i)
 	vhk_proto_region(&s->st, &s->req, i, &wire, &xen);
 	r = region_of(s, &wire);
 	if (!xen.flags)
-		return vhk_mem_add_take_fd(m, &r, fd);
+		return (vhk_session_keeps_fds(s) ? vhk_mem_add_keep_take_fd
+						 : vhk_mem_add_take_fd)(m, &r, fd);
 	ret = vhk_map_xen(&map, fd, r.gpa.v, r.size, xen.flags, xen.domid, s->backend->xen);
 	vhk_fd_close(fd);
 	return ret ? ret : vhk_mem_add_map(m, &r, &map);

@@ -2,18 +2,17 @@
 /*
  * One session of a vhost-user back end: receives a request, has it judged by the message table,
  * hands it to its handler, and replies, all in one place each. What a message does is in the other
- * backend_*.c.
+ * backend_*.c, how a session begins and ends in backend_life.c.
  */
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "backend_impl.h"
+#include "backend_over.h"
 
 /* Requests served in one go, before other sessions and timers have their turn. */
 #define BUDGET 16
 /* Refusals that get a line of their own; a peer cannot fill a disk with the rest. */
 #define REFUSALS_LOGGED 32
-#define PATIENCE_NS 5000000000u
 /* For the rest of a message, and for answers to be taken. */
 #define STALL_NS 10000000000u
 
@@ -130,6 +129,8 @@ static int session_handle(struct vhk_session *s)
 	uint32_t request = s->req.hdr.request;
 
 	s->why = NULL;
+	if (request > VHK_USER_REQ_MAX)
+		return vhk_take_handle(s);
 	if (s->row == vhk_proto_bases_accepted())
 		return vhk_backend_accept_bases(s);
 	if (!handlers[request])
@@ -139,7 +140,7 @@ static int session_handle(struct vhk_session *s)
 	return handlers[request](s);
 }
 
-static void session_untime(struct vhk_session *s)
+void vhk_session_untime(struct vhk_session *s)
 {
 	if (s->stall > 0)
 		vhk_loop_del_timer(s->backend->ctl, s->stall);
@@ -163,14 +164,14 @@ static void session_time(struct vhk_session *s)
 
 	if (stalls && s->stall > 0 && s->stall_of == of)
 		return;
-	session_untime(s);
+	vhk_session_untime(s);
 	if (!stalls)
 		return;
 	s->stall = vhk_loop_add_timer(s->backend->ctl, STALL_NS, session_stalled, s);
 	s->stall_of = of;
 }
 
-static void session_watch(struct vhk_session *s)
+void vhk_session_watch(struct vhk_session *s)
 {
 	struct vhk_loop *ctl = s->backend->ctl;
 	uint32_t events = 0;
@@ -187,7 +188,7 @@ static void session_watch(struct vhk_session *s)
 	vhk_loop_mod_fd(ctl, s->sock.fd, events);
 }
 
-static void session_unwatch(struct vhk_session *s)
+void vhk_session_unwatch(struct vhk_session *s)
 {
 	if (s->watched)
 		vhk_loop_del_fd(s->backend->ctl, s->sock.fd);
@@ -237,17 +238,20 @@ static bool session_make_reply(struct vhk_session *s, int ret)
 	return true;
 }
 
-static void session_answer(struct vhk_session *s, int ret)
+void vhk_session_answer(struct vhk_session *s, int ret)
 {
 	int sent = 0;
 
 	if (ret < 0)
 		session_log_refusal(s, ret);
+	vhk_take_note(s, ret);
 	if (session_make_reply(s, ret))
 		sent = vhk_sock_send(&s->sock, &s->reply);
 	vhk_msg_fini(&s->reply);
 	vhk_msg_fini(&s->req);
 	s->state = VHK_SESSION_READY;
+	if (vhk_take_answered(s))
+		return;
 	if (sent == -ENOBUFS)
 		vhk_session_fail(s, "it does not read its answers");
 	else if (sent)
@@ -271,6 +275,8 @@ static bool session_is_mute(const struct vhk_session *s)
 /* While memory arrives a table is answered, and the answer accepted by a second message. */
 static const struct vhk_proto *session_row(const struct vhk_session *s)
 {
+	if (s->backend->take && vhk_over_row(s->req.hdr.request))
+		return vhk_over_row(s->req.hdr.request);
 	if (s->req.hdr.request != VHK_USER_SET_MEM_TABLE || !s->postcopy.listening)
 		return vhk_proto_request(s->req.hdr.request);
 	return vhk_session_accepts_bases(s) ? vhk_proto_bases_accepted() : vhk_proto_bases();
@@ -294,7 +300,7 @@ static void session_serve(struct vhk_session *s, int received)
 	if (!ret)
 		ret = session_handle(s);
 	if (ret != VHK_SESSION_LATER)
-		session_answer(s, ret);
+		vhk_session_answer(s, ret);
 	if (ret < 0 && session_is_mute(s))
 		vhk_session_fail(s, "in-band notifications without what they need");
 }
@@ -320,7 +326,7 @@ static void session_read(struct vhk_session *s)
 	}
 }
 
-static void session_event(void *arg, uint32_t events)
+void vhk_session_event(void *arg, uint32_t events)
 {
 	struct vhk_session *s = arg;
 	int ret;
@@ -336,189 +342,17 @@ static void session_event(void *arg, uint32_t events)
 		vhk_session_end(s, "it hung up");
 	else
 		session_read(s);
-	session_watch(s);
+	vhk_session_watch(s);
 }
 
-static void session_impatient(void *arg)
+void vhk_session_rewatch(struct vhk_session *s)
 {
-	struct vhk_session *s = arg;
-
-	s->patience = 0;
-	vhk_session_log(s, VHK_LOG_WARN, "%s waits for requests that the device has not completed",
-			s->state == VHK_SESSION_ENDING ? "the next session" : s->row->name);
-}
-
-static void session_wait(struct vhk_session *s, enum vhk_session_state state)
-{
-	s->patience = vhk_loop_add_timer(s->backend->ctl, PATIENCE_NS, session_impatient, s);
-	s->state = state;
-}
-
-static void session_calm(struct vhk_session *s)
-{
-	if (s->patience > 0)
-		vhk_loop_del_timer(s->backend->ctl, s->patience);
-	s->patience = 0;
-}
-
-int vhk_session_wait(struct vhk_session *s, int ret, vhk_session_finish_fn *finish)
-{
-	if (ret < 0)
-		return ret;
-	s->finish = finish;
-	if (s->state != VHK_SESSION_WAITING)
-		session_wait(s, VHK_SESSION_WAITING);
-	return VHK_SESSION_LATER;
-}
-
-static void session_fini(struct vhk_session *s)
-{
-	unsigned int i;
-
-	vhk_sock_fini(&s->sock);
-	vhk_session_drop_channel(s);
-	vhk_session_drop_inflight(s);
-	vhk_session_end_postcopy(s);
-	vhk_session_drop_log(s);
-	vhk_session_drop_state(s);
-	vhk_mem_free(s->mem);
-	vhk_msg_fini(&s->req);
-	vhk_msg_fini(&s->reply);
-	if (s->ring)
-		vhk_session_fini_inband(s);
-	for (i = 0; s->ring && i < s->st.n_queues; i++) {
-		vhk_notify_fini(&s->ring[i].call);
-		vhk_notify_fini(&s->ring[i].err);
-		vhk_session_stop_waiting(s, i);
+	if (!s->watched) {
+		s->watched = !vhk_loop_add_fd(s->backend->ctl, s->sock.fd, 0, vhk_session_event, s);
+		s->events = 0;
 	}
-	vhk_session_drop_iotlb(s);
-	free(s->ring);
-	memset(s, 0, sizeof(*s));
-}
-
-static void session_stopped(void *arg, int ret, uint32_t base)
-{
-	struct vhk_session *s = arg;
-	struct vhk_backend *b = s->backend;
-	bool served = s->n_served;
-
-	(void)ret;
-	(void)base;
-	session_calm(s);
-	session_fini(s);
-	vhk_backend_session_gone(b, served);
-}
-
-static void session_stop(struct vhk_session *s)
-{
-	int ret;
-
-	session_wait(s, VHK_SESSION_ENDING);
-	ret = vhk_device_stop_all(s->backend->dev, session_stopped, s);
-	if (ret)
-		vhk_session_log(s, VHK_LOG_ERROR, "queues cannot be stopped: %s",
-				strerrordesc_np(-ret));
-}
-
-static bool session_torn(const struct vhk_session *s)
-{
-	return vhk_table_torn(s->mem->table) ||
-	       (s->inflight.mem && vhk_table_torn(s->inflight.mem->table));
-}
-
-/* Who waits for a page that nobody will bring would never drain. */
-static void session_end(struct vhk_session *s, enum vhk_log_level level, const char *why)
-{
-	if (s->state == VHK_SESSION_NONE || s->state == VHK_SESSION_ENDING)
-		return;
-	if (s->doomed)
-		return;
-	s->doomed = true;
-	session_untime(s);
-	session_unwatch(s);
-	vhk_session_end_postcopy(s);
-	/* A front end that hears of it from its ring may hang up before the error is here. */
-	if (session_torn(s)) {
-		level = VHK_LOG_WARN;
-		why = "a file of its memory was cut short";
-	}
-	vhk_session_log(s, level, "session ends: %s", why);
-	vhk_device_hurry(s->backend->dev);
-	vhk_session_drop_state(s);
-	/* The socket stays open until the queues have stopped: who sees it close may send the same
-	 * requests elsewhere. */
-	if (s->state == VHK_SESSION_READY)
-		session_stop(s);
-}
-
-void vhk_session_end(struct vhk_session *s, const char *why)
-{
-	session_end(s, VHK_LOG_INFO, why);
-}
-
-void vhk_session_fail(struct vhk_session *s, const char *why)
-{
-	session_end(s, VHK_LOG_WARN, why);
-}
-
-void vhk_session_changed(void *arg, int ret, uint32_t base)
-{
-	struct vhk_session *s = arg;
-
-	if (s->finish)
-		ret = s->finish(s, ret, base);
-	if (ret == VHK_SESSION_LATER)
-		return;
-	session_calm(s);
-	if (s->doomed) {
-		session_stop(s);
-		return;
-	}
-	session_answer(s, ret);
-	session_watch(s);
-}
-
-static int session_init(struct vhk_session *s, struct vhk_backend *b)
-{
-	unsigned int i;
-	int ret;
-
-	s->backend = b;
-	vhk_session_init_channel(s);
-	vhk_session_init_postcopy(s);
-	vhk_session_init_log(s);
-	s->moved = -ENODATA;
-	vhk_msg_init(&s->req, 0, 0);
-	vhk_msg_init(&s->reply, 0, 0);
-	vhk_session_offer(s);
-	ret = vhk_mem_new(&s->mem);
-	if (ret)
-		return ret;
-	s->ring = calloc(s->st.n_queues, sizeof(*s->ring));
-	if (!s->ring)
-		return -ENOMEM;
-	for (i = 0; i < s->st.n_queues; i++)
-		s->ring[i].call.fd = s->ring[i].err.fd = s->ring[i].kick = -1;
-	vhk_session_init_inband(s);
-	return 0;
-}
-
-int vhk_session_begin_take_fd(struct vhk_backend *b, int fd)
-{
-	struct vhk_session *s = &b->s;
-	int ret;
-
-	vhk_sock_init_take_fd(&s->sock, fd);
-	ret = session_init(s, b);
-	if (!ret)
-		ret = vhk_loop_add_fd(b->ctl, fd, EPOLLIN, session_event, s);
-	if (ret) {
-		session_fini(s);
-		return ret;
-	}
-	s->watched = true;
-	s->events = EPOLLIN;
-	s->state = VHK_SESSION_READY;
-	vhk_session_log(s, VHK_LOG_INFO, "front end connected");
-	return 0;
+	if (s->watched)
+		vhk_session_watch(s);
+	else
+		vhk_session_fail(s, "it cannot be watched");
 }

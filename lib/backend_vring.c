@@ -3,8 +3,6 @@
  * Rings of a session: what is said about one before it starts, its start and stop, and what may
  * change while it runs.
  */
-#include <fcntl.h>
-
 #include "backend_impl.h"
 #include "fd.h"
 #include "ring_layout.h"
@@ -197,12 +195,6 @@ static int take_notify(struct vhk_session *s, struct vhk_notify *n)
 	return 0;
 }
 
-static int duplicate(int *out, int fd)
-{
-	*out = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	return fd >= 0 && *out < 0 ? -errno : 0;
-}
-
 /* Where the ring is and where its chains are noted. */
 static int find_places(struct vhk_session *s, unsigned int idx, struct vhk_queue_setup *q)
 {
@@ -216,9 +208,8 @@ static int find_places(struct vhk_session *s, unsigned int idx, struct vhk_queue
 	return find_addr(s, q->table, idx, &q->desc, &q->driver, &q->device);
 }
 
-/* Owns @kick_fd, as does @q with success. */
-static int fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
-		      struct vhk_queue_setup *q)
+int vhk_session_fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
+			   struct vhk_queue_setup *q)
 {
 	const struct vhk_backend_ring *r = &s->ring[idx];
 	int ret;
@@ -239,11 +230,11 @@ static int fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
 	};
 	ret = find_places(s, idx, q);
 	if (!ret && r->call.fd >= 0)
-		ret = duplicate(&q->call_fd, r->call.fd);
+		ret = vhk_fd_duplicate(&q->call_fd, r->call.fd);
 	else if (!ret)
 		ret = vhk_session_inband_call(s, idx, &q->call_fd);
 	if (!ret)
-		ret = duplicate(&q->err_fd, r->err.fd);
+		ret = vhk_fd_duplicate(&q->err_fd, r->err.fd);
 	if (!ret)
 		return 0;
 	vhk_table_put(q->table);
@@ -256,7 +247,7 @@ static int fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
 
 static int finish_start(struct vhk_session *s, int ret, uint32_t base)
 {
-	unsigned int idx = requested_fd_index(s);
+	unsigned int idx = s->cursor;
 	struct vhk_backend_ring *r = &s->ring[idx];
 
 	(void)base;
@@ -301,7 +292,7 @@ static int start_queue(struct vhk_session *s, unsigned int idx, int kick_fd,
 		vhk_fd_close(kick_fd);
 		return vhk_session_refuse(s, -EBUSY, "the device's state is on its way");
 	}
-	ret = fill_setup(s, idx, kick_fd, &q);
+	ret = vhk_session_fill_setup(s, idx, kick_fd, &q);
 	if (ret)
 		return ret;
 	r->lost = r->left = false;
@@ -315,7 +306,7 @@ static int start_queue(struct vhk_session *s, unsigned int idx, int kick_fd,
 
 int vhk_session_start_placed(struct vhk_session *s, unsigned int idx, vhk_session_finish_fn *finish)
 {
-	int fd, ret = duplicate(&fd, s->ring[idx].kick);
+	int fd, ret = vhk_fd_duplicate(&fd, s->ring[idx].kick);
 
 	return ret ? ret : start_queue(s, idx, fd, finish);
 }
@@ -350,10 +341,41 @@ static int start_translated(struct vhk_session *s, unsigned int idx, int kick_fd
 	return ret;
 }
 
+/* The one to start with again, should the ring lose its translations or be handed over. */
+static int keep_kick(struct vhk_session *s, unsigned int idx, int kick_fd)
+{
+	int fd, ret;
+
+	if (!vhk_session_has_iotlb(s) && !vhk_session_keeps_fds(s))
+		return 0;
+	ret = vhk_fd_duplicate(&fd, kick_fd);
+	if (ret)
+		return ret;
+	vhk_fd_close(s->ring[idx].kick);
+	s->ring[idx].kick = fd;
+	return 0;
+}
+
+/* Owns @kick_fd. */
+static int start_kept(struct vhk_session *s, unsigned int idx, int kick_fd)
+{
+	int ret = keep_kick(s, idx, kick_fd);
+
+	if (ret) {
+		vhk_fd_close(kick_fd);
+		return ret;
+	}
+	ret = start_queue(s, idx, kick_fd, finish_start);
+	if (ret != VHK_SESSION_LATER)
+		vhk_session_stop_waiting(s, idx);
+	return ret;
+}
+
 int vhk_session_start_ring(struct vhk_session *s, unsigned int idx, int kick_fd)
 {
 	const struct vhk_backend_ring *r = &s->ring[idx];
 
+	s->cursor = idx;
 	if (!r->size || !r->has_addr) {
 		vhk_fd_close(kick_fd);
 		return vhk_session_refuse(s, -EINVAL, "its size or its addresses are not known");
@@ -361,22 +383,7 @@ int vhk_session_start_ring(struct vhk_session *s, unsigned int idx, int kick_fd)
 	if (vhk_session_has_iotlb(s))
 		return start_translated(s, idx, kick_fd);
 	vhk_session_place_ring(s, idx);
-	return start_queue(s, idx, kick_fd, finish_start);
-}
-
-/* The one to start with again, should the ring lose its translations. */
-static int keep_kick(struct vhk_session *s, unsigned int idx, int kick_fd)
-{
-	int fd, ret;
-
-	if (!vhk_session_has_iotlb(s))
-		return 0;
-	ret = duplicate(&fd, kick_fd);
-	if (ret)
-		return ret;
-	vhk_fd_close(s->ring[idx].kick);
-	s->ring[idx].kick = fd;
-	return 0;
+	return start_kept(s, idx, kick_fd);
 }
 
 /* Starts the ring (vhost-user, "Ring states"), with an fd or, polled, without. */
@@ -415,7 +422,7 @@ static int keep_notify(struct vhk_session *s, struct vhk_notify *kept, set_fd_fn
 	*kept = n;
 	if (!vhk_session_runs(s, idx))
 		return 0;
-	ret = duplicate(&fd, n.fd);
+	ret = vhk_fd_duplicate(&fd, n.fd);
 	if (!ret)
 		ret = set(s->backend->dev, idx, fd, vhk_session_changed, s);
 	return vhk_session_wait(s, ret, NULL);

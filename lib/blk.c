@@ -69,6 +69,8 @@ static const struct vhk_device_ops blk_ops = {
 	.free = blk_free,
 	.begin = vhk_blk_begin,
 	.end = vhk_blk_end,
+	.hand_over = vhk_blk_hand_over,
+	.take_over = vhk_blk_take_over,
 };
 
 static int check_opts(struct vhk_blk_opts *o)

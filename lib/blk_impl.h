@@ -152,6 +152,10 @@ int vhk_blk_lock_open(const struct vhk_blk *blk);
 int vhk_blk_begin(void *priv);
 void vhk_blk_end(void *priv, bool logged);
 
+/* blk_over.c */
+int vhk_blk_hand_over(void *priv, struct vhk_parcel *p);
+int vhk_blk_take_over(void *priv, struct vhk_parcel *p);
+
 /* blk_config.c */
 int vhk_blk_set_features(void *priv, uint64_t features);
 int vhk_blk_get_config(void *priv, uint32_t off, void *buf, uint32_t len);

@@ -24,25 +24,20 @@ void vhk_blk_map_look(struct vhk_blk_file *f)
 
 void vhk_blk_map_open(struct vhk_blk_file *f)
 {
-	struct vhk_region r = { 0 };
-	struct iovec seg;
 	int64_t size = vhk_blk_file_size(f);
+	void *va;
 	int fd;
 
 	vhk_blk_map_look(f);
 	/* what is open for reading only cannot be mapped as guest memory is */
-	if (!(f->memory || f->cached) || f->read_only || size <= 0 || vhk_mem_new(&f->mem))
+	if (!(f->memory || f->cached) || f->read_only || size <= 0)
 		return;
-	r.size = (uint64_t)size;
 	fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
-	if (fd < 0 || vhk_mem_add_take_fd(f->mem, &r, fd) ||
-	    vhk_mem_find(f->mem, (struct vhk_gpa){ 0 }, r.size, &seg, 1) != 1) {
-		vhk_blk_map_close(f);
+	if (vhk_mem_new_file_take_fd(&f->mem, 0, (uint64_t)size, fd, false, &va))
 		return;
-	}
 	f->table = vhk_mem_table(f->mem);
-	f->mapped = seg.iov_base;
-	f->mapped_size = r.size;
+	f->mapped = va;
+	f->mapped_size = (uint64_t)size;
 }
 
 void vhk_blk_map_close(struct vhk_blk_file *f)

@@ -90,6 +90,11 @@ void *vhk_device_priv(const struct vhk_device *d)
 	return d->priv;
 }
 
+void vhk_device_share(struct vhk_device *d, bool on)
+{
+	d->shared = on;
+}
+
 bool vhk_device_does(const struct vhk_device *d, const struct vhk_device_ops *ops)
 {
 	return d->ops.work == ops->work;

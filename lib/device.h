@@ -70,6 +70,9 @@ int vhk_device_hold(struct vhk_device *d, struct vhk_loop *ctl, const struct vhk
  */
 void vhk_device_drop(struct vhk_device *d);
 
+/* While two processes have the device, none of them says that its machine goes on elsewhere: what
+ * ops.end() would let go of is the other's as well. */
+void vhk_device_share(struct vhk_device *d, bool on);
 /* Whether @d does what @ops say, so that its vhk_device_priv() is theirs. */
 bool vhk_device_does(const struct vhk_device *d, const struct vhk_device_ops *ops);
 

@@ -88,7 +88,7 @@ static void device_end(struct vhk_device *d, bool logged)
 		return;
 	d->begun = false;
 	if (d->ops.end)
-		d->ops.end(d->priv, logged);
+		d->ops.end(d->priv, logged && !d->shared);
 }
 
 /* The queue is out of its loop: everything it held goes. */

@@ -28,6 +28,7 @@ struct vhk_device {
 	const struct vhk_door_ops *door;
 	void *door_arg;
 	struct vhk_change change;
+	bool shared; /* vhk_device_share() */
 	bool begun;  /* ops.begin() was, ops.end() is to come */
 	bool hurry;  /* a start that waits for ops.begin() is not worth it any more */
 };

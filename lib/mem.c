@@ -102,7 +102,7 @@ static int add_mapping(struct vhk_mem *m, const struct vhk_region *r, const stru
 
 typedef int map_fn(struct vhk_map *m, int fd, uint64_t offset, uint64_t size);
 
-static int add_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd, map_fn *fn)
+static int add_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd, map_fn *fn, bool keep)
 {
 	struct vhk_map map;
 	int ret;
@@ -110,18 +110,44 @@ static int add_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd, ma
 	ret = fd < 0 ? -EINVAL : check_region(m, r);
 	if (!ret)
 		ret = fn(&map, fd, r->offset, r->size);
-	vhk_fd_close(fd);
-	return ret ? ret : add_mapping(m, r, &map, -1, true);
+	if (ret || !keep)
+		vhk_fd_close(fd);
+	return ret ? ret : add_mapping(m, r, &map, keep ? fd : -1, true);
 }
 
 int vhk_mem_add_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd)
 {
-	return add_take_fd(m, r, fd, vhk_map_range);
+	return add_take_fd(m, r, fd, vhk_map_range, false);
+}
+
+int vhk_mem_add_keep_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd)
+{
+	return add_take_fd(m, r, fd, vhk_map_range, true);
 }
 
 int vhk_mem_add_private_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd)
 {
-	return add_take_fd(m, r, fd, vhk_map_range_private);
+	return add_take_fd(m, r, fd, vhk_map_range_private, false);
+}
+
+int vhk_mem_new_file_take_fd(struct vhk_mem **out, uint64_t offset, uint64_t size, int fd, bool keep,
+			     void **va)
+{
+	const struct vhk_region r = { .size = size, .offset = offset };
+	int ret = vhk_mem_new(out);
+
+	if (ret) {
+		vhk_fd_close(fd);
+		return ret;
+	}
+	ret = add_take_fd(*out, &r, fd, vhk_map_range, keep);
+	if (ret) {
+		vhk_mem_free(*out);
+		*out = NULL;
+		return ret;
+	}
+	*va = (*out)->table->by_gpa[0].va;
+	return 0;
 }
 
 int vhk_mem_add_map(struct vhk_mem *m, const struct vhk_region *r, const struct vhk_map *map)

@@ -146,6 +146,8 @@ static ssize_t rx_bytes(struct vhk_sock *s, void *to, size_t len, union fd_contr
 		msg.msg_controllen = sizeof(*control);
 	}
 	n = receive(s->fd, &msg);
+	if (n == -ENOTCONN && errno == ECONNRESET)
+		s->reset = true;
 	if (n < 0)
 		return n;
 	for (c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))

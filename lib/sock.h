@@ -50,6 +50,7 @@ struct vhk_sock {
 	uint32_t got; /* bytes of header and payload in rx */
 	bool rx_bad; /* too many or late fds, or MSG_CTRUNC: said with the whole message */
 	bool lost;   /* the stream cannot be followed any more: -EPROTO for ever */
+	bool reset;  /* the peer closed it and had not read all that was sent */
 	struct vhk_tx *tx, **tx_tail; /* not sent yet, in order */
 	unsigned int n_tx;
 };
@@ -120,6 +121,9 @@ bool vhk_sock_is_listening(int fd);
 int vhk_sock_check(int fd);
 /* @fd, of whatever kind, is the other end of @sock's connection; one without a name may get one. */
 bool vhk_sock_is_peer(int sock, int fd);
+/* The process at the other end, which has to run as the same user or as root (SO_PEERCRED): its
+ * id, or -EPERM. */
+int vhk_sock_peer_is_ours(int sock);
 /* The peer is gone (poll, not read); messages of it may still wait. */
 bool vhk_sock_hung_up(int fd);
 

@@ -5,6 +5,7 @@
  */
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base.h"
 #include "sock.h"
@@ -72,4 +73,14 @@ bool vhk_sock_is_peer(int sock, int fd)
 		return false;
 	return name_get(&own, fd, getsockname) && name_get(&peer, sock, getpeername) &&
 	       name_same(&own, &peer);
+}
+
+int vhk_sock_peer_is_ours(int sock)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		return -errno;
+	return peer.uid == geteuid() || !peer.uid ? peer.pid : -EPERM;
 }

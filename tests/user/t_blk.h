@@ -32,6 +32,7 @@
 #include "blk_limits.c"
 #include "blk_lock.c"
 #include "blk_map.c"
+#include "blk_over.c"
 #include "blk_range.c"
 #include "blk_req.c"
 

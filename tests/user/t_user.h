@@ -36,6 +36,7 @@ struct t_echo {
 	unsigned int n_held;
 	struct vhk_queue *queue[4 * T_QUEUE_SIZE];
 	struct vhk_chain *held[4 * T_QUEUE_SIZE];
+	struct vhk_queue *last; /* that had work */
 	unsigned int n_work, n_reset, n_free;
 	uint64_t features, refused_features;
 	unsigned char config[T_CONFIG_SIZE];
@@ -47,6 +48,7 @@ static inline void t_echo_work(void *priv, struct vhk_queue *q, struct vhk_chain
 	struct t_echo *e = priv;
 	unsigned int i;
 
+	__atomic_store_n(&e->last, q, __ATOMIC_RELAXED);
 	for (i = 0; i < n; i++) {
 		__atomic_add_fetch(&e->n_work, 1, __ATOMIC_RELAXED);
 		if (!e->hold) {

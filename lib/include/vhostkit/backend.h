@@ -44,7 +44,12 @@ struct vhk_backend;
  * refused.
  */
 #define VHK_BACKEND_F_XEN 0x2
-#define VHK_BACKEND_F_ALL 0x3
+/**
+ * vhk_backend_hand_over() may be called: files of the front end's memory and rings are kept open,
+ * one more for each region and each ring that runs.
+ */
+#define VHK_BACKEND_F_HAND_OVER 0x4
+#define VHK_BACKEND_F_ALL 0x7
 
 /**
  * struct vhk_backend_opts - how a device is served
@@ -116,6 +121,82 @@ VHK_API int vhk_backend_connect(struct vhk_backend **out, struct vhk_loop *ctl,
  */
 VHK_API int vhk_backend_take_fd(struct vhk_backend **out, struct vhk_loop *ctl,
 				struct vhk_device *d, int fd, const struct vhk_backend_opts *o);
+
+/**
+ * typedef vhk_backend_over_fn - a hand-over has come to its end
+ * @arg: the caller's own
+ * @ret: vhk_backend_hand_over(): 0: process @pid serves; -ENOTCONN: it died with the session in
+ *       its hands, which front ends see as the death of a back end. This back end serves nobody any
+ *       more either way, and is only to be closed.
+ *       vhk_backend_take_over(): 0: this back end serves. Else the other process goes on, and this
+ *       back end is only to be closed: -EOPNOTSUPP, -EINVAL: what it has cannot be had here, and
+ *       the log says what; -ENOTCONN: it hung up, be it that it died; -ETIMEDOUT; -EFAULT or what
+ *       the device or the kernel said
+ * @pid: the other process
+ *
+ * Control thread. It must not close the back end.
+ */
+typedef void vhk_backend_over_fn(void *arg, int ret, int pid);
+
+/**
+ * vhk_backend_hand_over() - let another process go on with the session
+ * @b:    made with VHK_BACKEND_F_HAND_OVER
+ * @path: of a socket that vhk_backend_take_over() of the other process connects to, up to 107
+ *        bytes. A socket that a dead process left is replaced
+ * @fn:   called once, after a hand-over that came to its end; not for those that failed and left
+ *        the session here, which a line of the log tells of
+ * @arg:  handed to @fn
+ *
+ * From now on, until the back end is closed, any process of the same user or of root may take over
+ * what is served: the listening socket, the front end's connection with all that was settled on it,
+ * its memory, its rings where they stand and the device (vhk_device_ops.hand_over). The front end
+ * sees a pause in which nothing is answered: requests under way are completed first. At any time
+ * one of the two processes serves, or none: where the other one refuses, dies or takes longer than
+ * ten seconds before it has all it needs, this one goes on.
+ *
+ * During a live migration's postcopy phase, during a transfer of the device's state and with memory
+ * of a Xen domain nothing is handed over, which is a failure as above.
+ *
+ * Return: 0; -EOPNOTSUPP: not made for it; -EBUSY: called before, or the back end has not taken
+ * over or has handed over itself; -EADDRINUSE: a live process listens at @path; -ENOMEM; what the
+ * kernel said of @path.
+ */
+VHK_API int vhk_backend_hand_over(struct vhk_backend *b, const char *path, vhk_backend_over_fn *fn,
+				  void *arg);
+
+/**
+ * vhk_backend_take_over() - go on with what another process serves
+ * @out:  the back end, the caller's; NULL on failure
+ * @ctl:  loop that runs the protocol; outlives the back end
+ * @d:    the device, which offers no less than the other process's; outlives the back end, and is
+ *        served by no other. Its loops run, or will
+ * @from: of the socket that the other process's vhk_backend_hand_over() listens at
+ * @path: of the socket that front ends come to, up to 107 bytes: where the listening socket that
+ *        is taken over is found, to be removed at the end, or where to connect again. NULL: neither
+ * @o:    options, or NULL. on_session tells of a front end that is taken over
+ * @fn:   called once
+ * @arg:  handed to @fn
+ *
+ * What the other process says is checked like a front end's messages. It needs to be of the same
+ * user or root.
+ *
+ * Return: 0: @fn will be called; -ENOENT, -ECONNREFUSED: nobody hands over at @from; -EPERM: it is
+ * another user's; -EBUSY: the device is served already; -EINVAL or -EOPNOTSUPP: an option is wrong
+ * or unknown; -ENOMEM; what the kernel said.
+ */
+VHK_API int vhk_backend_take_over(struct vhk_backend **out, struct vhk_loop *ctl,
+				  struct vhk_device *d, const char *from, const char *path,
+				  const struct vhk_backend_opts *o, vhk_backend_over_fn *fn,
+				  void *arg);
+
+/**
+ * vhk_backend_is_over() - whether nobody is served and nobody will be
+ * @b: the back end
+ *
+ * Return: true: its only connection has ended (vhk_backend_take_fd()), or it was handed over; it is
+ * only to be closed. Within opts.on_session, too.
+ */
+VHK_API bool vhk_backend_is_over(const struct vhk_backend *b);
 
 /**
  * vhk_backend_close() - end the session and stop serving

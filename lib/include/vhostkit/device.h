@@ -25,6 +25,26 @@ struct vhk_device;
 /** A queue of a device, while it runs. Belongs to the thread of its loop; vhk_queue_loop() */
 struct vhk_queue;
 
+/** Bytes and files of a device that another process goes on with, at most. */
+#define VHK_PARCEL_BYTES 1024
+#define VHK_PARCEL_FDS 16
+
+/**
+ * struct vhk_parcel - what a device hands to the process that goes on with it
+ * (vhk_backend_hand_over())
+ * @len:   bytes used, up to VHK_PARCEL_BYTES
+ * @n_fds: files, up to VHK_PARCEL_FDS
+ * @fd:    the files: borrowed from the device that hands over; of those that come, the device that
+ *         takes over puts -1 in the place of what it keeps
+ * @bytes: in a form of the device type's own, which is the same machine's
+ */
+struct vhk_parcel {
+	uint32_t len;
+	uint32_t n_fds;
+	int fd[VHK_PARCEL_FDS];
+	unsigned char bytes[VHK_PARCEL_BYTES];
+};
+
 /**
  * struct vhk_device_ops - what a device type does
  * @sz:          sizeof(struct vhk_device_ops)
@@ -72,6 +92,12 @@ struct vhk_queue;
  * @load:        @len bytes of a state that @save made, in order; @off 0 begins anew, and @len 0
  *               follows the last: only then the state is to be taken over. Anybody may have sent
  *               it. 0 or -errno. Control thread, no queue runs. Optional, with @save
+ * @hand_over:   fill in what another process needs to go on with the device, beside what @save
+ *               has (vhk_backend_hand_over()). It may come to nothing, and the queues start here
+ *               again; @end is not called in between. Control thread, no queue runs. Optional
+ * @take_over:   the other side of it, before a queue starts. Anybody may have sent it: a negative
+ *               code refuses, and the other process goes on. Control thread. Needed for what has
+ *               @hand_over there
  */
 struct vhk_device_ops {
 	size_t sz;
@@ -97,6 +123,8 @@ struct vhk_device_ops {
 	void (*queue_suspend)(void *priv, struct vhk_queue *q);
 	ssize_t (*save)(void *priv, uint64_t off, void *buf, size_t len);
 	int (*load)(void *priv, uint64_t off, const void *buf, size_t len);
+	int (*hand_over)(void *priv, struct vhk_parcel *p);
+	int (*take_over)(void *priv, struct vhk_parcel *p);
 };
 
 /** The device lends host notifiers: vhk_device_lend_notifier(). */

@@ -1,0 +1,529 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Handing the session over to another process (backend_over.h): when it may be, in what order, and
+ * the way back. What is said is in backend_tell.c. Requests of the front end are not read
+ * meanwhile, and find whoever serves in the end. Until COMMIT has been read by the other process
+ * its death, its refusal or a deadline mean that the rings start here again; from then on this one
+ * serves nobody.
+ */
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "backend_give.h"
+#include "fd.h"
+
+/* From the successor's coming to COMMIT, and between looks at what is waited for. */
+#define DEADLINE_NS 10000000000u
+#define LOOK_NS 1000000u
+
+static void give_listen(struct vhk_give *g);
+static void give_pump(struct vhk_give *g);
+
+static void del_timer(struct vhk_give *g, int *timer)
+{
+	if (*timer > 0)
+		vhk_loop_del_timer(g->backend->ctl, *timer);
+	*timer = 0;
+}
+
+/* The successor is gone, or has no more to say. */
+static void drop_successor(struct vhk_give *g)
+{
+	del_timer(g, &g->deadline);
+	del_timer(g, &g->look);
+	if (g->sock.fd < 0)
+		return;
+	vhk_loop_del_fd(g->backend->ctl, g->sock.fd);
+	vhk_sock_fini(&g->sock);
+}
+
+static void unlisten(struct vhk_give *g)
+{
+	if (g->listen_fd < 0)
+		return;
+	vhk_loop_del_fd(g->backend->ctl, g->listen_fd);
+	close(g->listen_fd);
+	g->listen_fd = -1;
+	vhk_sock_remove_file(&g->bound, g->path);
+}
+
+/* The session, if there is one, goes on here. */
+static void go_on(struct vhk_give *g)
+{
+	struct vhk_backend *b = g->backend;
+	struct vhk_session *s = &b->s;
+
+	g->state = GIVE_IDLE;
+	vhk_device_share(b->dev, false);
+	if (!b->closing)
+		give_listen(g);
+	if (!g->session) {
+		if (!b->closing)
+			vhk_backend_next(b);
+		return;
+	}
+	if (s->doomed) {
+		vhk_session_stop(s);
+		return;
+	}
+	vhk_session_resume_channel(s);
+	vhk_backend_watch(b);
+	s->state = VHK_SESSION_READY;
+	vhk_session_rewatch(s);
+}
+
+static void resume_next(struct vhk_give *g);
+
+static void not_resumed(struct vhk_session *s, unsigned int idx, int err)
+{
+	vhk_session_log(s, VHK_LOG_ERROR, "queue %u does not start again: %s", idx,
+			strerrordesc_np(-err));
+	s->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	vhk_session_stop_waiting(s, idx);
+	vhk_notify_send(&s->ring[idx].err);
+}
+
+static void resumed(void *arg, int ret, uint32_t base)
+{
+	struct vhk_give *g = arg;
+
+	(void)base;
+	g->changing = false;
+	if (ret)
+		not_resumed(&g->backend->s, g->cursor - 1, ret);
+	resume_next(g);
+}
+
+static int resume_ring(struct vhk_give *g, unsigned int idx)
+{
+	struct vhk_session *s = &g->backend->s;
+	struct vhk_queue_setup q;
+	int ret, fd = -1;
+
+	ret = vhk_fd_duplicate(&fd, s->ring[idx].kick);
+	if (!ret)
+		ret = vhk_session_fill_setup(s, idx, fd, &q);
+	if (!ret)
+		ret = vhk_device_start_queue(s->backend->dev, idx, &q, resumed, g);
+	return ret;
+}
+
+/* Rings that rest start again, from the cursor on, one by one. */
+static void resume_next(struct vhk_give *g)
+{
+	struct vhk_session *s = &g->backend->s;
+	unsigned int idx;
+	int ret;
+
+	while (g->session && !s->doomed && g->cursor < s->st.n_queues) {
+		idx = g->cursor++;
+		if (!s->ring[idx].given)
+			continue;
+		s->ring[idx].given = false;
+		ret = resume_ring(g, idx);
+		if (!ret) {
+			g->changing = true;
+			return;
+		}
+		not_resumed(s, idx, ret);
+	}
+	go_on(g);
+}
+
+static void resume(struct vhk_give *g)
+{
+	g->state = GIVE_RESUME;
+	g->cursor = 0;
+	resume_next(g);
+}
+
+static void give_fail(struct vhk_give *g, int err, const char *why)
+{
+	struct vhk_backend *b = g->backend;
+
+	vhk_log(&b->o.log, VHK_LOG_WARN, "%s: not handed over to process %d: %s", b->name, g->pid,
+		why ? why : strerrordesc_np(-err));
+	drop_successor(g);
+	g->failed = true;
+	if (!g->changing)
+		resume(g);
+}
+
+/* Whatever becomes of the successor, nobody is served here any more. */
+static void give_away(struct vhk_give *g, int ret)
+{
+	struct vhk_backend *b = g->backend;
+
+	drop_successor(g);
+	g->state = GIVE_OVER;
+	b->over = true;
+	if (!ret)
+		b->bound.ino = 0;
+	vhk_backend_stop_listening(b);
+	if (ret)
+		vhk_log(&b->o.log, VHK_LOG_ERROR, "%s: handed over to process %d, which died",
+			b->name, g->pid);
+	else
+		vhk_log(&b->o.log, VHK_LOG_INFO, "%s: handed over to process %d", b->name, g->pid);
+	if (g->session)
+		vhk_session_stop(&b->s);
+	g->fn(g->arg, ret, g->pid);
+}
+
+static void give_lost(struct vhk_give *g)
+{
+	/* a peer that has not read all that was sent has not read COMMIT, which came last */
+	if (g->state != GIVE_COMMITTED || g->sock.reset)
+		give_fail(g, -ENOTCONN, "it hung up");
+	else
+		give_away(g, -ENOTCONN);
+}
+
+static void give_commit(void *arg)
+{
+	struct vhk_give *g = arg;
+	struct vhk_session *s = &g->backend->s;
+
+	g->look = 0;
+	if (g->session && !vhk_session_channel_is_calm(s)) {
+		g->look = vhk_loop_add_timer(g->backend->ctl, LOOK_NS, give_commit, g);
+		if (g->look < 0)
+			give_fail(g, g->look, NULL);
+		return;
+	}
+	if (g->session) {
+		vhk_session_pause_channel(s);
+		vhk_session_unwatch(s);
+	}
+	vhk_backend_unwatch(g->backend);
+	/* the successor may listen at the same path for its own */
+	unlisten(g);
+	g->state = GIVE_COMMITTED;
+	g->step = vhk_tell_commit;
+	give_pump(g);
+}
+
+static void rest_next(struct vhk_give *g);
+
+static void rested(void *arg, int ret, uint32_t base)
+{
+	struct vhk_give *g = arg;
+
+	g->changing = false;
+	if (!ret)
+		vhk_session_note_base(&g->backend->s, g->cursor - 1, base);
+	if (g->failed)
+		resume(g);
+	else if (ret)
+		give_fail(g, ret, NULL);
+	else
+		rest_next(g);
+}
+
+/* Rings come to rest, from the cursor on, one by one. One that the front end took away from under
+ * itself does not run. */
+static void rest_next(struct vhk_give *g)
+{
+	struct vhk_session *s = &g->backend->s;
+	int ret;
+
+	while (g->session && g->cursor < s->st.n_queues) {
+		unsigned int idx = g->cursor++;
+
+		if (!vhk_session_runs(s, idx) || s->ring[idx].lost)
+			continue;
+		ret = vhk_device_rest_queue(s->backend->dev, idx, rested, g);
+		if (ret) {
+			give_fail(g, ret, NULL);
+			return;
+		}
+		s->ring[idx].given = true;
+		g->changing = true;
+		return;
+	}
+	g->state = GIVE_POSITIONS;
+	g->step = vhk_tell_positions;
+	give_pump(g);
+}
+
+/* The answer to READY or COMMIT; others were not asked for. */
+static void give_reply(struct vhk_give *g, const struct vhk_msg *m)
+{
+	const bool ready = m->hdr.request == VHK_OVER_READY;
+
+	if (!ready && m->hdr.request != VHK_OVER_COMMIT)
+		return;
+	if (!(m->hdr.flags & VHK_MSG_REPLY) || m->hdr.size != sizeof(m->u64) ||
+	    !g->step || *g->step ||
+	    ready == (g->state == GIVE_COMMITTED)) {
+		give_fail(g, -EPROTO, "its answer makes no sense");
+		return;
+	}
+	if (m->u64) {
+		give_fail(g, -EREMOTEIO, "it refuses; it says why");
+		return;
+	}
+	if (g->state == GIVE_DESCRIBE) {
+		g->state = GIVE_REST;
+		g->cursor = 0;
+		rest_next(g);
+	} else if (g->state == GIVE_POSITIONS) {
+		g->state = GIVE_CALM;
+		give_commit(g);
+	} else if (g->state == GIVE_COMMITTED) {
+		give_away(g, 0);
+	} else {
+		give_fail(g, -EPROTO, "it answers what was not asked");
+	}
+}
+
+static void give_receive(struct vhk_give *g)
+{
+	struct vhk_msg m;
+	int ret;
+
+	while (g->sock.fd >= 0) {
+		ret = vhk_sock_recv(&g->sock, &m);
+		if (ret == -EAGAIN)
+			return;
+		if (ret && ret != -EBADF) {
+			give_lost(g);
+			return;
+		}
+		give_reply(g, &m);
+		vhk_msg_fini(&m);
+	}
+}
+
+static void rewatch(struct vhk_give *g)
+{
+	if (g->sock.fd >= 0)
+		vhk_loop_mod_fd(g->backend->ctl, g->sock.fd,
+				EPOLLIN | (g->sock.n_tx ? EPOLLOUT : 0u));
+}
+
+/* Says what there is to say, as far as it is taken. */
+static void give_pump(struct vhk_give *g)
+{
+	const char *why;
+	struct vhk_msg m;
+	int ret;
+
+	while (g->sock.fd >= 0 && g->step && *g->step && !g->sock.n_tx) {
+		vhk_msg_init(&m, 0, 0);
+		why = NULL;
+		ret = (*g->step)(g, &m, &why);
+		if (!ret) {
+			g->step++;
+			g->at = 0;
+			continue;
+		}
+		g->at++;
+		if (ret > 0)
+			ret = vhk_sock_send(&g->sock, &m);
+		if (ret < 0) {
+			give_fail(g, ret, why);
+			return;
+		}
+	}
+	rewatch(g);
+}
+
+static void give_event(void *arg, uint32_t events)
+{
+	struct vhk_give *g = arg;
+	int ret = vhk_sock_flush(&g->sock);
+
+	(void)events;
+	/* what it said before it hung up is read first, and tells the end of it */
+	if (!ret)
+		give_pump(g);
+	give_receive(g);
+	rewatch(g);
+}
+
+static void give_late(void *arg)
+{
+	struct vhk_give *g = arg;
+
+	g->deadline = 0;
+	if (g->state != GIVE_COMMITTED) {
+		give_fail(g, -ETIMEDOUT, "it takes too long");
+		return;
+	}
+	/* it may have read COMMIT, so only its end can tell */
+	vhk_log(&g->backend->o.log, VHK_LOG_WARN,
+		"%s: process %d has what it needs, and does not say whether it serves",
+		g->backend->name, g->pid);
+}
+
+/* -EAGAIN: the session is in the middle of something. */
+static int freeze(struct vhk_give *g, const char **why)
+{
+	struct vhk_backend *b = g->backend;
+	struct vhk_session *s = &b->s;
+
+	g->session = s->state != VHK_SESSION_NONE;
+	if (!g->session) {
+		vhk_backend_unwatch(b);
+		del_timer(g, &b->timer);
+		return 0;
+	}
+	if (s->state != VHK_SESSION_READY || s->doomed || s->sock.got || s->sock.n_tx)
+		return -EAGAIN;
+	*why = "a migration is under way";
+	if (s->postcopy.uffd >= 0 || s->moving || s->moved != -ENODATA)
+		return -EBUSY;
+	s->state = VHK_SESSION_GIVEN;
+	vhk_session_watch(s);
+	return 0;
+}
+
+static void give_begin(void *arg)
+{
+	struct vhk_give *g = arg;
+	const char *why = NULL;
+	int ret = freeze(g, &why);
+
+	g->look = 0;
+	if (ret == -EAGAIN) {
+		g->look = vhk_loop_add_timer(g->backend->ctl, LOOK_NS, give_begin, g);
+		if (g->look >= 0)
+			return;
+		ret = g->look;
+	}
+	if (ret) {
+		vhk_log(&g->backend->o.log, VHK_LOG_WARN, "%s: not handed over to process %d: %s",
+			g->backend->name, g->pid, why ? why : strerrordesc_np(-ret));
+		drop_successor(g);
+		g->state = GIVE_IDLE;
+		return;
+	}
+	vhk_device_share(g->backend->dev, true);
+	g->state = GIVE_DESCRIBE;
+	g->step = vhk_tell_session;
+	give_pump(g);
+}
+
+/* Owns @fd. */
+static int greet(struct vhk_give *g, int fd)
+{
+	int ret;
+
+	g->pid = vhk_sock_peer_is_ours(fd);
+	if (g->pid < 0 || g->state != GIVE_IDLE) {
+		close(fd);
+		return g->pid < 0 ? g->pid : -EBUSY;
+	}
+	vhk_sock_init_take_fd(&g->sock, fd);
+	ret = vhk_loop_add_fd(g->backend->ctl, fd, EPOLLIN, give_event, g);
+	if (!ret)
+		ret = g->deadline = vhk_loop_add_timer(g->backend->ctl, DEADLINE_NS, give_late, g);
+	if (ret < 0)
+		drop_successor(g);
+	return ret < 0 ? ret : 0;
+}
+
+static void give_accept(void *arg, uint32_t events)
+{
+	struct vhk_give *g = arg;
+	struct vhk_backend *b = g->backend;
+	int ret, fd = vhk_sock_accept(g->listen_fd);
+
+	(void)events;
+	if (fd == -EAGAIN)
+		return;
+	ret = fd < 0 ? fd : greet(g, fd);
+	if (ret) {
+		vhk_log(&b->o.log, VHK_LOG_WARN, "%s: a successor was turned away: %s", g->path,
+			strerrordesc_np(-ret));
+		return;
+	}
+	g->state = GIVE_QUIET;
+	g->failed = false;
+	g->step = NULL;
+	g->at = 0;
+	g->iova = g->n_state = 0;
+	g->told_state = false;
+	g->cursor = 0;
+	give_begin(g);
+}
+
+static int start_listening(struct vhk_give *g)
+{
+	int ret, fd = vhk_sock_listen(g->path);
+
+	if (fd < 0)
+		return fd;
+	ret = vhk_loop_add_fd(g->backend->ctl, fd, EPOLLIN, give_accept, g);
+	g->listen_fd = fd;
+	vhk_sock_note_file(&g->bound, g->path);
+	return ret;
+}
+
+static void give_listen(struct vhk_give *g)
+{
+	int ret = g->listen_fd < 0 ? start_listening(g) : 0;
+
+	if (ret)
+		vhk_log(&g->backend->o.log, VHK_LOG_ERROR, "%s: no successor can come: %s", g->path,
+			strerrordesc_np(-ret));
+}
+
+void vhk_give_session_ends(struct vhk_give *g)
+{
+	if (g->state == GIVE_COMMITTED || g->state == GIVE_OVER) {
+		drop_successor(g);
+		g->state = GIVE_OVER;
+		vhk_session_stop(&g->backend->s);
+	} else if (g->state != GIVE_RESUME && !g->failed) {
+		give_fail(g, -ENOTCONN, "the session has ended");
+	}
+}
+
+void vhk_give_close(struct vhk_give *g)
+{
+	if (!g)
+		return;
+	unlisten(g);
+	if (g->session && g->state > GIVE_QUIET)
+		return; /* the session's end has the rest undone */
+	drop_successor(g);
+	if (g->state != GIVE_OVER)
+		g->state = GIVE_IDLE;
+}
+
+void vhk_give_free(struct vhk_give *g)
+{
+	if (!g)
+		return;
+	drop_successor(g);
+	unlisten(g);
+	free(g->path);
+	free(g);
+}
+
+int vhk_backend_hand_over(struct vhk_backend *b, const char *path, vhk_backend_over_fn *fn,
+			  void *arg)
+{
+	struct vhk_give *g;
+	int ret;
+
+	if (!(b->o.flags & VHK_BACKEND_F_HAND_OVER))
+		return -EOPNOTSUPP;
+	if (b->give || b->take || b->over)
+		return -EBUSY;
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return -ENOMEM;
+	*g = (struct vhk_give){ .backend = b, .fn = fn, .arg = arg, .listen_fd = -1,
+				.sock.fd = -1 };
+	g->path = strdup(path);
+	ret = g->path ? start_listening(g) : -ENOMEM;
+	if (ret) {
+		vhk_give_free(g);
+		return ret;
+	}
+	b->give = g;
+	return 0;
+}

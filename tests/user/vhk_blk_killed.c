@@ -8,55 +8,15 @@
  */
 #include <sys/time.h>
 
-#include "t_front.h"
+#include "t_load.h"
 #include "t_prog.h"
 
 #define MS 10000
-#define BLOCK 4096
-#define BLOCKS 512
-#define QUEUES 2
-#define RING 64
-#define DEPTH 32
 
 static char image[100], sock[100];
-static unsigned int seed;
 
-/* What a block was last told to hold, and what it may hold after a write that failed nobody knows
- * how far: nothing else. */
-static struct {
-	uint32_t version; /* of the last answered write */
-	bool busy;
-} block[BLOCKS];
-
-static struct t_front front;
 static struct t_prog server;
-static uint64_t answered, resubmitted;
-
-static unsigned int random_below(unsigned int n)
-{
-	return (unsigned int)rand_r(&seed) % n;
-}
-
-static void fill(unsigned char *data, unsigned int b, uint32_t version)
-{
-	uint32_t *word = (uint32_t *)data;
-	unsigned int i;
-
-	if (!version) {
-		memset(data, 0, BLOCK);
-		return;
-	}
-	for (i = 0; i < BLOCK / 4; i++)
-		word[i] = version * 2654435761u + b * 40503u + i;
-}
-
-static bool holds(const unsigned char *data, unsigned int b, uint32_t version)
-{
-	unsigned char want[BLOCK];
-
-	fill(want, b, version);
-	return !memcmp(data, want, BLOCK);
-}
+static uint64_t resubmitted;
 
 /* Every server is another kind, on the same image. */
 static void start_server(unsigned int n)
@@ -82,103 +42,6 @@ static void reap_server(void)
 	T_EQ(t_prog_end(&server, MS), 1000 + SIGKILL);
 	if (server.text[2][0])
 		printf("# %s", server.text[2]);
-}
-
-/* A read or a write of a block that no other request is at: one version can be there, and no
- * other. */
-static bool add_one(void)
-{
-	struct t_req *r = t_front_idle(&front);
-	unsigned int b = random_below(BLOCKS), i;
-
-	for (i = 0; i < BLOCKS && block[b].busy; i++)
-		b = (b + 1) % BLOCKS;
-	if (!r || block[b].busy)
-		return false;
-	r->queue = random_below(QUEUES);
-	r->type = random_below(3) ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN;
-	r->sector = (uint64_t)b * (BLOCK / 512);
-	r->len = BLOCK;
-	if (r->type == VIRTIO_BLK_T_OUT)
-		fill(r->s->data, b, block[b].version + 1);
-	else
-		memset(r->s->data, 0xee, BLOCK);
-	if (t_front_add(&front, r))
-		return false;
-	block[b].busy = true;
-	return true;
-}
-
-static void check_one(const struct t_req *r)
-{
-	unsigned int b = (unsigned int)(r->sector / (BLOCK / 512));
-
-	answered++;
-	block[b].busy = false;
-	T_EQ(r->s->status, 0);
-	if (r->type == VIRTIO_BLK_T_OUT)
-		block[b].version++;
-	else if (!holds(r->s->data, b, block[b].version)) {
-		printf("# block %u is not at version %u\n", b, block[b].version);
-		T_OK(!"a completed write is there");
-	}
-}
-
-static unsigned int outstanding(void)
-{
-	unsigned int q, n = 0;
-
-	for (q = 0; q < QUEUES; q++)
-		n += vhk_vq_in_flight(front.vq[q]);
-	return n;
-}
-
-static void take_answers(void)
-{
-	struct t_req *r;
-	unsigned int q;
-
-	for (q = 0; q < QUEUES; q++)
-		while ((r = t_front_get(&front, q)))
-			check_one(r);
-}
-
-/* Waits for an answer on whichever queue has requests outstanding. */
-static int wait_for_one(void)
-{
-	unsigned int q = random_below(QUEUES);
-
-	if (!vhk_vq_in_flight(front.vq[q]))
-		q = (q + 1) % QUEUES;
-	return vhk_ctl_wait(front.ctl, q, 10 * T_SECOND);
-}
-
-/* Load until @n more requests are answered. 0, or what the connection said. */
-static int load(uint64_t n)
-{
-	uint64_t until = answered + n;
-	int ret = 0;
-
-	while (answered < until && !ret && !t_bad) {
-		while (outstanding() < DEPTH && add_one())
-			;
-		ret = t_front_publish(&front);
-		if (!ret)
-			ret = wait_for_one();
-		take_answers();
-	}
-	return ret;
-}
-
-static int drain(void)
-{
-	int ret = 0;
-
-	while (outstanding() && !ret && !t_bad) {
-		ret = wait_for_one();
-		take_answers();
-	}
-	return ret;
 }
 
 /*
@@ -211,19 +74,6 @@ static void kill_and_come_back(unsigned int n)
 	T_EQ(come_back(), 0);
 }
 
-static void whole_image_is_right(void)
-{
-	unsigned char data[BLOCK];
-	unsigned int b;
-	int fd = open(image, O_RDONLY | O_CLOEXEC);
-
-	for (b = 0; b < BLOCKS; b++) {
-		T_EQ(pread(fd, data, BLOCK, (off_t)b * BLOCK), BLOCK);
-		T_OK(holds(data, b, block[b].version));
-	}
-	close(fd);
-}
-
 static void killed(const char *folder, uint64_t layout, unsigned int kills)
 {
 	unsigned int n;
@@ -233,8 +83,7 @@ static void killed(const char *folder, uint64_t layout, unsigned int kills)
 	unlink(image);
 	T_MUST(!close(open(image, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)));
 	T_MUST(!truncate(image, BLOCK * BLOCKS));
-	memset(block, 0, sizeof(block));
-	answered = 0;
+	load_init();
 	resubmitted = 0;
 	start_server(0);
 	T_MUST(!t_front_open(&front, sock,
@@ -251,7 +100,7 @@ static void killed(const char *folder, uint64_t layout, unsigned int kills)
 	t_front_close(&front);
 	kill(server.pid, SIGTERM);
 	T_EQ(t_prog_end(&server, MS), 0);
-	whole_image_is_right();
+	whole_image_is_right(image);
 	printf("# %u kills, %llu requests answered, %llu of them under way at a kill\n", n - 1,
 	       (unsigned long long)answered, (unsigned long long)resubmitted);
 	unlink(image);
@@ -290,8 +139,8 @@ int main(void)
 	const char *text = getenv("VHK_SEED");
 
 	sigaction(SIGALRM, &sa, NULL);
-	seed = text ? (unsigned int)strtoul(text, NULL, 10) : (unsigned int)t_now_ns();
-	printf("# VHK_SEED=%u\n", seed);
+	load_seed = text ? (unsigned int)strtoul(text, NULL, 10) : (unsigned int)t_now_ns();
+	printf("# VHK_SEED=%u\n", load_seed);
 	T_RUN(split_ring_on_a_disk_file);
 	T_RUN(packed_ring_on_a_disk_file);
 	T_RUN(split_ring_on_a_memory_file);

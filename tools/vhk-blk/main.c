@@ -24,8 +24,9 @@ struct server {
 	struct vhk_backend *be;
 	struct vduse *vduse;
 	bool up;
-	int timer;	/* looks at the image's size while a session is up; 0: not running */
-	bool connected; /* the one session there can be came with the socket */
+	int timer; /* looks at the image's size while a session is up; 0: not running */
+	bool handed_over;
+	int failed; /* a hand-over, with that */
 };
 
 static void look_at_size(void *arg)
@@ -61,7 +62,7 @@ static void on_session(void *arg, bool up)
 	s->up = up;
 	if (up)
 		each_second(s);
-	else if (s->connected)
+	else if (s->be && vhk_backend_is_over(s->be))
 		vhk_loop_stop(s->ctl);
 }
 
@@ -147,14 +148,6 @@ static int make_loops(struct server *s)
 	return ret;
 }
 
-static bool is_connected(int fd)
-{
-	socklen_t len = sizeof(int);
-	int listening = 1;
-
-	return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) && !listening;
-}
-
 static const char *why_no_door(int err)
 {
 	switch (err) {
@@ -173,10 +166,66 @@ static const char *why_no_door(int err)
 	}
 }
 
+/* Another server has the guest, or died with it. */
+static void on_handed_over(void *arg, int ret, int pid)
+{
+	struct server *s = arg;
+
+	s->handed_over = true;
+	s->failed = ret;
+	if (ret)
+		say("%s: server %d died with what it took over", s->o.hand_over, pid);
+	else
+		systemd_main_pid(pid);
+	vhk_loop_stop(s->ctl);
+}
+
+/* The next one may come as soon as the guest is here. */
+static int let_take_over(struct server *s)
+{
+	int ret = s->o.hand_over ? vhk_backend_hand_over(s->be, s->o.hand_over, on_handed_over, s)
+				 : 0;
+
+	if (ret)
+		say("%s: %s", s->o.hand_over, why_no_door(ret));
+	return ret;
+}
+
+static void on_taken_over(void *arg, int ret, int pid)
+{
+	struct server *s = arg;
+
+	if (ret) {
+		say("%s: server %d keeps its guest: %s", s->o.take_over, pid, strerror(-ret));
+		s->failed = ret;
+		vhk_loop_stop(s->ctl);
+		return;
+	}
+	/* the guest is served: not being able to hand it on is no reason to end */
+	let_take_over(s);
+	systemd_notify("READY=1");
+}
+
+static int take_over(struct server *s, const struct vhk_backend_opts *o)
+{
+	int ret = vhk_backend_take_over(&s->be, s->ctl, s->disk, s->o.take_over, s->o.socket_path,
+					o, on_taken_over, s);
+
+	if (ret == -EPERM)
+		say("%s: that server is another user's", s->o.take_over);
+	else if (ret)
+		say("%s: no server to take over from: %s", s->o.take_over, strerror(-ret));
+	return ret;
+}
+
 static int open_door(struct server *s)
 {
 	const struct vhk_backend_opts o = {
-		.sz = sizeof(o), .log = s->o.blk.log, .on_session = on_session, .arg = s
+		.sz = sizeof(o),
+		.log = s->o.blk.log,
+		.on_session = on_session,
+		.arg = s,
+		.flags = s->o.hand_over ? VHK_BACKEND_F_HAND_OVER : 0,
 	};
 	int ret;
 
@@ -187,18 +236,19 @@ static int open_door(struct server *s)
 			on_session(s, true);
 		return ret;
 	}
+	if (s->o.take_over)
+		return take_over(s, &o);
 	if (s->o.fd >= 0) {
-		s->connected = is_connected(s->o.fd);
 		ret = vhk_backend_take_fd(&s->be, s->ctl, s->disk, s->o.fd, &o);
 		if (ret)
 			say("file descriptor %d: %s", s->o.fd, why_no_door(ret));
-		return ret;
+		return ret ? ret : let_take_over(s);
 	}
 	ret = (s->o.client ? vhk_backend_connect : vhk_backend_listen)(&s->be, s->ctl, s->disk,
 								       s->o.socket_path, &o);
 	if (ret)
 		say("%s: %s", s->o.socket_path, why_no_door(ret));
-	return ret;
+	return ret ? ret : let_take_over(s);
 }
 
 static int serve(struct server *s)
@@ -214,18 +264,24 @@ static int serve(struct server *s)
 		say("threads: %s", strerror(-ret));
 		return ret;
 	}
-	systemd_notify("READY=1");
+	if (!s->o.take_over)
+		systemd_notify("READY=1");
 	ret = vhk_loop_run(s->ctl);
 	if (ret < 0)
 		say("event loop: %s", strerror(-ret));
-	systemd_notify("STOPPING=1");
-	return ret;
+	/* the service goes on, if another process has it */
+	if (!s->handed_over)
+		systemd_notify("STOPPING=1");
+	return ret < 0 ? ret : s->failed;
 }
 
 static int run(struct server *s)
 {
 	int ret;
 
+	/* The other server has the image until the guest is here. */
+	if (s->o.take_over)
+		s->o.blk.flags |= VHK_BLK_F_INCOMING;
 	/* The disk first: waiting for a dead server's lock can be ended by any signal. */
 	ret = vhk_blk_new(&s->disk, &s->o.blk);
 	if (ret == -ENOMEM)
@@ -302,12 +358,12 @@ int main(int argc, char **argv)
 	case OPTIONS_GO:
 		break;
 	}
-	if (!s.o.socket_path && s.o.fd < 0 && !s.o.vduse) {
+	if (!s.o.socket_path && s.o.fd < 0 && !s.o.vduse && !s.o.take_over) {
 		s.o.fd = systemd_socket();
 		if (s.o.fd == -2)
 			return 1;
 		if (s.o.fd < 0) {
-			say("--socket-path, --fd or --vduse is missing");
+			say("--socket-path, --fd, --vduse or --take-over is missing");
 			return 2;
 		}
 	}

@@ -20,6 +20,8 @@ static const char usage[] =
 	"  --socket-path=PATH    listen there\n"
 	"  --fd=N                use the socket that is file descriptor N\n"
 	"  --client              connect to the socket instead of listening\n"
+	"  --hand-over=PATH      let another vhk-blk take over, guest included, through a socket there\n"
+	"  --take-over=PATH      take over from the vhk-blk that was started with --hand-over=PATH\n"
 	"  --vduse=NAME          be the vDPA device NAME of this host\n"
 	"  --no-attach           leave it to vdpa(8) to put it on the vDPA bus\n"
 	"  --keep                leave it there at the end, for the next server\n"
@@ -46,6 +48,8 @@ enum {
 	O_SOCKET_PATH = 256,
 	O_FD,
 	O_CLIENT,
+	O_HAND_OVER,
+	O_TAKE_OVER,
 	O_VDUSE,
 	O_NO_ATTACH,
 	O_KEEP,
@@ -72,6 +76,8 @@ static const struct option table[] = {
 	{ "socket-path", required_argument, NULL, O_SOCKET_PATH },
 	{ "fd", required_argument, NULL, O_FD },
 	{ "client", no_argument, NULL, O_CLIENT },
+	{ "hand-over", required_argument, NULL, O_HAND_OVER },
+	{ "take-over", required_argument, NULL, O_TAKE_OVER },
 	{ "vduse", required_argument, NULL, O_VDUSE },
 	{ "no-attach", no_argument, NULL, O_NO_ATTACH },
 	{ "keep", no_argument, NULL, O_KEEP },
@@ -229,6 +235,12 @@ static bool take(struct options *o, int opt, const char *text)
 	case O_CLIENT:
 		o->client = true;
 		return true;
+	case O_HAND_OVER:
+		o->hand_over = text;
+		return *text;
+	case O_TAKE_OVER:
+		o->take_over = text;
+		return *text;
 	case O_VDUSE:
 	case O_INFLIGHT_FILE:
 	case O_NO_ATTACH:
@@ -275,6 +287,12 @@ static bool fits(const struct options *o)
 		say("--inflight-file, --no-attach, --keep and --no-packed need --vduse");
 	else if (o->client && !o->socket_path)
 		say("--client needs --socket-path");
+	else if (o->vduse && (o->hand_over || o->take_over))
+		say("--vduse excludes --hand-over and --take-over: its device waits for the next server");
+	else if (o->take_over && o->fd >= 0)
+		say("--take-over excludes --fd: it has its socket from the other server");
+	else if (o->take_over && o->blk.flags & VHK_BLK_F_INCOMING)
+		say("--take-over excludes --incoming: the guest is here already");
 	else if (o->threads > o->blk.num_queues)
 		say("--threads=%u is more than the %u queues", o->threads, o->blk.num_queues);
 	else

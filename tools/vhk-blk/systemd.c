@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -56,4 +57,12 @@ void systemd_notify(const char *state)
 	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to, len) < 0)
 		say("NOTIFY_SOCKET=%s: %s", path, strerror(errno));
 	close(fd);
+}
+
+void systemd_main_pid(int pid)
+{
+	char state[32];
+
+	snprintf(state, sizeof(state), "MAINPID=%d", pid);
+	systemd_notify(state);
 }

@@ -14,6 +14,8 @@
  * @socket_path: where to listen, or to connect with @client; NULL: none was given
  * @fd:          a socket that was handed over; -1: none
  * @client:      connect to @socket_path
+ * @hand_over:   where another server may take over; NULL: nowhere
+ * @take_over:   where to take over from; NULL: from nobody
  * @vduse:       name of a VDUSE device to serve in place of a socket; NULL: none
  * @inflight:    its file of requests under way; NULL: where it belongs
  * @attach:      put it on the vDPA bus
@@ -27,6 +29,8 @@ struct options {
 	const char *socket_path;
 	int fd;
 	bool client;
+	const char *hand_over;
+	const char *take_over;
 	const char *vduse;
 	const char *inflight;
 	bool attach, keep, packed;
@@ -50,6 +54,8 @@ void say_log(void *arg, enum vhk_log_level level, const char *text);
 /* A socket by LISTEN_FDS, -1: none was passed, -2: said what is wrong with it. */
 int systemd_socket(void);
 void systemd_notify(const char *state);
+/* The service goes on as another process. */
+void systemd_main_pid(int pid);
 
 /* The disk behind VDUSE. */
 struct vduse;

@@ -1,0 +1,9 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+# time-limit: 300
+#
+# Servers take over from one another under load, packed ring.
+. "$(dirname "$0")/cases"
+
+[ "$BACKEND" != qsd ] || skip "the other back end hands nothing over"
+upgrade_case packed=on

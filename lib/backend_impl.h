@@ -99,7 +99,7 @@ enum vhk_session_state {
 	VHK_SESSION_NONE,    /* no front end */
 	VHK_SESSION_READY,   /* requests are read */
 	VHK_SESSION_WAITING, /* a change is under way: nothing is read before it is answered */
-	VHK_SESSION_GIVEN,   /* being handed over: what is sent waits for whoever has it in the end */
+	VHK_SESSION_GIVEN,   /* being handed over: requests wait for whoever serves in the end */
 	VHK_SESSION_ENDING,  /* queues drain, then all is taken down */
 };
 

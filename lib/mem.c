@@ -130,8 +130,8 @@ int vhk_mem_add_private_take_fd(struct vhk_mem *m, const struct vhk_region *r, i
 	return add_take_fd(m, r, fd, vhk_map_range_private, false);
 }
 
-int vhk_mem_new_file_take_fd(struct vhk_mem **out, uint64_t offset, uint64_t size, int fd, bool keep,
-			     void **va)
+int vhk_mem_new_file_take_fd(struct vhk_mem **out, uint64_t offset, uint64_t size, int fd,
+			     bool keep, void **va)
 {
 	const struct vhk_region r = { .size = size, .offset = offset };
 	int ret = vhk_mem_new(out);

@@ -81,8 +81,8 @@ int vhk_mem_add_keep_take_fd(struct vhk_mem *m, const struct vhk_region *r, int 
 /* A piece of a file as a memory of one region, at guest address 0 and at *va: it stays mapped as
  * long as a table of it is held, and tells when the file is cut short. @keep: @fd stays open. NULL
  * on failure. */
-int vhk_mem_new_file_take_fd(struct vhk_mem **out, uint64_t offset, uint64_t size, int fd, bool keep,
-			     void **va);
+int vhk_mem_new_file_take_fd(struct vhk_mem **out, uint64_t offset, uint64_t size, int fd,
+			     bool keep, void **va);
 
 /* As vhk_mem_add_take_fd(), of a file that must not be written: what is written stays here. */
 int vhk_mem_add_private_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd);

@@ -20,8 +20,8 @@ static const char usage[] =
 	"  --socket-path=PATH    listen there\n"
 	"  --fd=N                use the socket that is file descriptor N\n"
 	"  --client              connect to the socket instead of listening\n"
-	"  --hand-over=PATH      let another vhk-blk take over, guest included, through a socket there\n"
-	"  --take-over=PATH      take over from the vhk-blk that was started with --hand-over=PATH\n"
+	"  --hand-over=PATH      let another vhk-blk take the guest over, by a socket there\n"
+	"  --take-over=PATH      take over from who was started with --hand-over=PATH\n"
 	"  --vduse=NAME          be the vDPA device NAME of this host\n"
 	"  --no-attach           leave it to vdpa(8) to put it on the vDPA bus\n"
 	"  --keep                leave it there at the end, for the next server\n"
@@ -288,7 +288,7 @@ static bool fits(const struct options *o)
 	else if (o->client && !o->socket_path)
 		say("--client needs --socket-path");
 	else if (o->vduse && (o->hand_over || o->take_over))
-		say("--vduse excludes --hand-over and --take-over: its device waits for the next server");
+		say("--vduse excludes --hand-over and --take-over: its device waits by itself");
 	else if (o->take_over && o->fd >= 0)
 		say("--take-over excludes --fd: it has its socket from the other server");
 	else if (o->take_over && o->blk.flags & VHK_BLK_F_INCOMING)

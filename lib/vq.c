@@ -84,6 +84,25 @@ static void hits_forget(struct vhk_vq *q)
 		q->hit[i] = &q->table->by_va[0];
 }
 
+/* Memory for the block: a region of its own, or a part of another, as the options say. */
+static int block_find(struct vhk_vq *q, const struct vhk_vq_opts *o, size_t size, void **va)
+{
+	int ret;
+
+	q->region.gpa = o->gpa;
+	if (!o->block)
+		return vhk_mem_alloc(q->mem, o->gpa, size, va);
+	if ((uintptr_t)o->block % PAGE)
+		return -EINVAL;
+	ret = vhk_mem_gpa(q->mem, o->block, size, &q->region.gpa);
+	if (ret)
+		return ret;
+	q->lent = true;
+	*va = o->block;
+	memset(o->block, 0, size);
+	return 0;
+}
+
 static int block_alloc(struct vhk_vq *q, const struct vhk_vq_opts *o)
 {
 	struct layout l;
@@ -93,18 +112,17 @@ static int block_alloc(struct vhk_vq *q, const struct vhk_vq_opts *o)
 	layout_of(&l, o);
 	if (l.size > SIZE_MAX)
 		return -EINVAL;
-	ret = vhk_mem_alloc(q->mem, o->gpa, l.size, &va);
+	ret = block_find(q, o, l.size, &va);
 	if (ret)
 		return ret;
 	q->block = va;
-	q->region.gpa = o->gpa;
 	q->region.uva.v = (uintptr_t)va;
 	q->region.size = l.size;
 	q->desc = va;
 	q->driver = q->block + l.driver;
 	q->device = q->block + l.device;
 	q->indirect = (struct vq_desc *)(void *)(q->block + l.indirect);
-	q->indirect_gpa = o->gpa.v + l.indirect;
+	q->indirect_gpa = q->region.gpa.v + l.indirect;
 	q->table = vhk_mem_table(q->mem);
 	hits_forget(q);
 	return 0;
@@ -149,7 +167,7 @@ void vhk_vq_free(struct vhk_vq *q)
 		return;
 	if (q->table)
 		vhk_table_put(q->table);
-	if (q->block)
+	if (q->block && !q->lent)
 		vhk_mem_del(q->mem, &q->region);
 	free(q->slot);
 	free(q->piece);
@@ -168,7 +186,7 @@ static int table_renew(struct vhk_vq *q)
 	unsigned int hint = 0;
 
 	s = vhk_span_find(t->by_va, t->n, (uintptr_t)q->block, q->region.size, &hint);
-	if (!s || (uintptr_t)s->va != q->region.gpa.v) {
+	if (!s || (uintptr_t)s->va + ((uintptr_t)q->block - s->start) != q->region.gpa.v) {
 		vhk_table_put(t);
 		return -EFAULT;
 	}

@@ -80,8 +80,9 @@ struct vhk_vq {
 	uint16_t n_chains;   /* in order: index of the next chain, free-running */
 
 	struct vhk_mem *mem;
-	struct vhk_region region;
+	struct vhk_region region; /* guest address and size of the block */
 	unsigned char *block;
+	bool lent; /* the block is the caller's, and no region of its own */
 };
 
 /*

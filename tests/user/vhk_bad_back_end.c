@@ -27,7 +27,7 @@ static const struct {
 	  "another front end may be connected" },
 	{ VHK_CTL_GET_QUEUE_NUM, HANG_UP, 0, "GET_QUEUE_NUM: the back end is gone",
 	  "the back end is gone" },
-	{ VHK_CTL_GET_MAX_MEM_SLOTS, ANSWER, 0, NULL, "takes fewer than 2 memory regions" },
+	{ VHK_CTL_GET_MAX_MEM_SLOTS, ANSWER, 0, NULL, "takes no memory" },
 	{ VHK_CTL_SET_OWNER, ANSWER, 22, NULL, "refused by the back end (SET_OWNER)" },
 	{ VHK_CTL_SET_VRING_ADDR, ANSWER, 22, NULL, "refused by the back end (SET_VRING_ADDR)" },
 	{ VHK_CTL_GET_INFLIGHT_FD, INFLIGHT, UINT64_MAX - 1, NULL, "SET_INFLIGHT_FD: " },

@@ -54,6 +54,46 @@ static void options(void)
 	vhk_mem_free(m);
 }
 
+/* A queue in memory of the caller's. */
+static void a_block_of_the_callers(void)
+{
+	struct vhk_vq_opts o = { .sz = sizeof(o), .size = 16, .features = VHK_F_INDIRECT_DESC,
+				 .max_indirect = 4, .gpa = { T_DATA_GPA } };
+	const size_t bytes = vhk_vq_bytes(&o);
+	struct vhk_vq *a, *b;
+	struct vhk_vq_addr at;
+	struct vhk_mem *m;
+	unsigned char *va;
+	struct iovec v;
+
+	T_MUST(!vhk_mem_new(&m));
+	T_MUST(!vhk_mem_alloc(m, (struct vhk_gpa){ T_DATA_GPA }, 2 * bytes + 64, (void **)&va));
+	memset(va, 0x5a, 2 * bytes + 64);
+	v = (struct iovec){ va + 2 * bytes, 64 };
+	o.block = va + 1;
+	T_EQ(vhk_vq_new(&a, m, &o), -EINVAL);
+	o.block = va + 2 * bytes;
+	T_EQ(vhk_vq_new(&a, m, &o), -EFAULT);
+	T_EQ(va[2 * bytes], 0x5a);
+	o.block = va;
+	T_MUST(!vhk_vq_new(&a, m, &o));
+	o.block = va + bytes;
+	T_MUST(!vhk_vq_new(&b, m, &o));
+	T_EQ(vhk_mem_count(m), 1);
+	T_EQ(va[2 * bytes], 0x5a);
+	T_EQ(vhk_vq_addr(b, &at), 0);
+	T_OK(at.desc == va + bytes);
+	T_EQ(vhk_vq_add(b, &v, 1, 0, NULL), 0);
+	T_EQ(vhk_vq_publish(b), 1);
+	/* the table is another one, and the block is still there */
+	T_MUST(!vhk_mem_alloc(m, (struct vhk_gpa){ 1ull << 40 }, 4096, (void **)&v.iov_base));
+	T_EQ(vhk_vq_add(b, &v, 1, 0, NULL), 0);
+	vhk_vq_free(a);
+	vhk_vq_free(b);
+	T_EQ(vhk_mem_count(m), 2);
+	vhk_mem_free(m);
+}
+
 /* A region that nobody touches: only its addresses matter. */
 static unsigned char *reserve(uint64_t size)
 {
@@ -297,6 +337,7 @@ static void regions_come_and_go(void)
 int main(void)
 {
 	T_RUN(options);
+	T_RUN(a_block_of_the_callers);
 	T_RUN(segments);
 	T_RUN(refusal_in_the_middle_of_a_batch);
 	T_RUN(a_full_ring);

@@ -16,8 +16,6 @@
 
 #define SEGS 3 /* header, data, status */
 #define MEM_AT 0x100000000ull
-#define VQ_AT 0x10000000ull
-#define VQ_STEP 0x1000000ull
 #define PAGE 4096u
 #define HDR_STEP 64u /* a header and its status share a cache line with nobody */
 
@@ -91,14 +89,9 @@ static uint16_t ring_size(const struct disk_opts *o)
 	return (uint16_t)size;
 }
 
-static int queue_init(struct disk *d, unsigned int i, const struct disk_opts *o, unsigned char *hdr,
-		      unsigned char *data)
+static int queue_init(struct disk *d, unsigned int i, const struct disk_opts *o,
+		      const struct vhk_vq_opts *vo, unsigned char *hdr, unsigned char *data)
 {
-	struct vhk_vq_opts vo = { .sz = sizeof(vo),
-				  .size = ring_size(o),
-				  .features = vhk_ctl_features(d->ctl),
-				  .gpa = { VQ_AT + i * VQ_STEP },
-				  .max_indirect = o->indirect ? 4 : 0 };
 	struct disk_queue *q = &d->queue[i];
 	struct disk_req *r;
 	unsigned int k;
@@ -115,13 +108,19 @@ static int queue_init(struct disk *d, unsigned int i, const struct disk_opts *o,
 		r->next = q->free;
 		q->free = r;
 	}
-	return vhk_vq_new(&q->vq, d->mem, &vo);
+	return vhk_vq_new(&q->vq, d->mem, vo);
 }
 
+/* One region for everything: there are back ends that take eight, and no more. */
 static int queues_init(struct disk *d, const struct disk_opts *o)
 {
+	struct vhk_vq_opts vo = { .sz = sizeof(vo),
+				  .size = ring_size(o),
+				  .features = vhk_ctl_features(d->ctl),
+				  .max_indirect = o->indirect ? 4 : 0 };
 	size_t hdrs = ((size_t)d->depth * HDR_STEP + PAGE - 1) & ~(size_t)(PAGE - 1);
-	size_t per = hdrs + (((size_t)d->depth * o->block + PAGE - 1) & ~(size_t)(PAGE - 1));
+	size_t data = ((size_t)d->depth * o->block + PAGE - 1) & ~(size_t)(PAGE - 1);
+	size_t per = vhk_vq_bytes(&vo) + hdrs + data;
 	unsigned char *at;
 	unsigned int i;
 	void *va;
@@ -133,7 +132,9 @@ static int queues_init(struct disk *d, const struct disk_opts *o)
 	ret = vhk_mem_alloc(d->mem, (struct vhk_gpa){ MEM_AT }, per * d->n_queues, &va);
 	for (i = 0; i < d->n_queues && !ret; i++) {
 		at = (unsigned char *)va + i * per;
-		ret = queue_init(d, i, o, at, at + hdrs);
+		vo.block = at;
+		at += vhk_vq_bytes(&vo);
+		ret = queue_init(d, i, o, &vo, at, at + hdrs);
 	}
 	return ret;
 }
@@ -172,7 +173,7 @@ static int disk_start(struct disk *d)
 	free(vq);
 	if (ret != -EMSGSIZE)
 		return ret;
-	say("%s: takes fewer than %u memory regions", d->uri, vhk_mem_count(d->mem));
+	say("%s: takes no memory", d->uri);
 	return EXIT_FAILED;
 }
 

@@ -30,6 +30,10 @@ struct vhk_vq;
  *                none are made even if negotiated. Devices refuse tables longer than @size (virtio
  *                1.3, 2.7.5.3.1)
  * @indirect_min: chains of at least that many segments go indirect (with VHK_F_INDIRECT_DESC). 0: 3
+ * @block:        where the queue's own block goes instead, in a region of the table: page-aligned,
+ *                vhk_vq_bytes() bytes, which are zeroed, and the caller's again after
+ *                vhk_vq_free(). @gpa is not looked at then. Back ends without
+ *                VHK_PF_CONFIGURE_MEM_SLOTS take few regions. NULL: in one of its own, at @gpa
  */
 struct vhk_vq_opts {
 	size_t sz;
@@ -38,6 +42,7 @@ struct vhk_vq_opts {
 	struct vhk_gpa gpa;
 	uint16_t max_indirect;
 	uint16_t indirect_min;
+	void *block;
 };
 
 /**
@@ -73,19 +78,19 @@ struct vhk_vq_addr {
 /**
  * vhk_vq_new() - make a queue and its place in the guest's memory
  * @out: the queue; the caller's to free
- * @m:   the driver's memory; one region is added to it. Outlives the queue, and belongs to the same
- *       thread
+ * @m:   the driver's memory; one region is added to it, but with opts.block. Outlives the queue,
+ *       and belongs to the same thread
  * @o:   what it is made of
  *
  * Until vhk_vq_arm() the device is told that no calls are wanted.
  *
  * Return: 0; -EINVAL: size, or address; -EOPNOTSUPP: option from a later version; -EEXIST: @o->gpa
- * is taken; -EMSGSIZE: no slot left; -ENOMEM.
+ * is taken; -EFAULT: @o->block is not inside a region; -EMSGSIZE: no slot left; -ENOMEM.
  */
 VHK_API int vhk_vq_new(struct vhk_vq **out, struct vhk_mem *m, const struct vhk_vq_opts *o);
 
 /**
- * vhk_vq_free() - remove the queue's region and forget the queue
+ * vhk_vq_free() - remove the queue's own region and forget the queue
  * @q: NULL is fine; tokens outstanding are forgotten (vhk_vq_reset() hands them out). The device
  *     has stopped
  */

@@ -270,7 +270,7 @@ static const struct vhk_ctl_ops user_ops = {
 	.kind = user_kind,
 	.offer = user_offer,
 	.always = VHK_F_PROTOCOL_FEATURES,
-	.table_max = VHK_USER_TABLE_MAX,
+	.table_max = VHK_USER_TABLE_PROMISED,
 };
 
 static int user_parse(struct vhk_ctl_user *u, const char *uri)

@@ -145,6 +145,8 @@ struct vhk_user_xen {
 	uint32_t domid;
 };
 
+/* Regions in a table: what any back end takes, and what ours, and others, do. */
+#define VHK_USER_TABLE_PROMISED 8
 #define VHK_USER_TABLE_MAX 32
 /* A table as it can be on the wire; the regions' distance depends on what was negotiated. */
 #define VHK_USER_TABLE_SIZE                                                                        \

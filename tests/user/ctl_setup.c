@@ -298,9 +298,10 @@ static void all_slots(void)
 
 static void too_many_regions(void)
 {
-	struct vhk_mem *mem = new_mem(33);
+	struct vhk_mem *mem = new_mem(9);
 	struct vhk_ctl *c;
 
+	/* vhost-user, "Multiple Memory regions description": up to eight */
 	back_reset(FEATURES, EVERYTHING & ~VHK_PF_CONFIGURE_MEM_SLOTS);
 	back.sock = t_peer_open(&c, NULL);
 	T_EQ(vhk_ctl_setup_async(c, ~0ull, 0, mem, done, NULL), 0);

@@ -170,7 +170,8 @@ VHK_API int vhk_ctl_peer_pid(const struct vhk_ctl *c);
  * vhost-user: negotiates every protocol feature both ends know but opts.without. Kernel vhost:
  * owner, features, backend features, and memory where @m has it mapped. vDPA: the same, with @m
  * mapped at the IOVA that its guest address is and with VHK_F_ACCESS_PLATFORM where it is offered.
- * Return: 0; -EOPNOTSUPP one of @must is missing; -EMSGSIZE more regions than the back end takes;
+ * Return: 0; -EOPNOTSUPP one of @must is missing; -EMSGSIZE more regions than the back end takes,
+ * which without VHK_PF_CONFIGURE_MEM_SLOTS is 8;
  * -EINVAL a region without fd (vhost-user); -EBUSY it was set up before, a job is under way, or the
  * kernel's device has an owner; vDPA: as vhk_ctl_iotlb(); or a code as above.
  */

@@ -144,7 +144,7 @@ static bool send_one(struct vhk_ctl_user *u)
 
 	ret = vhk_ctl_user_encode(u, r, &m);
 	if (!ret) {
-		if (answer && !always_answered(u, r))
+		if (answer && (!always_answered(u, r) || vhk_ctl_user_row(r->op)->ask_always))
 			m.hdr.flags |= VHK_MSG_NEED_REPLY;
 		ret = vhk_sock_send(&u->sock, &m);
 	}

@@ -273,6 +273,7 @@ struct vhk_proto {
 	uint64_t need_features; /* all of these must be negotiated */
 	uint64_t need_protocol; /* all of these must be negotiated */
 	bool served;		/* the back end implements it; the rest is refused */
+	bool ask_always; /* NEED_REPLY though the answer is due anyway: some answer only then */
 	/* Contents, or NULL; *why is set with an error. */
 	int (*check)(const struct vhk_proto_state *st, const struct vhk_msg *m, const char **why);
 };

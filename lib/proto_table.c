@@ -122,7 +122,7 @@ static const struct vhk_proto requests[VHK_USER_REQ_MAX + 1] = {
 	},
 	[VHK_USER_IOTLB_MSG] = {
 		.name = "IOTLB_MSG", .size_min = sizeof(struct vhk_user_iotlb),
-		.size_max = sizeof(struct vhk_user_iotlb), REPLY_U64,
+		.size_max = sizeof(struct vhk_user_iotlb), REPLY_U64, .ask_always = true,
 		.need_features = VHK_F_ACCESS_PLATFORM, .served = true, .check = vhk_check_iotlb,
 	},
 	[VHK_USER_SET_VRING_ENDIAN] = {

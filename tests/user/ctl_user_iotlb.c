@@ -39,7 +39,7 @@ static void to_the_byte(void)
 	T_EQ(vhk_ctl_iotlb(ctl, &update), 0);
 	T_MUST(t_peer_recv(sock, &m));
 	T_EQ(m.request, 22);
-	T_EQ(m.flags, 1);
+	T_EQ(m.flags, 9);
 	T_EQ(m.size, 32);
 	T_EQ(m.w[0], 0x1000);
 	T_EQ(m.w[1], 0x2000);

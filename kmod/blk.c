@@ -11,30 +11,6 @@
 
 #include "blk.h"
 
-/* Copies from what the driver lets us read. False: it ends before, or has a hole. */
-static bool copy_out(const struct vhk_chain *c, u32 at, void *to, u32 len)
-{
-	unsigned int i;
-
-	for (i = 0; i < c->n_out && len; i++) {
-		const struct vhk_seg *s = &c->seg[i];
-		u32 part;
-
-		if (at >= s->len) {
-			at -= s->len;
-			continue;
-		}
-		if (!s->va)
-			return false;
-		part = min(len, s->len - at);
-		memcpy(to, s->va + at, part);
-		to += part;
-		len -= part;
-		at = 0;
-	}
-	return !len;
-}
-
 static bool copy_in(const struct vhk_chain *c, const void *from, u32 len)
 {
 	unsigned int i;
@@ -226,7 +202,7 @@ static void do_ranges(struct vhk_blk_req *req, const struct vhk_chain *c)
 
 	if (n && n <= VHK_BLK_MAX_RANGES && !(len % sizeof(req->ranges[0])) &&
 	    !req->q->blk->disk->read_only &&
-	    copy_out(c, sizeof(struct virtio_blk_outhdr), req->ranges, len)) {
+	    vhk_chain_read(c, sizeof(struct virtio_blk_outhdr), req->ranges, len)) {
 		req->bytes = n;
 		status = check_ranges(req);
 	}
@@ -293,7 +269,7 @@ static struct vhk_done *blk_take(struct vhk_vq *vq, const struct vhk_chain *c)
 	}
 	req->n_held = c->n_held;
 	memcpy(req->held, c->held, c->n_held * sizeof(*c->held));
-	if (!req->status_at || !copy_out(c, 0, &hdr, sizeof(hdr))) {
+	if (!req->status_at || !vhk_chain_read(c, 0, &hdr, sizeof(hdr))) {
 		vhk_blk_end(req, VIRTIO_BLK_S_IOERR);
 		return &req->done;
 	}

@@ -8,6 +8,7 @@
 
 #include <linux/blkdev.h>
 #include <linux/err.h>
+#include <linux/netdevice.h>
 #include <linux/slab.h>
 
 #include "probes.h"
@@ -61,5 +62,15 @@ static inline void vhk_claim_close(struct vhk_claim *c)
 }
 
 #endif
+
+/* NAPI in threads, where there is memory for them. The stack's lock is held. */
+static inline void vhk_set_threaded(struct net_device *netdev)
+{
+#ifdef HAVE_NETIF_THREADED
+	netif_threaded_enable(netdev);
+#else
+	dev_set_threaded(netdev, true);
+#endif
+}
 
 #endif

@@ -106,6 +106,8 @@ int vhk_ring_start(struct vhk_ring *r, const struct vhk_ring_opts *o);
 
 /* 1: filled @c; 0: there is none; -EBADMSG or -EFAULT: broken. */
 int vhk_ring_pop(struct vhk_ring *r, struct vhk_chain *c);
+/* Copies from what the driver lets us read. False: it ends before, or has a hole. */
+bool vhk_chain_read(const struct vhk_chain *c, u32 at, void *to, u32 len);
 /* As if the last chain that was taken, and not given back, had not been. */
 void vhk_ring_unpop(struct vhk_ring *r, u16 id, u16 n_desc);
 /* Gives a chain back, after @len bytes were written. Visible with the next publish. */

@@ -8,6 +8,29 @@
 
 #include "ring_impl.h"
 
+bool vhk_chain_read(const struct vhk_chain *c, u32 at, void *to, u32 len)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->n_out && len; i++) {
+		const struct vhk_seg *s = &c->seg[i];
+		u32 part;
+
+		if (at >= s->len) {
+			at -= s->len;
+			continue;
+		}
+		if (!s->va)
+			return false;
+		part = min_t(u32, len, s->len - at);
+		memcpy(to, s->va + at, part);
+		to += part;
+		len -= part;
+		at = 0;
+	}
+	return !len;
+}
+
 void ring_walk_begin(struct ring_walk *w, struct vhk_ring *r, struct vhk_chain *c)
 {
 	*w = (struct ring_walk){ .r = r, .c = c };

@@ -155,6 +155,10 @@ void vhk_dev_config_changed(struct vhk_dev *dev);
 void vhk_dev_needs_reset(struct vhk_dev *dev);
 extern const struct vdpa_config_ops vhk_config_ops;
 
+/* vdpa_main.c: the module stays while there is one. */
+void vhk_dev_born(void);
+void vhk_dev_gone(void);
+
 /* vq.c: under the device's lock, but for the kick. */
 int vhk_vq_init(struct vhk_vq *vq, struct vhk_dev *dev, u16 index);
 void vhk_vq_fini(struct vhk_vq *vq);

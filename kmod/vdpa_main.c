@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The management device: `vdpa dev add name NAME mgmtdev vhostkit_blk` makes a vDPA device of the
- * disk NAME of the registry.
+ * The module, and the management device of disks: `vdpa dev add name NAME mgmtdev vhostkit_blk`
+ * makes a vDPA device of the disk NAME of the registry. That of network cards is in net.c.
  */
 #include <linux/atomic.h>
 #include <linux/device.h>
@@ -14,6 +14,7 @@
 #include <uapi/linux/vdpa.h>
 
 #include "blk.h"
+#include "net.h"
 #include "version.h"
 
 #define NEEDED (BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
@@ -25,11 +26,21 @@ static struct device *root;
 static atomic_t n_live = ATOMIC_INIT(0);
 static DECLARE_WAIT_QUEUE_HEAD(none_live);
 
+void vhk_dev_born(void)
+{
+	atomic_inc(&n_live);
+}
+
+void vhk_dev_gone(void)
+{
+	if (atomic_dec_and_test(&n_live))
+		wake_up_all(&none_live);
+}
+
 static void blk_free(struct vhk_dev *dev)
 {
 	vhk_blk_ops.free(dev);
-	if (atomic_dec_and_test(&n_live))
-		wake_up_all(&none_live);
+	vhk_dev_gone();
 }
 
 static struct vhk_dev_ops blk_ops;
@@ -91,7 +102,7 @@ static struct vhk_blk *blk_new(struct vdpa_mgmt_dev *mdev, const char *name,
 	blk = vdpa_alloc_device(struct vhk_blk, dev.vdpa, root, &vhk_config_ops, 1, 1, name, false);
 	if (IS_ERR(blk))
 		return blk;
-	atomic_inc(&n_live);
+	vhk_dev_born();
 	blk->dev.ops = &blk_ops;
 	blk->dev.vdpa.mdev = mdev;
 	blk->disk = vhk_disk_claim(name);
@@ -182,8 +193,13 @@ static int __init vhostkit_vdpa_init(void)
 	ret = vdpa_mgmtdev_register(&blk_mgmt);
 	if (ret)
 		goto err_root;
+	ret = vhk_net_init();
+	if (ret)
+		goto err_blk;
 	return 0;
 
+err_blk:
+	vdpa_mgmtdev_unregister(&blk_mgmt);
 err_root:
 	root_device_unregister(root);
 err_io:
@@ -193,10 +209,12 @@ err_io:
 
 static void __exit vhostkit_vdpa_exit(void)
 {
+	vhk_net_unregister();
 	vdpa_mgmtdev_unregister(&blk_mgmt);
 	wait_event(none_live, !atomic_read(&n_live));
 	/* Whoever dropped the last reference may still be on its way out of our code. */
 	synchronize_rcu_tasks();
+	vhk_net_exit();
 	root_device_unregister(root);
 	vhk_blk_io_exit();
 }
@@ -206,5 +224,5 @@ module_exit(vhostkit_vdpa_exit);
 
 MODULE_LICENSE("GPL");
 MODULE_VERSION(VHK_MODULE_VERSION);
-MODULE_DESCRIPTION("Software vDPA devices on backing disks");
+MODULE_DESCRIPTION("Software vDPA devices: disks and network cards");
 MODULE_AUTHOR("The vhostkit authors");

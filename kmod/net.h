@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The network card: virtio-net (virtio 1.3, 5.1) whose other end is a network interface of the
- * host. net.c makes and removes it, net_dev.c is the interface, net_queue.c starts and stops queues,
- * net_xmit.c goes from the host to the driver, net_rx.c from the driver to the host, net_ctrl.c does
- * the driver's commands, net_config.c has the config space, net_stats.c what is counted; net_rules.c
- * and net_filter.c decide, and touch nothing.
+ * host. net.c makes and removes it, net_dev.c is the interface, net_queue.c starts and stops
+ * queues, net_xmit.c goes from the host to the driver, net_rx.c from the driver to the host,
+ * net_ctrl.c does the driver's commands, net_config.c has the config space, net_stats.c what is
+ * counted; net_rules.c and net_filter.c decide, and touch nothing.
  *
  * A pair has one queue for each direction. "To" and "from" always mean the driver.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The driver's commands (virtio 1.3, 5.1.6.5). A Linux driver spins for each of them with the stack's
- * lock held, so nothing here waits for anything.
+ * The driver's commands (virtio 1.3, 5.1.6.5). A Linux driver spins for each of them with the
+ * stack's lock held, so nothing here waits for anything.
  */
 #include <linux/slab.h>
 

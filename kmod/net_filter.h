@@ -41,7 +41,7 @@ struct vhk_net_filter {
 
 /* As after a reset. */
 void vhk_net_filter_reset(struct vhk_net_filter *f, bool by_vlan);
-/* @frame: its first bytes, at least those of an Ethernet header and, if there are, of a VLAN tag. */
+/* @frame: its first bytes, at least those of an Ethernet header and of a VLAN tag, if there is. */
 bool vhk_net_filter_wants(const struct vhk_net_filter *f, u64 own_mac, const u8 *frame,
 			  unsigned int len);
 

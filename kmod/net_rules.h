@@ -9,7 +9,7 @@
 #include <linux/types.h>
 #include <linux/virtio_net.h>
 
-/* Why a frame was dropped. The first ones on its way from the driver, the others on its way to it. */
+/* Why a frame was dropped. */
 enum vhk_net_drop {
 	VHK_NET_SENT,
 	VHK_NET_DROP_SHORT,    /* no room for headers */

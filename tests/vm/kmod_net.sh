@@ -40,9 +40,8 @@ flow 10.8.0.2 tcp 2 2000000
 flow 10.8.0.2 udp 100 60000
 guest "! ip link set n0 mtu 9001 2>/dev/null"
 
-# Nothing was lost on this side: what came from one driver went to the other.
-guest "nic stats n0; nic stats n1"
-guest "! nic stats n0 | grep drop; ! nic stats n1 | grep drop"
+# Nothing was lost but what a bridge floods and a driver does not want.
+guest "! { nic stats n0; nic stats n1; } | grep drop | grep -v drop_filter"
 for i in 0 1 8; do guest "vdpa dev vstats show n0 qidx $i"; done
 guest "vdpa -jp dev config show n0"
 for n in n0 n1; do guest "vdpa dev del $n; ! [ -e /sys/class/net/$n ]"; done

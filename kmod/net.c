@@ -10,6 +10,7 @@
 #include <linux/virtio_ids.h>
 #include <uapi/linux/vdpa.h>
 
+#include "compat_vdpa.h"
 #include "net.h"
 
 #define NEEDED (BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
@@ -116,8 +117,8 @@ static struct vhk_net *net_new(struct vdpa_mgmt_dev *mdev, const char *name,
 	struct vhk_net *net;
 	int ret;
 
-	net = vdpa_alloc_device(struct vhk_net, dev.vdpa, root, &vhk_config_ops, VHK_MAX_AS,
-				VHK_MAX_AS, name, false);
+	net = vhk_vdpa_alloc(struct vhk_net, dev.vdpa, root, &vhk_config_ops, VHK_MAX_AS,
+			     VHK_MAX_AS, name);
 	if (IS_ERR(net))
 		return net;
 	vhk_dev_born();

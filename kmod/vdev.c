@@ -9,6 +9,7 @@
 #include <linux/vdpa.h>
 #include <uapi/linux/vhost_types.h>
 
+#include "compat_vdpa.h"
 #include "status.h"
 #include "vdev.h"
 
@@ -468,7 +469,7 @@ int vhk_dev_init(struct vhk_dev *dev, const struct vhk_dev_ops *ops, u16 n_vqs)
 	int ret;
 
 	dev->ops = ops;
-	dev->vdpa.dma_dev = &dev->vdpa.dev;
+	vhk_vdpa_set_dma(&dev->vdpa, &dev->vdpa.dev);
 	dev->vdpa.dev.dma_mask = &dev->vdpa.dev.coherent_dma_mask;
 	ret = dma_set_mask_and_coherent(&dev->vdpa.dev, DMA_BIT_MASK(64));
 	if (ret)

@@ -14,6 +14,7 @@
 #include <uapi/linux/vdpa.h>
 
 #include "blk.h"
+#include "compat_vdpa.h"
 #include "net.h"
 #include "version.h"
 
@@ -99,7 +100,7 @@ static struct vhk_blk *blk_new(struct vdpa_mgmt_dev *mdev, const char *name,
 	struct vhk_blk *blk;
 	int ret;
 
-	blk = vdpa_alloc_device(struct vhk_blk, dev.vdpa, root, &vhk_config_ops, 1, 1, name, false);
+	blk = vhk_vdpa_alloc(struct vhk_blk, dev.vdpa, root, &vhk_config_ops, 1, 1, name);
 	if (IS_ERR(blk))
 		return blk;
 	vhk_dev_born();

@@ -6,6 +6,8 @@
 #ifndef VHK_TESTS_T_LOAD_H
 #define VHK_TESTS_T_LOAD_H
 
+#include <sys/mman.h>
+
 #include "t_front.h"
 
 #define BLOCK 4096
@@ -16,20 +18,25 @@
 
 static unsigned int load_seed;
 
-/* What a block was last told to hold, and what it may hold after a write that failed nobody knows
- * how far: nothing else. */
-static struct {
-	uint32_t version; /* of the last answered write */
-	bool busy;
-} block[BLOCKS];
+/* What the driver knows of the disk, shared with processes that drive it in its place. */
+struct load {
+	uint64_t answered;
+	struct {
+		uint32_t version; /* of the last answered write */
+		bool busy;	  /* a request is under way, of which a dead driver does not know */
+	} block[BLOCKS];
+};
 
+static struct load *known;
 static struct t_front front;
-static uint64_t answered;
 
 static inline void load_init(void)
 {
-	memset(block, 0, sizeof(block));
-	answered = 0;
+	if (!known)
+		known = mmap(NULL, sizeof(*known), PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	T_MUST(known != MAP_FAILED);
+	memset(known, 0, sizeof(*known));
 }
 
 static inline unsigned int random_below(unsigned int n)
@@ -65,21 +72,21 @@ static inline bool add_one(void)
 	struct t_req *r = t_front_idle(&front);
 	unsigned int b = random_below(BLOCKS), i;
 
-	for (i = 0; i < BLOCKS && block[b].busy; i++)
+	for (i = 0; i < BLOCKS && known->block[b].busy; i++)
 		b = (b + 1) % BLOCKS;
-	if (!r || block[b].busy)
+	if (!r || known->block[b].busy)
 		return false;
 	r->queue = random_below(QUEUES);
 	r->type = random_below(3) ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN;
 	r->sector = (uint64_t)b * (BLOCK / 512);
 	r->len = BLOCK;
 	if (r->type == VIRTIO_BLK_T_OUT)
-		fill(r->s->data, b, block[b].version + 1);
+		fill(r->s->data, b, known->block[b].version + 1);
 	else
 		memset(r->s->data, 0xee, BLOCK);
 	if (t_front_add(&front, r))
 		return false;
-	block[b].busy = true;
+	known->block[b].busy = true;
 	return true;
 }
 
@@ -87,15 +94,16 @@ static inline void check_one(const struct t_req *r)
 {
 	unsigned int b = (unsigned int)(r->sector / (BLOCK / 512));
 
-	answered++;
-	block[b].busy = false;
+	known->answered++;
 	T_EQ(r->s->status, 0);
 	if (r->type == VIRTIO_BLK_T_OUT)
-		block[b].version++;
-	else if (!holds(r->s->data, b, block[b].version)) {
-		printf("# block %u is not at version %u\n", b, block[b].version);
+		known->block[b].version++;
+	else if (!holds(r->s->data, b, known->block[b].version)) {
+		printf("# block %u is not at version %u\n", b, known->block[b].version);
 		T_OK(!"a completed write is there");
 	}
+	/* last: whoever dies before this leaves either version */
+	known->block[b].busy = false;
 }
 
 static inline unsigned int outstanding(void)
@@ -130,10 +138,10 @@ static inline int wait_for_one(void)
 /* Load until @n more requests are answered. 0, or what the connection said. */
 static inline int load(uint64_t n)
 {
-	uint64_t until = answered + n;
+	uint64_t until = known->answered + n;
 	int ret = 0;
 
-	while (answered < until && !ret && !t_bad) {
+	while (known->answered < until && !ret && !t_bad) {
 		while (outstanding() < DEPTH && add_one())
 			;
 		ret = t_front_publish(&front);
@@ -163,7 +171,7 @@ static inline void whole_image_is_right(const char *image)
 
 	for (b = 0; b < BLOCKS; b++) {
 		T_EQ(pread(fd, data, BLOCK, (off_t)b * BLOCK), BLOCK);
-		T_OK(holds(data, b, block[b].version));
+		T_OK(holds(data, b, known->block[b].version));
 	}
 	close(fd);
 }

@@ -78,7 +78,7 @@ static void killed(const char *folder, uint64_t layout, unsigned int kills)
 {
 	unsigned int n;
 
-	snprintf(image, sizeof(image), "%s/vhk-test-killed.img", folder);
+	snprintf(image, sizeof(image), "%s/vhk-test-killed-%d.img", folder, getpid());
 	snprintf(sock, sizeof(sock), "%s/sock", t_dir());
 	unlink(image);
 	T_MUST(!close(open(image, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)));
@@ -102,7 +102,7 @@ static void killed(const char *folder, uint64_t layout, unsigned int kills)
 	T_EQ(t_prog_end(&server, MS), 0);
 	whole_image_is_right(image);
 	printf("# %u kills, %llu requests answered, %llu of them under way at a kill\n", n - 1,
-	       (unsigned long long)answered, (unsigned long long)resubmitted);
+	       (unsigned long long)known->answered, (unsigned long long)resubmitted);
 	unlink(image);
 }
 

@@ -16,6 +16,7 @@ INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 QEMUDIR ?= $(PREFIX)/share/qemu/vhost-user
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
 CC ?= cc
 CLANG ?= clang-14
 V ?= 0
@@ -36,7 +37,7 @@ ALL_LDFLAGS = -pthread $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
 # The library's only room for libnl includes its headers; programs need no such flag.
 NL_CFLAGS := $(shell pkg-config --cflags libnl-genl-3.0 2>/dev/null || echo -I/usr/include/libnl3)
 LIBS := -luring -lnl-genl-3 -lnl-3
-TEST_CFLAGS := -Ilib -Itests -Itests/user
+TEST_CFLAGS := -Ilib -Itests -Itests/user -Iuapi
 # The guest's programs and the fuzz targets have flags of their own.
 GUEST_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -s -static -pthread -Iuapi -Ilib/include -Itests/user
 FUZZ_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -Ilib/include $(TEST_CFLAGS) -O1 -g -pthread \
@@ -63,6 +64,7 @@ BIN := $(strip $(if $(VHK_SRC),$(B)/bin/vhk) $(if $(VHK_BLK_SRC),$(B)/bin/vhk-bl
 MAN := $(wildcard tools/*/*.1)
 DESCRIPTIONS := $(wildcard tools/*/*.json.in)
 UNITS := $(wildcard tools/*/*.service.in tools/*/*.socket.in)
+RULES := $(wildcard tools/*/*.rules.in)
 
 .PHONY: all lib tools tests tests-threaded bench-bin fuzz guest clean help
 all: lib tools
@@ -103,7 +105,7 @@ $(B)/lib/%.o: lib/%.c
 
 $(B)/tools/%.o: tools/%.c
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Iuapi -MMD -MP -c -o $@ $<
 
 $(B)/bin/vhk: $(VHK_SRC:%.c=$(B)/%.o) $(B)/libvhostkit.a
 	$(call say,LD,$@)
@@ -262,6 +264,8 @@ install: all
 	$(Q)$(foreach f,$(DESCRIPTIONS),$(fill) $(f) >$(DESTDIR)$(QEMUDIR)/$(notdir $(f:%.in=%));)
 	$(Q)$(if $(UNITS),install -d $(DESTDIR)$(UNITDIR))
 	$(Q)$(foreach f,$(UNITS),$(fill) $(f) >$(DESTDIR)$(UNITDIR)/$(notdir $(f:%.in=%));)
+	$(Q)$(if $(RULES),install -d $(DESTDIR)$(UDEVDIR))
+	$(Q)$(foreach f,$(RULES),$(fill) $(f) >$(DESTDIR)$(UDEVDIR)/$(notdir $(f:%.in=%));)
 
 uninstall:
 	$(Q)rm -rf $(DESTDIR)$(INCLUDEDIR)/vhostkit
@@ -269,7 +273,8 @@ uninstall:
 		$(DESTDIR)$(LIBDIR)/pkgconfig/vhostkit.pc $(BIN:$(B)/bin/%=$(DESTDIR)$(BINDIR)/%) \
 		$(foreach f,$(MAN),$(DESTDIR)$(MANDIR)/man1/$(notdir $(f))) \
 		$(foreach f,$(DESCRIPTIONS:%.in=%),$(DESTDIR)$(QEMUDIR)/$(notdir $(f))) \
-		$(foreach f,$(UNITS:%.in=%),$(DESTDIR)$(UNITDIR)/$(notdir $(f)))
+		$(foreach f,$(UNITS:%.in=%),$(DESTDIR)$(UNITDIR)/$(notdir $(f))) \
+		$(foreach f,$(RULES:%.in=%),$(DESTDIR)$(UDEVDIR)/$(notdir $(f)))
 
 .SECONDARY:
 clean:

@@ -80,9 +80,9 @@ rooms() {
 		only '\b(recvmsg|sendmsg)\(' '^lib/sock\.c$'
 		only '\bmmap\(' '^lib/map\.c$'
 		only '\bio_uring_|liburing\.h' '^lib/loop_uring[a-z_]*\.[ch]$'
-		# vhost devices have one door. The size and the limits of a block device, and of a
-		# file's file system, come by ioctl only.
-		only '\bioctl\(' '^lib/(kern|map_xen|uffd|vduse_kernel|blk[a-z_]*)\.c$'
+		# vhost devices have one door, and so has the module's registry. The size and the limits of
+		# a block device, and of a file's file system, come by ioctl only.
+		only '\bioctl\(' '^(lib/(kern|map_xen|uffd|vduse_kernel|blk[a-z_]*)|tools/vhk/backing_ctl)\.c$'
 		only 'linux/vhost\.h' '^lib/kern\.h$'
 		only '<netlink/|<linux/(netlink|genetlink)\.h>|\bnla?_[a-z]+\(|AF_NETLINK' '^lib/vdpa_nl[a-z_]*\.[ch]$'
 		only '\bclock_gettime\(' '^tools/|^lib/clock\.h$'
@@ -162,7 +162,7 @@ c_check() {
 	cppcheck --quiet --std=c11 --language=c -j "$(nproc)" --inline-suppr \
 		--enable=warning,performance,portability --suppress=unusedStructMember \
 		--suppress=missingIncludeSystem --suppress=autoVariables:lib/ctl.c --error-exitcode=1 \
-		-D_GNU_SOURCE -D__x86_64__ -DVHK_API= -Ilib/include -Ilib lib tools/*/
+		-D_GNU_SOURCE -D__x86_64__ -DVHK_API= -Ilib/include -Ilib -Iuapi lib tools/*/
 }
 
 c_tidy() {
@@ -194,7 +194,7 @@ c_tidy() {
 	checks+=,-bugprone-branch-clone
 	those '^(lib|tools)/.*\.c$' | CHECKS=$checks xargs -r -P "$(nproc)" -n 4 sh -c '
 		clang-tidy-14 --quiet --warnings-as-errors="*" --checks="$CHECKS" "$@" -- \
-			-std=gnu11 -D_GNU_SOURCE -Ilib/include -Ilib -I/usr/include/libnl3 2>&1' sh |
+			-std=gnu11 -D_GNU_SOURCE -Ilib/include -Ilib -Iuapi -I/usr/include/libnl3 2>&1' sh |
 		grep -vE '^[0-9]+ warnings? (generated|treated)|^Suppressed|^Use -header-filter' | nothing
 }
 

@@ -20,13 +20,14 @@ root=$T/root/usr
 
 for f in lib/libvhostkit.a lib/libvhostkit.so lib/libvhostkit.so.0 lib/pkgconfig/vhostkit.pc \
 	include/vhostkit/vhk.h bin/vhk bin/vhk-blk share/man/man1/vhk.1 share/man/man1/vhk-blk.1 \
-	share/qemu/vhost-user/50-vhk-blk.json; do
+	share/man/man1/vhk-disk.1 share/qemu/vhost-user/50-vhk-blk.json lib/udev/rules.d/60-vhostkit.rules \
+	lib/systemd/system/vhostkit.service; do
 	[ -e "$root/$f" ] || fail "$f is not installed"
 done
 readelf -d "$root/lib/libvhostkit.so" | grep -q 'SONAME.*\[libvhostkit\.so\.0\]' || fail "another SONAME"
 grep -q '"binary": *"/usr/bin/vhk-blk"' "$root"/share/qemu/vhost-user/50-vhk-blk.json ||
 	fail "the description does not name /usr/bin/vhk-blk"
-grep -rl '@[A-Z]*@' "$root/share" "$root/lib/pkgconfig" && fail "a word was not filled in"
+grep -rl '@[A-Z]*@' "$root/share" "$root"/lib/{pkgconfig,udev,systemd} && fail "a word was not filled in"
 "$root/bin/vhk-blk" --print-capabilities | grep -q '"block"' || fail "no capabilities"
 
 export PKG_CONFIG_SYSROOT_DIR=$T/root PKG_CONFIG_PATH=$root/lib/pkgconfig

@@ -79,6 +79,9 @@ static int t_autoprobe(int on)
 
 #include "../../tools/vhk/features.c"
 #include "../../tools/vhk/json.c"
+#include "../../tools/vhk/module.c"
+#include "../../tools/vhk/node.c"
+#include "../../tools/vhk/record.c"
 #include "../../tools/vhk/say.c"
 #include "../../tools/vhk/vdpa.c"
 #include "../../tools/vhk/vdpa_bind.c"

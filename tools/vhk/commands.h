@@ -12,5 +12,8 @@ int blk_copy(int argc, char **argv);
 int blk_bench(int argc, char **argv);
 int trace(int argc, char **argv);
 int vdpa(int argc, char **argv);
+/* vhk disk */
+int backing(int argc, char **argv);
+int restore(int argc, char **argv);
 
 #endif

@@ -25,6 +25,8 @@ static const struct command {
 	{ "blk", "bench", "URI", "load a disk and measure it, or verify it", blk_bench },
 	{ "trace", NULL, "FRONT BACK", "stand between two ends and print what they say", trace },
 	{ "vdpa", NULL, "OBJECT ...", "manage vDPA devices, as vdpa(8) and more", vdpa },
+	{ "disk", NULL, "COMMAND ...", "disks that the kernel serves by itself", backing },
+	{ "restore", NULL, "", "make the devices of /etc/vhostkit/devices", restore },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -64,7 +66,7 @@ static int help(void)
 	     "  -c, --check          exit code 1 if a rule was broken\n"
 	     "  -1, --once           end with the first session\n"
 	     "  --color WHEN         auto (default), always or never\n"
-	     "vdpa: see vhk vdpa help\n"
+	     "vdpa, disk: see vhk vdpa help, vhk disk help\n"
 	     "\n"
 	     "Numbers take k, M, G, T. Exit code: 0, 1 failed, 2 usage. See vhk(1).");
 	return 0;
@@ -118,9 +120,11 @@ static int run(int argc, char **argv)
 
 	if (argc < 2)
 		return say_usage("which command?");
-	/* It has a grammar and a help of its own, as the program that it follows. */
+	/* These have grammars and helps of their own. */
 	if (!strcmp(argv[1], "vdpa"))
 		return vdpa(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "disk"))
+		return backing(argc - 1, argv + 1);
 	for (i = 1; i < argc && i < 4; i++)
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
 			return help();

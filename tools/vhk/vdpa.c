@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "node.h"
 #include "vdpa.h"
 
 static int help(void)
@@ -23,6 +24,7 @@ static int help(void)
 	     "  vhk vdpa dev vstats show DEV [qidx QUEUE]\n"
 	     "  vhk vdpa bind DEV virtio|vhost [--force]\n"
 	     "  vhk vdpa unbind DEV [--force]\n"
+	     "  vhk vdpa permit DEV\n"
 	     "  vhk vdpa monitor\n"
 	     "\n"
 	     "MGMTDEV is NAME or BUS/NAME. Words may be cut short as vdpa(8) has it.\n"
@@ -168,6 +170,7 @@ static int object(struct vdpa_cli *c, int argc, char **argv)
 	} objects[] = {
 		{ "mgmtdev", mgmtdev },	    { "dev", dev },	    { "bind", vdpa_bind },
 		{ "unbind", vdpa_unbind }, { "monitor", vdpa_monitor },
+		{ "permit", vdpa_permit },
 	};
 	size_t i;
 

@@ -43,6 +43,15 @@ int vdpa_dev_show(struct vdpa_cli *c, int argc, char **argv);
 int vdpa_config_show(struct vdpa_cli *c, int argc, char **argv);
 int vdpa_vstats_show(struct vdpa_cli *c, int argc, char **argv);
 
+/* The bus driver that a word means; NULL: none. */
+const char *vdpa_driver(const char *word);
+/* Gives a device to a driver, and loads that. 0, or an exit code after saying why not. */
+int vdpa_give(const char *name, const char *driver, uint32_t flags);
+/* Makes a device and gives it to @driver, or to whoever takes it. The same. */
+int vdpa_make(struct vdpa_cli *c, const struct vdpa_words *w, const char *driver);
+/* 0: nobody has its node open; otherwise an exit code after saying who. */
+int vdpa_check_closed(const char *name);
+
 int vdpa_dev_del(struct vdpa_cli *c, int argc, char **argv);
 int vdpa_bind(struct vdpa_cli *c, int argc, char **argv);
 int vdpa_unbind(struct vdpa_cli *c, int argc, char **argv);

@@ -4,19 +4,11 @@
  * has it open is said.
  */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "module.h"
 #include "vdpa.h"
-
-#define LOAD_MS 30000
-
-extern char **environ;
 
 static int add_holder(void *arg, const struct vhk_vdpa_holder *h)
 {
@@ -63,6 +55,18 @@ static int say_bus(int ret, const char *name, const char *what)
 	}
 }
 
+/* The kernel would hold up all of generic netlink until it is closed. */
+int vdpa_check_closed(const char *name)
+{
+	int ret = vhk_vdpa_is_open(name);
+
+	if (ret > 0)
+		return say_open(name, "deleting it, and every request after that,");
+	if (ret < 0 && ret != -ENODEV)
+		return say_bus(ret, name, "finding out whether it is open");
+	return 0;
+}
+
 int vdpa_dev_del(struct vdpa_cli *c, int argc, char **argv)
 {
 	int ret;
@@ -70,47 +74,11 @@ int vdpa_dev_del(struct vdpa_cli *c, int argc, char **argv)
 	if (argc != 1)
 		return say_usage("vdpa dev del takes the name of one device");
 	ret = vdpa_connect(c);
+	if (!ret && !c->force)
+		ret = vdpa_check_closed(argv[0]);
 	if (ret)
 		return ret;
-	/* The kernel would hold up all of generic netlink until it is closed. */
-	if (!c->force) {
-		ret = vhk_vdpa_is_open(argv[0]);
-		if (ret > 0)
-			return say_open(argv[0], "deleting it, and every request after that,");
-		if (ret < 0 && ret != -ENODEV)
-			return say_bus(ret, argv[0], "finding out whether it is open");
-	}
 	return vhk_vdpa_dev_del(c->v, argv[0]) ? vdpa_failed(c, argv[0]) : 0;
-}
-
-/* Waits for the program's end, and ends it where that takes too long. */
-static int end_of(pid_t pid)
-{
-	int status, fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	if (fd >= 0 && poll(&p, 1, LOAD_MS) == 0)
-		kill(pid, SIGKILL);
-	if (fd >= 0)
-		close(fd);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -ENOENT;
-}
-
-static int modprobe(const char *module)
-{
-	static const char *const programs[] = { "/sbin/modprobe", "/usr/sbin/modprobe",
-						"/bin/modprobe", "/usr/bin/modprobe" };
-	char *const argv[] = { (char *)"modprobe", (char *)"-q", (char *)module, NULL };
-	unsigned int i;
-	pid_t pid;
-
-	for (i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
-		if (!posix_spawn(&pid, programs[i], NULL, NULL, argv, environ))
-			return end_of(pid);
-	return -ENOENT;
 }
 
 /*
@@ -125,21 +93,65 @@ static int load_quietly(const char *driver)
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &before);
 	was = vhk_vdpa_autoprobe(0);
-	ret = was < 0 ? was : modprobe(driver);
+	ret = was < 0 ? was : module_load(driver);
 	if (was > 0)
 		vhk_vdpa_autoprobe(1);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return ret;
 }
 
-static int bind_loading(const char *name, const char *driver, uint32_t flags)
+int vdpa_give(const char *name, const char *driver, uint32_t flags)
 {
 	int ret = vhk_vdpa_bind(name, driver, flags);
 
-	if (ret != -ENOENT)
+	if (ret == -ENOENT) {
+		ret = load_quietly(driver);
+		if (!ret)
+			ret = vhk_vdpa_bind(name, driver, flags);
+	}
+	if (ret == -ENOENT) {
+		say("%s: the kernel's module %s cannot be loaded", name, driver);
+		return EXIT_FAILED;
+	}
+	return ret ? say_bus(ret, name, "binding it") : 0;
+}
+
+const char *vdpa_driver(const char *word)
+{
+	if (!strcmp(word, "virtio") || !strcmp(word, "virtio_vdpa"))
+		return "virtio_vdpa";
+	if (!strcmp(word, "vhost") || !strcmp(word, "vhost_vdpa"))
+		return "vhost_vdpa";
+	return NULL;
+}
+
+/*
+ * A driver that is loaded takes a new device at once, and it may be the wrong one; so the bus does
+ * not probe meanwhile.
+ */
+int vdpa_make(struct vdpa_cli *c, const struct vdpa_words *w, const char *driver)
+{
+	sigset_t all, before;
+	int was = 0, ret;
+
+	ret = vdpa_connect(c);
+	if (ret)
 		return ret;
-	ret = load_quietly(driver);
-	return ret ? ret : vhk_vdpa_bind(name, driver, flags);
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	if (driver)
+		was = vhk_vdpa_autoprobe(0);
+	if (vhk_vdpa_dev_new(c->v, w->name, w->mgmtdev, &w->params))
+		ret = vdpa_failed(c, w->name);
+	if (was > 0)
+		vhk_vdpa_autoprobe(1);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (ret || !driver)
+		return ret;
+	ret = vdpa_give(w->name, driver, 0);
+	if (ret)
+		vhk_vdpa_dev_del(c->v, w->name);
+	return ret;
 }
 
 static void show_place(const struct vdpa_cli *c, const char *name)
@@ -160,21 +172,13 @@ int vdpa_bind(struct vdpa_cli *c, int argc, char **argv)
 
 	if (argc != 2)
 		return say_usage("vdpa bind takes the name of a device, and virtio or vhost");
-	if (!strcmp(argv[1], "virtio") || !strcmp(argv[1], "virtio_vdpa"))
-		driver = "virtio_vdpa";
-	else if (!strcmp(argv[1], "vhost") || !strcmp(argv[1], "vhost_vdpa"))
-		driver = "vhost_vdpa";
-	else
+	driver = vdpa_driver(argv[1]);
+	if (!driver)
 		return say_usage("vdpa bind: to virtio or vhost, not to %s", argv[1]);
-	ret = bind_loading(argv[0], driver, c->force ? VHK_VDPA_F_FORCE : 0);
-	if (ret == -ENOENT) {
-		say("%s: the kernel's module %s cannot be loaded", argv[0], driver);
-		return EXIT_FAILED;
-	}
-	if (ret)
-		return say_bus(ret, argv[0], "binding it");
-	show_place(c, argv[0]);
-	return 0;
+	ret = vdpa_give(argv[0], driver, c->force ? VHK_VDPA_F_FORCE : 0);
+	if (!ret)
+		show_place(c, argv[0]);
+	return ret;
 }
 
 int vdpa_unbind(struct vdpa_cli *c, int argc, char **argv)

@@ -219,6 +219,10 @@ static bool has(const struct vhk_blk_req *req, unsigned int feature)
 
 static void dispatch(struct vhk_blk_req *req, const struct vhk_chain *c)
 {
+	if (unlikely(READ_ONCE(req->q->blk->gone)) && req->type != VIRTIO_BLK_T_GET_ID) {
+		vhk_blk_end(req, VIRTIO_BLK_S_IOERR);
+		return;
+	}
 	switch (req->type) {
 	case VIRTIO_BLK_T_IN:
 	case VIRTIO_BLK_T_OUT:
@@ -334,6 +338,15 @@ static void disk_resized(void *user, u64 bytes)
 	vhk_dev_config_changed(&blk->dev);
 }
 
+/* What was sent below before comes back by itself, with errors. */
+static void disk_gone(void *user)
+{
+	struct vhk_blk *blk = user;
+
+	WRITE_ONCE(blk->gone, true);
+	vhk_dev_config_changed(&blk->dev);
+}
+
 static void add_stats(struct vhostkit_disk_stats *out, const struct vhk_vq *vq)
 {
 	const struct vhk_blk_queue *q = vq->priv;
@@ -371,6 +384,7 @@ static int disk_stats(void *user, struct vhostkit_disk_stats *out)
 const struct vhk_disk_user_ops vhk_blk_disk_ops = {
 	.resized = disk_resized,
 	.stats = disk_stats,
+	.gone = disk_gone,
 };
 
 int vhk_blk_init_queues(struct vhk_blk *blk, u16 n, u16 size)

@@ -65,8 +65,8 @@ struct vhk_blk {
 	struct vhk_disk *disk;
 	struct vhk_blk_queue *queues;
 	u64 sectors;
+	bool gone; /* the backing: every request fails */
 	bool write_cache; /* as the driver set it */
-	bool was_registered;
 	u32 mem_align; /* of direct I/O to a file, less one; and of its offsets */
 	u32 offset_align;
 };
@@ -91,6 +91,9 @@ u64 vhk_blk_features(const struct vhk_disk *disk);
 void vhk_blk_fill_config(struct vhk_blk *blk);
 void vhk_blk_set_size(struct vhk_blk *blk, u64 bytes);
 extern const u64 vhk_blk_all_features;
+
+/* blk_sysfs.c */
+extern const struct attribute_group *vhk_blk_groups[];
 
 /* blk_io.c: each ends by vhk_blk_end(). */
 int vhk_blk_io_init(struct vhk_blk *blk);

@@ -13,7 +13,7 @@
 
 #include "blk.h"
 
-static struct workqueue_struct *blocking;
+static struct workqueue_struct *workqueue;
 
 static u8 status_of(long err)
 {
@@ -25,19 +25,29 @@ static u8 status_of(long err)
 static void later(struct vhk_blk_req *req, work_func_t fn)
 {
 	INIT_WORK(&req->work, fn);
-	queue_work(blocking, &req->work);
+	queue_work(workqueue, &req->work);
 }
+
+/* How a thread of the workqueue works for a device. */
+struct blocking {
+	unsigned int noio;
+	struct mem_cgroup *memcg;
+};
 
 /* Writers of a backing that is throttled for us must not be throttled by us. */
-static unsigned int enter_reclaim(void)
+static struct blocking enter_blocking(const struct vhk_blk_req *req)
 {
 	current->flags |= PF_LOCAL_THROTTLE;
-	return memalloc_noio_save();
+	return (struct blocking){
+		.noio = memalloc_noio_save(),
+		.memcg = vhk_charge_begin(&req->q->blk->dev.charge),
+	};
 }
 
-static void leave_reclaim(unsigned int noio)
+static void leave_blocking(struct blocking before)
 {
-	memalloc_noio_restore(noio);
+	vhk_charge_end(before.memcg);
+	memalloc_noio_restore(before.noio);
 	current->flags &= ~PF_LOCAL_THROTTLE;
 }
 
@@ -103,7 +113,7 @@ static void bounce(struct work_struct *work)
 {
 	struct vhk_blk_req *req = container_of(work, struct vhk_blk_req, work);
 	const unsigned int dir = req->type == VIRTIO_BLK_T_OUT ? ITER_SOURCE : ITER_DEST;
-	const unsigned int noio = enter_reclaim();
+	const struct blocking before = enter_blocking(req);
 	void *buf = (void *)__get_free_page(GFP_NOIO);
 	struct iov_iter iter;
 	int ret = buf ? 0 : -ENOMEM;
@@ -115,7 +125,7 @@ static void bounce(struct work_struct *work)
 		ret = bounce_piece(req, buf, at, len, &iter);
 	}
 	free_page((unsigned long)buf);
-	leave_reclaim(noio);
+	leave_blocking(before);
 	vhk_blk_end(req, status_of(ret));
 }
 
@@ -223,10 +233,11 @@ static void file_rw(struct vhk_blk_req *req, int flags)
 
 static void rw_blocking(struct work_struct *work)
 {
-	const unsigned int noio = enter_reclaim();
+	struct vhk_blk_req *req = container_of(work, struct vhk_blk_req, work);
+	const struct blocking before = enter_blocking(req);
 
-	file_rw(container_of(work, struct vhk_blk_req, work), 0);
-	leave_reclaim(noio);
+	file_rw(req, 0);
+	leave_blocking(before);
 }
 
 static void submit_file(struct vhk_blk_req *req)
@@ -250,10 +261,10 @@ void vhk_blk_submit(struct vhk_blk_req *req)
 static void flush_file(struct work_struct *work)
 {
 	struct vhk_blk_req *req = container_of(work, struct vhk_blk_req, work);
-	const unsigned int noio = enter_reclaim();
+	const struct blocking before = enter_blocking(req);
 	const int ret = vfs_fsync(req->q->blk->disk->file, 1);
 
-	leave_reclaim(noio);
+	leave_blocking(before);
 	vhk_blk_end(req, ret ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK);
 }
 
@@ -321,7 +332,7 @@ static void do_ranges(struct work_struct *work)
 {
 	struct vhk_blk_req *req = container_of(work, struct vhk_blk_req, work);
 	const struct cred *cred = override_creds(req->q->blk->disk->file->f_cred);
-	const unsigned int noio = enter_reclaim();
+	const struct blocking before = enter_blocking(req);
 	unsigned int i;
 	int ret = 0;
 
@@ -330,7 +341,7 @@ static void do_ranges(struct work_struct *work)
 	if (!ret && vhk_blk_is_durable(req->q->blk))
 		ret = req->q->blk->disk->bdev ? blkdev_issue_flush(req->q->blk->disk->bdev) :
 						vfs_fsync(req->q->blk->disk->file, 1);
-	leave_reclaim(noio);
+	leave_blocking(before);
 	revert_creds(cred);
 	vhk_blk_end(req, status_of(ret));
 }
@@ -361,11 +372,11 @@ int vhk_blk_io_init(struct vhk_blk *blk)
 int vhk_blk_io_start(void)
 {
 	/* Not freezable: a worker freezes when its last request is through. */
-	blocking = alloc_workqueue("vhostkit_blk", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	return blocking ? 0 : -ENOMEM;
+	workqueue = alloc_workqueue("vhostkit_blk", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return workqueue ? 0 : -ENOMEM;
 }
 
 void vhk_blk_io_exit(void)
 {
-	destroy_workqueue(blocking);
+	destroy_workqueue(workqueue);
 }

@@ -13,8 +13,18 @@
 
 #include "probes.h"
 
-/* A block device that is ours alone. */
+/* A block device that is ours alone. Newer kernels tell when it goes away. */
 #ifdef HAVE_BDEV_FILE
+
+void vhk_disk_backing_gone(struct block_device *bdev);
+
+static inline void vhk_claim_mark_dead(struct block_device *bdev, bool surprise)
+	__releases(&bdev->bd_holder_lock)
+{
+	/* A holder's lock comes behind those that are held when it is let go. */
+	mutex_unlock(&bdev->bd_holder_lock);
+	vhk_disk_backing_gone(bdev);
+}
 
 struct vhk_claim {
 	struct file *file;
@@ -22,8 +32,10 @@ struct vhk_claim {
 
 static inline int vhk_claim_open(struct vhk_claim *c, dev_t dev, bool write, void *holder)
 {
+	static const struct blk_holder_ops ops = { .mark_dead = vhk_claim_mark_dead };
+
 	c->file = bdev_file_open_by_dev(dev, BLK_OPEN_READ | (write ? BLK_OPEN_WRITE : 0), holder,
-					NULL);
+					&ops);
 	return PTR_ERR_OR_ZERO(c->file);
 }
 

@@ -202,6 +202,23 @@ void vhk_disk_del_all(void)
 	mutex_unlock(&lock);
 }
 
+/* The disk may be on its way out already, and then is in no list. */
+void vhk_disk_backing_gone(struct block_device *bdev)
+{
+	struct vhk_disk *disk;
+
+	mutex_lock(&lock);
+	list_for_each_entry(disk, &disks, link) {
+		if (disk->bdev != bdev)
+			continue;
+		disk->gone = true;
+		pr_notice_ratelimited("vhostkit: the device behind disk %s has gone\n", disk->name);
+		if (disk->ops)
+			disk->ops->gone(disk->user);
+	}
+	mutex_unlock(&lock);
+}
+
 static int resize(struct vhk_disk *disk)
 {
 	const u64 bytes = vhk_backing_bytes(disk);
@@ -242,7 +259,8 @@ static void describe(const struct vhk_disk *disk, struct vhostkit_disk_query *ou
 	out->disk_flags = disk->flags;
 	out->state = (disk->claimed ? VHOSTKIT_DISK_S_CLAIMED : 0) |
 		     (disk->bdev ? VHOSTKIT_DISK_S_BLOCK_DEVICE : 0) |
-		     (disk->direct ? VHOSTKIT_DISK_S_DIRECT : 0);
+		     (disk->direct ? VHOSTKIT_DISK_S_DIRECT : 0) |
+		     (disk->gone ? VHOSTKIT_DISK_S_GONE : 0);
 	out->n_queues = disk->n_queues;
 	out->queue_size = disk->queue_size;
 	out->block_size = disk->block_size;
@@ -318,6 +336,8 @@ void vhk_disk_attach(struct vhk_disk *disk, const struct vhk_disk_user_ops *ops,
 	disk->ops = ops;
 	disk->user = user;
 	ops->resized(user, disk->bytes);
+	if (disk->gone)
+		ops->gone(user);
 	mutex_unlock(&lock);
 }
 EXPORT_SYMBOL_GPL(vhk_disk_attach);

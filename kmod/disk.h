@@ -26,9 +26,11 @@ struct vhk_disk_user_ops {
 	void (*resized)(void *user, u64 bytes);
 	/* Fills what @out is about; 0, or -EINVAL where out->queue does not exist. */
 	int (*stats)(void *user, struct vhostkit_disk_stats *out);
+	/* The block device behind it has gone away. */
+	void (*gone)(void *user);
 };
 
-/* All but @bytes, @claimed, @ops and @user stays as it is while the disk exists. */
+/* All but @bytes, @gone, @claimed, @ops and @user stays as it is while the disk exists. */
 struct vhk_disk {
 	struct list_head link; /* by name */
 	char name[VHOSTKIT_NAME_SIZE];
@@ -43,6 +45,7 @@ struct vhk_disk {
 	u32 queue_size;
 	u32 block_size;
 	u64 bytes; /* the registry's lock */
+	bool gone; /* the backing */
 	bool claimed;
 	const struct vhk_disk_user_ops *ops; /* NULL: nobody is attached */
 	void *user;
@@ -63,6 +66,8 @@ int vhk_disk_query(struct vhostkit_disk_query *arg);
 int vhk_disk_stats(struct vhostkit_disk_stats *arg);
 unsigned int vhk_disk_count(void);
 void vhk_disk_del_all(void);
+/* A disk's block device has gone away; nothing of it is locked. */
+void vhk_disk_backing_gone(struct block_device *bdev);
 
 /* backing.c: a disk's backing. */
 int vhk_backing_open(struct vhk_disk *disk, int fd);

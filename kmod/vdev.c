@@ -2,7 +2,9 @@
 /*
  * The operations of the vDPA bus that are the same for every kind of device.
  */
+#include <linux/cpumask.h>
 #include <linux/dma-mapping.h>
+#include <linux/sched.h>
 #include <linux/netlink.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -11,6 +13,7 @@
 
 #include "compat_vdpa.h"
 #include "status.h"
+#include "trace.h"
 #include "vdev.h"
 
 #define VENDOR_ID 0x76686b /* "vhk" */
@@ -85,6 +88,23 @@ static void op_set_vq_num(struct vdpa_device *vdpa, u16 index, u32 num)
 static void op_kick_vq(struct vdpa_device *vdpa, u16 index)
 {
 	vhk_vq_kick(vq_of(vdpa, index));
+}
+
+/* NULL: anywhere. Where queues have no worker of theirs, there is nothing to move. */
+static int op_set_vq_affinity(struct vdpa_device *vdpa, u16 index, const struct cpumask *mask)
+{
+	struct vhk_vq *vq = vq_of(vdpa, index);
+
+	if (!vq->worker)
+		return -EOPNOTSUPP;
+	return set_cpus_allowed_ptr(vq->worker, mask ?: cpu_possible_mask);
+}
+
+static const struct cpumask *op_get_vq_affinity(struct vdpa_device *vdpa, u16 index)
+{
+	const struct vhk_vq *vq = vq_of(vdpa, index);
+
+	return vq->worker ? vq->worker->cpus_ptr : NULL;
 }
 
 static void op_set_vq_cb(struct vdpa_device *vdpa, u16 index, struct vdpa_callback *cb)
@@ -213,11 +233,21 @@ static u8 op_get_status(struct vdpa_device *vdpa)
 	return READ_ONCE(vhk_dev_of(vdpa)->status);
 }
 
+/* The process that sets a device off is the one it works for; a driver of this kernel is none. */
+static void find_charged(struct vhk_dev *dev)
+{
+	/* Workers use it from then on. */
+	if (!(dev->status & VIRTIO_CONFIG_S_DRIVER_OK) && !is_own_kernel(dev) && current->mm)
+		vhk_charge_set(&dev->charge);
+}
+
 static void op_set_status(struct vdpa_device *vdpa, u8 status)
 {
 	struct vhk_dev *dev = vhk_dev_of(vdpa);
 
 	mutex_lock(&dev->lock);
+	if (status & VIRTIO_CONFIG_S_DRIVER_OK)
+		find_charged(dev);
 	spin_lock_bh(&dev->status_lock);
 	dev->status = vhk_status_next(dev->status, status, dev->offered, dev->features);
 	spin_unlock_bh(&dev->status_lock);
@@ -242,8 +272,10 @@ static int op_reset(struct vdpa_device *vdpa)
 	unsigned int i;
 
 	mutex_lock(&dev->lock);
+	trace_vhk_reset(dev);
 	stop_all(dev);
 	forget_callbacks(dev);
+	vhk_charge_drop(&dev->charge);
 	for (i = 0; i < dev->n_vqs; i++) {
 		struct vhk_vq *vq = &dev->vqs[i];
 
@@ -334,16 +366,26 @@ static u32 op_get_generation(struct vdpa_device *vdpa)
 static int op_dma_map(struct vdpa_device *vdpa, unsigned int asid, u64 iova, u64 size, u64 pa,
 		      u32 perm, void *opaque)
 {
+	struct vhk_dev *dev = vhk_dev_of(vdpa);
+	int ret;
+
 	if (asid >= VHK_MAX_AS)
 		return -EINVAL;
-	return vhk_map_add(&vhk_dev_of(vdpa)->maps[asid], iova, size, pa, perm);
+	ret = vhk_map_add(&dev->maps[asid], iova, size, pa, perm);
+	trace_vhk_map(dev, asid, iova, size, perm, ret);
+	return ret;
 }
 
 static int op_dma_unmap(struct vdpa_device *vdpa, unsigned int asid, u64 iova, u64 size)
 {
+	struct vhk_dev *dev = vhk_dev_of(vdpa);
+	int ret;
+
 	if (asid >= VHK_MAX_AS)
 		return -EINVAL;
-	return vhk_map_del(&vhk_dev_of(vdpa)->maps[asid], iova, size);
+	ret = vhk_map_del(&dev->maps[asid], iova, size);
+	trace_vhk_map(dev, asid, iova, size, 0, ret);
+	return ret;
 }
 
 static int op_reset_map(struct vdpa_device *vdpa, unsigned int asid)
@@ -401,6 +443,8 @@ const struct vdpa_config_ops vhk_config_ops = {
 	.set_vq_num = op_set_vq_num,
 	.kick_vq = op_kick_vq,
 	.set_vq_cb = op_set_vq_cb,
+	.set_vq_affinity = op_set_vq_affinity,
+	.get_vq_affinity = op_get_vq_affinity,
 	.set_vq_ready = op_set_vq_ready,
 	.get_vq_ready = op_get_vq_ready,
 	.set_vq_state = op_set_vq_state,
@@ -459,8 +503,10 @@ void vhk_dev_needs_reset(struct vhk_dev *dev)
 	if (!told)
 		dev->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	spin_unlock_bh(&dev->status_lock);
-	if (!told)
-		vhk_dev_config_changed(dev);
+	if (told)
+		return;
+	dev_notice_ratelimited(&dev->vdpa.dev, "a ring is broken; its driver has to reset the device\n");
+	vhk_dev_config_changed(dev);
 }
 
 int vhk_dev_init(struct vhk_dev *dev, const struct vhk_dev_ops *ops, u16 n_vqs)
@@ -491,6 +537,7 @@ int vhk_dev_init(struct vhk_dev *dev, const struct vhk_dev_ops *ops, u16 n_vqs)
 		}
 		dev->vqs[i].num = dev->max_queue_size;
 	}
+	vhk_debugfs_add(dev);
 	return 0;
 }
 
@@ -499,8 +546,10 @@ void vhk_dev_stop(struct vhk_dev *dev)
 {
 	unsigned int i;
 
+	vhk_debugfs_del(dev);
 	mutex_lock(&dev->lock);
 	stop_all(dev);
+	vhk_charge_drop(&dev->charge);
 	mutex_unlock(&dev->lock);
 	/* Who finished the last request may still be about to wake a worker. */
 	synchronize_rcu();

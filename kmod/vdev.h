@@ -12,6 +12,7 @@
 #include <linux/spinlock.h>
 #include <linux/vdpa.h>
 
+#include "charge.h"
 #include "map.h"
 #include "ring.h"
 
@@ -104,6 +105,7 @@ struct vhk_vq {
 	/* The worker's alone. */
 	unsigned int n_in_flight;
 	bool in_order;
+	bool charged; /* to whom the device is */
 	struct vhk_done **order; /* chains as they were taken, a ring of the queue's size */
 	u16 order_head, order_tail;
 
@@ -127,6 +129,9 @@ struct vhk_dev {
 	u8 asid[VHK_MAX_AS]; /* of each group */
 	u16 n_vqs;
 	struct vhk_vq *vqs;
+	struct vhk_charge charge;
+	u32 poll_us; /* how long a worker looks before it sleeps */
+	struct dentry *debugfs;
 
 	spinlock_t status_lock; /* changes of @status: also workers make some */
 	u8 status;
@@ -158,6 +163,12 @@ extern const struct vdpa_config_ops vhk_config_ops;
 /* vdpa_main.c: the module stays while there is one. */
 void vhk_dev_born(void);
 void vhk_dev_gone(void);
+
+/* debugfs.c: the files of a device whose queues are initialised, and of none any more. */
+void vhk_debugfs_init(void);
+void vhk_debugfs_exit(void);
+void vhk_debugfs_add(struct vhk_dev *dev);
+void vhk_debugfs_del(struct vhk_dev *dev);
 
 /* vq.c: under the device's lock, but for the kick. */
 int vhk_vq_init(struct vhk_vq *vq, struct vhk_dev *dev, u16 index);

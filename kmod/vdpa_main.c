@@ -106,6 +106,7 @@ static struct vhk_blk *blk_new(struct vdpa_mgmt_dev *mdev, const char *name,
 	vhk_dev_born();
 	blk->dev.ops = &blk_ops;
 	blk->dev.vdpa.mdev = mdev;
+	blk->dev.vdpa.dev.groups = vhk_blk_groups;
 	blk->disk = vhk_disk_claim(name);
 	ret = PTR_ERR_OR_ZERO(blk->disk);
 	if (!ret)
@@ -185,6 +186,7 @@ static int __init vhostkit_vdpa_init(void)
 	ret = vhk_blk_io_start();
 	if (ret)
 		return ret;
+	vhk_debugfs_init();
 	root = root_device_register("vhostkit_blk");
 	if (IS_ERR(root)) {
 		ret = PTR_ERR(root);
@@ -204,6 +206,7 @@ err_blk:
 err_root:
 	root_device_unregister(root);
 err_io:
+	vhk_debugfs_exit();
 	vhk_blk_io_exit();
 	return ret;
 }
@@ -217,6 +220,7 @@ static void __exit vhostkit_vdpa_exit(void)
 	synchronize_rcu_tasks();
 	vhk_net_exit();
 	root_device_unregister(root);
+	vhk_debugfs_exit();
 	vhk_blk_io_exit();
 }
 

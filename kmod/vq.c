@@ -5,6 +5,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
+#include "trace.h"
 #include "vdev.h"
 
 u32 vhk_vq_group(const struct vhk_vq *vq)
@@ -20,6 +21,7 @@ struct vhk_map *vhk_vq_map(struct vhk_vq *vq)
 void vhk_vq_kick(struct vhk_vq *vq)
 {
 	atomic_long_inc(&vq->n_kicks);
+	trace_vhk_kick(vq);
 	vq->dev->ops->queues->kick(vq);
 }
 
@@ -30,6 +32,7 @@ void vhk_vq_call(struct vhk_vq *vq)
 		vq->cb.callback(vq->cb.private);
 	spin_unlock_bh(&vq->cb_lock);
 	WRITE_ONCE(vq->n_calls, vq->n_calls + 1);
+	trace_vhk_call(vq);
 }
 
 static struct vhk_ring_opts ring_opts(struct vhk_vq *vq)

@@ -6,10 +6,13 @@
 #include <linux/blkdev.h>
 #include <linux/freezer.h>
 #include <linux/kthread.h>
+#include <linux/sched/clock.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/stat.h>
 #include <linux/slab.h>
 #include <linux/virtio_config.h>
 
+#include "trace.h"
 #include "vdev.h"
 
 #define BATCH 64
@@ -38,6 +41,7 @@ static void give_back(struct vhk_vq *vq, struct vhk_done *done)
 	u32 len;
 
 	vq->dev->ops->finish(done, &id, &n_desc, &len);
+	trace_vhk_complete(vq, id, len);
 	vhk_ring_push(&vq->ring, id, n_desc, len);
 	WRITE_ONCE(vq->n_in_flight, vq->n_in_flight - 1);
 }
@@ -75,8 +79,8 @@ static void reap(struct vhk_vq *vq)
 	}
 }
 
-/* Takes what there is, up to a batch. Returns whether there may be more. */
-static bool take(struct vhk_vq *vq)
+/* Takes what there is, up to a batch. Returns how many. */
+static unsigned int take(struct vhk_vq *vq)
 {
 	const struct vhk_dev_ops *ops = vq->dev->ops;
 	struct vhk_chain c;
@@ -85,12 +89,36 @@ static bool take(struct vhk_vq *vq)
 	for (n = 0; n < BATCH && vhk_ring_pop(&vq->ring, &c) > 0; n++) {
 		if (!n)
 			ops->batch(vq, true);
+		trace_vhk_pop(vq, &c);
 		WRITE_ONCE(vq->n_in_flight, vq->n_in_flight + 1);
 		vq->order[order_slot(vq, vq->order_tail++)] = ops->take(vq, &c);
 	}
 	if (n)
 		ops->batch(vq, false);
-	return n == BATCH;
+	return n;
+}
+
+/* Nothing else could run here, and the window is not over. */
+static bool may_poll(const struct vhk_vq *vq, u64 end)
+{
+	return local_clock() < end && !need_resched() && single_task_running() &&
+	       vhk_vq_state(vq) == VHK_VQ_RUNNING && !vq->ring.err;
+}
+
+/* Looks at the ring and for what is finished, for a while after the last that there was. */
+static void poll(struct vhk_vq *vq)
+{
+	const u64 window = READ_ONCE(vq->dev->poll_us) * (u64)NSEC_PER_USEC;
+	u64 end = local_clock() + window;
+
+	while (may_poll(vq, end)) {
+		if (take(vq) || !llist_empty(&vq->done)) {
+			reap(vq);
+			vhk_vq_publish(vq);
+			end = local_clock() + window;
+		}
+		cpu_relax();
+	}
 }
 
 static void serve(struct vhk_vq *vq)
@@ -99,7 +127,13 @@ static void serve(struct vhk_vq *vq)
 
 	if (test_and_clear_bit(0, &vq->kicked)) {
 		vhk_ring_disarm(&vq->ring);
-		more = take(vq) || vhk_ring_arm(&vq->ring) > 0;
+		more = take(vq) == BATCH;
+		if (!more && READ_ONCE(vq->dev->poll_us)) {
+			reap(vq);
+			vhk_vq_publish(vq);
+			poll(vq);
+		}
+		more = more || vhk_ring_arm(&vq->ring) > 0;
 	}
 	reap(vq);
 	vhk_vq_publish(vq);
@@ -117,6 +151,9 @@ static void settle(struct vhk_vq *vq)
 	vhk_ring_rest(&vq->ring);
 	if (vq->n_in_flight)
 		return;
+	if (vq->charged)
+		vhk_charge_end(NULL);
+	vq->charged = false;
 	vhk_vq_set_state(vq, VHK_VQ_IDLE);
 	complete(&vq->stopped);
 }
@@ -139,6 +176,9 @@ static void work(struct vhk_vq *vq)
 		settle(vq);
 		return;
 	}
+	if (unlikely(!vq->charged))
+		vhk_charge_begin(&vq->dev->charge);
+	vq->charged = true;
 	serve(vq);
 	if (unlikely(vq->ring.err))
 		vhk_dev_needs_reset(vq->dev);

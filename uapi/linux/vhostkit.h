@@ -169,6 +169,8 @@ struct vhostkit_disk_resize {
 #define VHOSTKIT_DISK_S_BLOCK_DEVICE (1U << 1)
 /** Data does not go through the page cache. */
 #define VHOSTKIT_DISK_S_DIRECT (1U << 2)
+/** The block device has gone away; every request fails. */
+#define VHOSTKIT_DISK_S_GONE (1U << 3)
 
 /**
  * struct vhostkit_disk_query - VHOSTKIT_DISK_QUERY: what a disk is

@@ -60,7 +60,7 @@ heard() {
 start_module_guest $VHOST_KERNEL
 refused "no vDPA in this kernel" dev show
 guest "modprobe vhostkit_vdpa; truncate -s 8M /tmp/d0.img; truncate -s 4M /tmp/d1.img"
-guest "disks add d0 /tmp/d0.img queues=2; disks add d1 /tmp/d1.img ro"
+guest "disks add d0 /tmp/d0.img queues=2; disks add d1 /tmp/d1.img ro; truncate -s 4M /tmp/d2.img; disks add d2 /tmp/d2.img"
 for options in "" -j; do
 	guest "vhk vdpa $options monitor >/tmp/heard$options 2>&1 & echo \$! >/tmp/monitor$options.pid"
 	# It listens when the kernel lists its socket with protocol 15, uevents, and group 1.
@@ -83,7 +83,10 @@ refused "vdpa: device not found" dev del nobody
 refused "vdpa: Fail to find the specified mgmt device" mgmtdev show nobody
 refused "vdpa: Fail to find the specified management device" dev add name a mgmtdev b
 refused "not supported: 0x2000" dev add name a mgmtdev vhostkit_blk mtu 1500
-refused "No such file" dev add name a mgmtdev vhostkit_blk
+refused "no disk of that name is registered" dev add name a mgmtdev vhostkit_blk
+refused "there is a vDPA device of that name" dev add name d0 mgmtdev vhostkit_blk
+refused "has some that the disk does not have" dev add name d2 mgmtdev vhostkit_blk device_features 0x300000001
+refused "lacks VERSION_1 or ACCESS_PLATFORM" dev add name d2 mgmtdev vhostkit_blk device_features 0x200
 refused "d1 device not supported" dev set name d1 mac 2:0:0:0:0:1
 refused "does not do that" dev vstats show d1 qidx 0
 
@@ -113,7 +116,7 @@ guest "vhk vdpa -jp dev config show d0 | grep '\"negotiated_features\": .*\"RING
 guest "vhk vdpa unbind d0 && [ ! -e /dev/vda ]"
 guest "vhk vdpa dev del d0; vhk vdpa dev add name d0 mgmtdev vhostkit_blk device_features 0xb30007e44"
 guest "vhk vdpa dev config show d0 >/tmp/config; ! grep RING_PACKED /tmp/config && grep -q IN_ORDER /tmp/config"
-guest "vhk vdpa dev del d0; vhk vdpa dev del d1; disks del d0; disks del d1"
+guest "vhk vdpa dev del d0; vhk vdpa dev del d1; disks del d0; disks del d1; disks del d2"
 
 heard /tmp/heard "remove d1"
 for line in "add d0" "bind d0 driver vhost_vdpa node /dev/vhost-vdpa-0" "unbind d0" "bind d0 driver virtio_vdpa" \

@@ -75,11 +75,7 @@ static int dev_add(struct vdpa_cli *c, int argc, char **argv)
 	struct vdpa_words w;
 	int ret = vdpa_parse_add(&w, argc, argv);
 
-	if (!ret)
-		ret = vdpa_connect(c);
-	if (ret)
-		return ret;
-	return vhk_vdpa_dev_new(c->v, w.name, w.mgmtdev, &w.params) ? vdpa_failed(c, w.name) : 0;
+	return ret ? ret : vdpa_make(c, &w, NULL);
 }
 
 static int dev_set(struct vdpa_cli *c, int argc, char **argv)

@@ -125,6 +125,29 @@ const char *vdpa_driver(const char *word)
 	return NULL;
 }
 
+/* The kernel hands on a number only of what vhostkit_blk does not make. */
+static int say_not_made(const struct vdpa_cli *c, const struct vdpa_words *w, int ret)
+{
+	const bool ours = !strcmp(w->mgmtdev, "vhostkit_blk");
+	const bool features = w->params.set & VHK_VDPA_FEATURES;
+	const char *hint = NULL;
+
+	if (ret == -EEXIST)
+		hint = "there is a vDPA device of that name";
+	else if (ours && ret == -ENOENT)
+		hint = "no disk of that name is registered; see vhk disk add";
+	else if (ours && ret == -EBUSY)
+		hint = "another device has the disk";
+	else if (ours && ret == -EINVAL && features)
+		hint = "device_features has some that the disk does not have";
+	else if (ours && ret == -EOPNOTSUPP && features)
+		hint = "device_features lacks VERSION_1 or ACCESS_PLATFORM, which every device needs";
+	if (!hint)
+		return vdpa_failed(c, w->name);
+	say("%s: %s: %s", w->name, vhk_vdpa_error(c->v), hint);
+	return EXIT_FAILED;
+}
+
 /*
  * A driver that is loaded takes a new device at once, and it may be the wrong one; so the bus does
  * not probe meanwhile.
@@ -141,8 +164,9 @@ int vdpa_make(struct vdpa_cli *c, const struct vdpa_words *w, const char *driver
 	sigprocmask(SIG_BLOCK, &all, &before);
 	if (driver)
 		was = vhk_vdpa_autoprobe(0);
-	if (vhk_vdpa_dev_new(c->v, w->name, w->mgmtdev, &w->params))
-		ret = vdpa_failed(c, w->name);
+	ret = vhk_vdpa_dev_new(c->v, w->name, w->mgmtdev, &w->params);
+	if (ret)
+		ret = say_not_made(c, w, ret);
 	if (was > 0)
 		vhk_vdpa_autoprobe(1);
 	sigprocmask(SIG_SETMASK, &before, NULL);

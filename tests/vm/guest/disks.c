@@ -4,11 +4,14 @@
  *
  *   disks add NAME PATH [ro] [buffered] [queues=N] [entries=N] [block=N]
  *   disks del NAME | resize NAME | list | stats NAME
- *   disks refuse FOLDER      every call with everything wrong; prints what is not as it must be
+ *   disks refuse FOLDER      every call with everything wrong, also the way that 32-bit programs
+ *           take; prints what is not as it must be
+ *   disks stranger           nobody else gets anything: other users, and roots of user namespaces
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vhostkit.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int ctl = -1;
@@ -109,16 +113,51 @@ static int stats(const char *name)
 	return 0;
 }
 
+/* A page that pointers of 32 bits reach; NULL: calls go the way of this program. */
+static unsigned char *low;
+
+/* The door for 32-bit programs is open to others, too: ioctl is number 54 there. */
+static int ioctl_32(unsigned long cmd, unsigned long arg)
+{
+	long ret;
+
+	__asm__ volatile("int $0x80"
+			 : "=a"(ret)
+			 : "a"(54l), "b"((long)ctl), "c"(cmd), "d"(arg)
+			 : "memory", "r8", "r9", "r10", "r11");
+	return (int)ret < 0 ? -(int)ret : 0;
+}
+
+static int call_low(unsigned long cmd, void *arg)
+{
+	const unsigned long at = (unsigned long)arg;
+	__u32 size;
+	int ret;
+
+	if (!(at >> 32))
+		return ioctl_32(cmd, at);
+	/* Of the kernel's addresses there is only the end of these. */
+	if (at >> 63)
+		return ioctl_32(cmd, 0xffffff00ul);
+	memcpy(&size, arg, sizeof(size));
+	size = size < 1024 ? size : 1024;
+	memcpy(low, arg, size);
+	ret = ioctl_32(cmd, (unsigned long)low);
+	memcpy(arg, low, size);
+	return ret;
+}
+
 /* Whether a call ends as it must; @want is an errno, 0 for success. */
 static void expect(const char *what, unsigned long cmd, void *arg, int want)
 {
-	const int got = ioctl(ctl, cmd, arg) ? errno : 0;
+	const int got = low ? call_low(cmd, arg) : ioctl(ctl, cmd, arg) ? errno : 0;
 
 	n_tried++;
 	if (got == want)
 		return;
 	n_bad++;
-	printf("%s: %s, want %s\n", what, strerror(got), strerror(want));
+	printf("%s%s: %s, want %s\n", what, low ? " (32 bits)" : "", strerror(got),
+	       strerror(want));
 }
 
 static void refuse_sizes(void)
@@ -139,7 +178,8 @@ static void refuse_sizes(void)
 	unsigned int i;
 	__u32 *word;
 
-	two = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	two = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | (low ? MAP_32BIT : 0), -1, 0);
 	munmap(two + page, page);
 	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
 		const unsigned long cmd = calls[i].cmd;
@@ -293,6 +333,40 @@ static void refuse_second(const char *file)
 	close(r.fd);
 }
 
+static void refuse_all(const char *file, int fd)
+{
+	refuse_sizes();
+	refuse_names(fd);
+	refuse_numbers(fd);
+	refuse_fds(file);
+	refuse_second(file);
+}
+
+/* As another user, and as the root of a namespace of its own. */
+static int stranger(void)
+{
+	static const char *const who[] = { "another user", "root of a user namespace" };
+	struct vhostkit_info info = { .size = sizeof(info) };
+	int i, fd, status;
+
+	for (i = 0; i < 2; i++) {
+		if (fork()) {
+			wait(&status);
+			n_bad += status != 0;
+			continue;
+		}
+		if (setgid(1000) || setuid(1000) || (i && unshare(CLONE_NEWUSER)))
+			_exit(fail(who[i]));
+		fd = open("/dev/vhostkit", O_RDWR);
+		if (fd < 0 && errno == EACCES)
+			_exit(0);
+		printf("%s: open is not refused, and INFO gives %d\n", who[i],
+		       ioctl(fd, VHOSTKIT_INFO, &info));
+		_exit(1);
+	}
+	return n_bad > 0;
+}
+
 static int refuse(const char *folder)
 {
 	char file[256];
@@ -302,11 +376,12 @@ static int refuse(const char *folder)
 	fd = open(file, O_RDWR | O_CREAT, 0600);
 	if (fd < 0 || ftruncate(fd, 1 << 20))
 		return fail(file);
-	refuse_sizes();
-	refuse_names(fd);
-	refuse_numbers(fd);
-	refuse_fds(file);
-	refuse_second(file);
+	refuse_all(file, fd);
+	low = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1,
+		   0);
+	if (low == MAP_FAILED)
+		return fail("mmap");
+	refuse_all(file, fd);
 	unlink(file);
 	if (list())
 		return 1;
@@ -325,6 +400,8 @@ int main(int argc, char **argv)
 		return add(argc - 2, argv + 2);
 	if (!strcmp(verb, "list"))
 		return list();
+	if (!strcmp(verb, "stranger"))
+		return stranger();
 	if (argc != 3)
 		return 2;
 	if (!strcmp(verb, "del"))

@@ -90,13 +90,19 @@ static void op_kick_vq(struct vdpa_device *vdpa, u16 index)
 	vhk_vq_kick(vq_of(vdpa, index));
 }
 
-/* NULL: anywhere. Where queues have no worker of theirs, there is nothing to move. */
+/*
+ * NULL: anywhere. What is kept is what was asked for, also where none of it is online: a driver
+ * maps its processors to queues by it.
+ */
 static int op_set_vq_affinity(struct vdpa_device *vdpa, u16 index, const struct cpumask *mask)
 {
 	struct vhk_vq *vq = vq_of(vdpa, index);
 
-	if (!vq->worker)
-		return -EOPNOTSUPP;
+	vq->has_affinity = mask;
+	if (mask)
+		cpumask_copy(&vq->affinity, mask);
+	if (!vq->worker || (mask && !cpumask_intersects(mask, cpu_online_mask)))
+		return 0;
 	return set_cpus_allowed_ptr(vq->worker, mask ?: cpu_possible_mask);
 }
 
@@ -104,7 +110,7 @@ static const struct cpumask *op_get_vq_affinity(struct vdpa_device *vdpa, u16 in
 {
 	const struct vhk_vq *vq = vq_of(vdpa, index);
 
-	return vq->worker ? vq->worker->cpus_ptr : NULL;
+	return vq->has_affinity ? &vq->affinity : NULL;
 }
 
 static void op_set_vq_cb(struct vdpa_device *vdpa, u16 index, struct vdpa_callback *cb)

@@ -7,6 +7,7 @@
 #ifndef VHK_VDEV_H
 #define VHK_VDEV_H
 
+#include <linux/cpumask.h>
 #include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
@@ -97,6 +98,10 @@ struct vhk_vq {
 	/* Of whoever works on the queue. */
 	struct vhk_ring ring;
 	u64 n_calls;
+
+	/* As it was asked for: the driver's thread alone. */
+	bool has_affinity;
+	struct cpumask affinity;
 
 	struct task_struct *worker;
 	struct completion stopped;

@@ -21,6 +21,10 @@ guest "mount -t debugfs none /sys/kernel/debug; mount -t tracefs none /sys/kerne
 guest "echo 1 >/sys/kernel/tracing/events/vhostkit/enable; echo 1 >/sys/kernel/tracing/tracing_on"
 guest "truncate -s 8M /tmp/d0.img; disks add d0 /tmp/d0.img queues=2; vdpa dev add name d0 mgmtdev vhostkit_blk"
 guest_says /tmp/d0.img "cat $A/backing_file"
+# Each processor has a queue of its own, whose worker stays with it.
+guest_says "0 1" "echo \$(cat /sys/block/vda/mq/0/cpu_list /sys/block/vda/mq/1/cpu_list)"
+guest_says "0 1" "for n in 0 1; do for p in /proc/[0-9]*; do ! grep -q '^vhk-d0-'\$n\$ \$p/comm || \
+sed -n 's/^Cpus_allowed_list:.//p' \$p/status; done; done | xargs"
 guest_says "0 0" "echo \$(cat $A/backing_gone $A/poll_us)"
 guest "verify load /dev/vda 1 8; verify fill /dev/vda 7"
 trace=/sys/kernel/tracing/trace

@@ -72,7 +72,8 @@ static int all_stats(struct device *device, struct vhostkit_disk_stats *out)
 }
 
 #define STAT_ATTR(name)                                                                            \
-	static ssize_t name##_show(struct device *device, struct device_attribute *attr, char *buf) \
+	static ssize_t name##_show(struct device *device, struct device_attribute *attr,           \
+				   char *buf)                                                      \
 	{                                                                                          \
 		struct vhostkit_disk_stats s;                                                      \
 		const int ret = all_stats(device, &s);                                             \

@@ -511,7 +511,8 @@ void vhk_dev_needs_reset(struct vhk_dev *dev)
 	spin_unlock_bh(&dev->status_lock);
 	if (told)
 		return;
-	dev_notice_ratelimited(&dev->vdpa.dev, "a ring is broken; its driver has to reset the device\n");
+	dev_notice_ratelimited(&dev->vdpa.dev,
+			       "a ring is broken; its driver has to reset the device\n");
 	vhk_dev_config_changed(dev);
 }
 

@@ -23,7 +23,7 @@ for headers in /usr/src/linux-headers-*; do
 	[ ! -e "$headers/include/generated/utsrelease.h" ] || kernels+=("${headers#/usr/src/linux-headers-}")
 done
 for flavour in '6\.1\..*[0-9]-amd64' '6\.1\..*-cloud-amd64' '6\.12\..*[0-9]-amd64' '6\.12\..*-cloud-amd64'; do
-	printf '%s\n' "${kernels[@]}" | grep -qx "$flavour" || { echo "SKIP: no headers of a kernel $flavour" && exit 4; }
+	printf '%s\n' "${kernels[@]}" | grep -qx "$flavour" || { echo "SKIP: no headers of $flavour" && exit 4; }
 done
 
 mkdir "$T/src" "$T/tree"

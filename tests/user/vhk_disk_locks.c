@@ -32,8 +32,9 @@ static FILE *qemu_start(bool read_only)
 	FILE *f;
 
 	snprintf(line, sizeof(line),
-		 "qemu-system-x86_64 -M q35,accel=tcg -m 32 -nodefaults -display none -S -monitor stdio "
-		 "-blockdev file,node-name=d,filename=%s,read-only=%s -device virtio-blk-pci,drive=d "
+		 "qemu-system-x86_64 -M q35,accel=tcg -m 32 -nodefaults -display none -S "
+		 "-monitor stdio -blockdev file,node-name=d,filename=%s,read-only=%s "
+		 "-device virtio-blk-pci,drive=d "
 		 ">/dev/null 2>&1",
 		 image, read_only ? "on" : "off");
 	f = popen(line, "w");

@@ -67,12 +67,14 @@ guest_says "d0: 33554432 bytes" "vhk disk resize d0"
 guest "umount /mnt; vhk disk del d0; [ ! -e /dev/vda ] && [ ! -e /run/vhostkit/devices/d0.conf ]"
 
 # The second: a node for a virtual machine, and who may open it. The bus has both drivers by then.
-guest "modprobe vhost_vdpa; vhk disk add d0 --file /srv/d0.img --attach vhost --owner :36 --mode 640 | grep /dev/vhost-vdpa-0"
+guest "modprobe vhost_vdpa; vhk disk add d0 --file /srv/d0.img --attach vhost --owner :36 --mode 640 | \
+grep /dev/vhost-vdpa-0"
 guest "udevadm settle"
 guest_says "640 0:36" "stat -c '%a %u:%g' /dev/vhost-vdpa-0"
 guest "exec 9</dev/vhost-vdpa-0; sleep 600 >/dev/null 2>&1 & echo \$! >/tmp/holder"
 refused "/dev/vhost-vdpa-0 is open in sleep (process " del d0
-guest "vhk disk del d0 --force >/tmp/del 2>&1 & usleep 500000; kill \$(cat /tmp/holder); wait; cat /tmp/del; vhk disk list"
+guest "vhk disk del d0 --force >/tmp/del 2>&1 & usleep 500000; kill \$(cat /tmp/holder); wait; cat /tmp/del; \
+vhk disk list"
 
 # Without an owner it is udev's rule that opens the node for the group.
 guest "vhk disk add d0 --file /srv/d0.img --attach vhost; udevadm settle"
@@ -80,15 +82,18 @@ guest_says "660 0:36" "stat -c '%a %u:%g' /dev/vhost-vdpa-0"
 guest "vhk disk del d0"
 
 # A block device; what uses it is named.
-guest "modprobe loop; truncate -s 8M /srv/l0; losetup /dev/loop0 /srv/l0; mke2fs /dev/loop0 >/dev/null 2>&1; mount -t ext4 /dev/loop0 /mnt"
+guest "modprobe loop; truncate -s 8M /srv/l0; losetup /dev/loop0 /srv/l0; mke2fs /dev/loop0 >/dev/null 2>&1; \
+mount -t ext4 /dev/loop0 /mnt"
 refused "it is mounted at /mnt" add l0 --file /dev/loop0
 guest "umount /mnt"
 refused "is for files" add l0 --file /dev/loop0 --buffered
-guest "vhk disk add l0 --file /dev/loop0 --block-size 4096 --attach virtio >/dev/null; vhk disk stat l0 | grep 'file /dev/loop0 '"
+guest "vhk disk add l0 --file /dev/loop0 --block-size 4096 --attach virtio >/dev/null; vhk disk stat l0 | \
+grep 'file /dev/loop0 '"
 guest "vhk disk del l0; losetup -d /dev/loop0"
 
 # What is kept comes back; what cannot come back is said, and does not keep the rest away.
-guest "vhk disk add d0 --file /srv/d0.img --attach vhost --mode 600 --owner 0:36 --keep >/dev/null; vhk disk add t0 --file /srv/l0 --attach virtio >/dev/null"
+guest "vhk disk add d0 --file /srv/d0.img --attach vhost --mode 600 --owner 0:36 --keep >/dev/null; \
+vhk disk add t0 --file /srv/l0 --attach virtio >/dev/null"
 guest "vhk disk del d0 --keep; vhk disk del t0; [ -e /etc/vhostkit/devices/d0.conf ]; rmmod vhostkit_vdpa vhostkit"
 guest "echo 'file /srv/nothing' >/etc/vhostkit/devices/b0.conf; echo nonsense >/etc/vhostkit/devices/c0.conf"
 ! try_guest 60 "vhk restore" || fail "restore does not say that something failed"

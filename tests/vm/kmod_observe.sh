@@ -36,9 +36,10 @@ shows 'vhk_reset: d0 status 0x0' $trace
 guest "echo 0 >/sys/kernel/tracing/tracing_on"
 
 # Attributes and ioctl tell the same, and add up with what the disk's driver counts.
-same='set -- $(cat '$A'/statistics/reads '$A'/statistics/writes '$A'/statistics/read_bytes '$A'/statistics/write_bytes); '
+same="cd $A/statistics; set -- \$(cat reads writes read_bytes write_bytes); "
 guest "sync; $same disks stats d0 | grep \" reads \$1 \$3 writes \$2 \$4 \""
-guest "$same r=\$3 w=\$4; set -- \$(cat /sys/block/vda/stat); echo \$r \$((\$3*512)) \$w \$((\$7*512)); [ \$r = \$((\$3*512)) ] && [ \$w = \$((\$7*512)) ]"
+guest "$same r=\$3 w=\$4; set -- \$(cat /sys/block/vda/stat); echo \$r \$((\$3*512)) \$w \$((\$7*512)); \
+[ \$r = \$((\$3*512)) ] && [ \$w = \$((\$7*512)) ]"
 guest_says "0 0 0" "echo \$(cat $A/statistics/in_flight $A/statistics/errors $A/statistics/unsupported)"
 guest "[ \$(cat $A/statistics/kicks) -gt 0 ] && [ \$(cat $A/statistics/calls) -gt 0 ]"
 Q=/sys/kernel/debug/vhostkit/d0/queue0

@@ -14,7 +14,8 @@ guest "disks refuse /tmp"
 guest "disks stranger"
 # The vDPA module is left out where there is no vDPA, and the tool says so and leaves nothing behind.
 guest "! find /lib/modules -name 'vhostkit_vdpa*' | grep . && ! modprobe vhostkit_vdpa 2>/dev/null"
-guest "truncate -s 1M /tmp/v; ! vhk disk add v --file /tmp/v --attach vhost >/tmp/said 2>&1; grep 'kernel with vDPA' /tmp/said"
+guest "truncate -s 1M /tmp/v; ! vhk disk add v --file /tmp/v --attach vhost >/tmp/said 2>&1; \
+grep 'kernel with vDPA' /tmp/said"
 guest_says "" "vhk disk list"
 guest "vhk disk add v --file /tmp/v && vhk disk list | grep '^v: file /tmp/v bytes 1048576 ' && vhk disk del v"
 # Whole blocks only, whatever the length of the file.

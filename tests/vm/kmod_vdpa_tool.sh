@@ -60,7 +60,8 @@ heard() {
 start_module_guest $VHOST_KERNEL
 refused "no vDPA in this kernel" dev show
 guest "modprobe vhostkit_vdpa; truncate -s 8M /tmp/d0.img; truncate -s 4M /tmp/d1.img"
-guest "disks add d0 /tmp/d0.img queues=2; disks add d1 /tmp/d1.img ro; truncate -s 4M /tmp/d2.img; disks add d2 /tmp/d2.img"
+guest "disks add d0 /tmp/d0.img queues=2; disks add d1 /tmp/d1.img ro; truncate -s 4M /tmp/d2.img; \
+disks add d2 /tmp/d2.img"
 for options in "" -j; do
 	guest "vhk vdpa $options monitor >/tmp/heard$options 2>&1 & echo \$! >/tmp/monitor$options.pid"
 	# It listens when the kernel lists its socket with protocol 15, uevents, and group 1.

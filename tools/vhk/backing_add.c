@@ -71,8 +71,8 @@ static int need_parent(void)
 {
 	if (!module_load("vhostkit_vdpa"))
 		return 0;
-	say("disk: the kernel's module vhostkit_vdpa cannot be loaded; it needs a kernel with vDPA (Linux 6.12 of "
-	    "Debian has it, 6.1 has not)");
+	say("disk: the kernel's module vhostkit_vdpa cannot be loaded; it needs a kernel with vDPA "
+	    "(Debian's 6.12 has it, 6.1 has not)");
 	return EXIT_FAILED;
 }
 

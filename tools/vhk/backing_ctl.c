@@ -37,8 +37,8 @@ int backing_need(void)
 	if (ret == -EACCES || ret == -EPERM)
 		say("disk: " NODE " is for root");
 	else if (ret == -ENOENT)
-		say("disk: the kernel's module vhostkit cannot be loaded; is it installed (make dkms-install), and "
-		    "is it signed where Secure Boot wants that?");
+		say("disk: the kernel's module vhostkit cannot be loaded; is it installed (make "
+		    "dkms-install), and is it signed where Secure Boot wants that?");
 	else
 		say(NODE ": %s", strerror(-ret));
 	return EXIT_FAILED;

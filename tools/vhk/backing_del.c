@@ -83,7 +83,8 @@ int backing_resize(const struct backing_opts *o)
 		return ret;
 	ret = backing_call_resize(o->name, &bytes);
 	if (ret == -EINVAL) {
-		say("%s: not one block is left of its backing; it keeps the size that it had", o->name);
+		say("%s: not one block is left of its backing; it keeps the size that it had",
+		    o->name);
 		return EXIT_FAILED;
 	}
 	if (ret)

@@ -207,9 +207,10 @@ int backing_check_idle(const char *name, const char *block)
 	if (errno != EBUSY)
 		return 0;
 	if (!stat(path, &st) && mounted_at(st.st_rdev, where))
-		say("%s: %s is mounted at %s (--force: take it away all the same)", name, path, where);
+		say("%s: %s is mounted at %s (--force: take it away all the same)", name, path,
+		    where);
 	else
-		say("%s: %s is in use, by a file system, device mapper, md or swap (--force: take it "
-		    "away all the same)", name, path);
+		say("%s: %s is in use, by a file system, device mapper, md or swap (--force: take "
+		    "it away all the same)", name, path);
 	return EXIT_FAILED;
 }

@@ -40,7 +40,7 @@ void record_put(struct record_file *w, const char *key, const char *value);
 int record_end(struct record_file *w);
 /* 0, also where there is none. */
 int record_del(const char *dir, const char *name);
-/* Calls @fn with each name of a folder, in order. 0; what @fn returned last that was not 0; -errno. */
+/* Calls @fn with each name of a folder, in order. 0; what it said last but 0; -errno. */
 int record_each(const char *dir, int (*fn)(const char *dir, const char *name));
 
 #endif

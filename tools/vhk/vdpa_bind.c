@@ -141,7 +141,7 @@ static int say_not_made(const struct vdpa_cli *c, const struct vdpa_words *w, in
 	else if (ours && ret == -EINVAL && features)
 		hint = "device_features has some that the disk does not have";
 	else if (ours && ret == -EOPNOTSUPP && features)
-		hint = "device_features lacks VERSION_1 or ACCESS_PLATFORM, which every device needs";
+		hint = "device_features lacks VERSION_1 or ACCESS_PLATFORM, which all need";
 	if (!hint)
 		return vdpa_failed(c, w->name);
 	say("%s: %s: %s", w->name, vhk_vdpa_error(c->v), hint);

@@ -85,7 +85,7 @@ refused "vdpa: Fail to find the specified mgmt device" mgmtdev show nobody
 refused "vdpa: Fail to find the specified management device" dev add name a mgmtdev b
 refused "not supported: 0x2000" dev add name a mgmtdev vhostkit_blk mtu 1500
 refused "no disk of that name is registered" dev add name a mgmtdev vhostkit_blk
-refused "there is a vDPA device of that name" dev add name d0 mgmtdev vhostkit_blk
+refused "another device has the disk" dev add name d0 mgmtdev vhostkit_blk
 refused "has some that the disk does not have" dev add name d2 mgmtdev vhostkit_blk device_features 0x300000001
 refused "lacks VERSION_1 or ACCESS_PLATFORM" dev add name d2 mgmtdev vhostkit_blk device_features 0x200
 refused "d1 device not supported" dev set name d1 mac 2:0:0:0:0:1

@@ -23,7 +23,8 @@ those() {
 
 mapfile -t c_files < <(those '\.[ch]$')
 mapfile -t product < <(those '^(lib|tools)/.*\.[ch]$')
-mapfile -t scripts < <(for f in "${files[@]}"; do head -1 "$f" | tr -d '\0' | grep -qE '^#!.*sh' && echo "$f"; done)
+mapfile -t scripts < <(printf '%s\n' "${files[@]}" | grep -v '^tests/user/fuzz/corpus/' |
+	xargs awk 'FNR == 1 && /^#!.*sh/ { print FILENAME } { nextfile }')
 
 # Succeeds when its input is empty, shows it otherwise.
 nothing() {
@@ -32,12 +33,10 @@ nothing() {
 
 spdx() {
 	# Licence texts, inputs for the fuzzer and JSON (which knows no comments) cannot carry one.
-	for f in "${files[@]}"; do
-		case $f in
-		LICENSES/* | tests/user/fuzz/corpus/* | *.json | *.json.in) ;;
-		*) head -5 "$f" | grep -q 'SPDX-License-Identifier: ' || echo "$f: no SPDX line" ;;
-		esac
-	done | nothing
+	printf '%s\n' "${files[@]}" | grep -vE '^(LICENSES|tests/user/fuzz/corpus)/|\.json(\.in)?$' | xargs awk '
+		FNR == 1 { if (file != "" && !found) print file ": no SPDX line"; file = FILENAME; found = 0 }
+		FNR <= 5 && /SPDX-License-Identifier: / { found = 1 }
+		END { if (!found) print file ": no SPDX line" }' | nothing
 }
 
 licences() {
@@ -54,28 +53,46 @@ words() {
 # 100 columns, and 120 in scripts, where a line often is a command with another language inside.
 width() {
 	{
-		for f in "${c_files[@]}"; do
-			expand "$f" | awk -v f="$f" 'length > 100 { print f ":" NR ": " length " columns" }'
-		done
-		for f in "${scripts[@]}" Makefile; do
-			expand "$f" | awk -v f="$f" 'length > 120 { print f ":" NR ": " length " columns" }'
-		done
+		printf '%s\n' "${c_files[@]}" | xargs awk -v most=100 "$wider"
+		printf '%s\n' "${scripts[@]}" Makefile | xargs awk -v most=120 "$wider"
 	} | nothing
 }
+
+# Lines with more columns than $most, where tabs stop at every eighth.
+# shellcheck disable=SC2016 # awk's
+wider='{
+	n = 0
+	parts = split($0, part, "\t")
+	for (i = 1; i <= parts; i++)
+		n = (i > 1 ? (int(n / 8) + 1) * 8 : 0) + length(part[i])
+	if (n > most)
+		print FILENAME ":" FNR ": " n " columns"
+}'
 
 # only PATTERN ALLOWED: code that matches PATTERN stands in files that match ALLOWED. Comments do
 # not count.
 only() {
-	local f
-	for f in "${product[@]}"; do
-		echo "$f" | grep -qE "$2" && continue
-		sed -E 's|//.*||; s|/\*.*\*/||; /\/\*/,/\*\//d' "$f" | grep -nE "$1" |
-			sed "s|^|$f: not this file's room: |"
+	local file rest
+	grep -E "^[^:]*:[0-9]+:.*($1)" <<<"$code_lines" | while IFS=: read -r file rest; do
+		[[ $file =~ $2 ]] || echo "$file: not this file's room: $rest"
 	done
+}
+
+# FILE:LINE:TEXT of the whole product, without comments.
+code() {
+	printf '%s\n' "${product[@]}" | xargs awk '
+		FNR == 1 { inside = 0 }
+		{ sub("//.*", ""); gsub("/[*][^*]*[*]/", "") }
+		inside && /[*][/]/ { sub(".*[*]/", ""); inside = 0 }
+		inside { next }
+		/[/][*]/ { sub("/[*].*", ""); inside = 1 }
+		{ print FILENAME ":" FNR ":" $0 }'
 }
 
 rooms() {
 	local doors='fd|kern|notify|sock|map|loop|blk|backend|ctl|device|gpu|mem_fault|state|trace|uffd|vdpa|vduse'
+	local code_lines
+	code_lines=$(code)
 	{
 		only '\b(recvmsg|sendmsg)\(' '^lib/sock\.c$'
 		only '\bmmap\(' '^lib/map\.c$'

@@ -222,11 +222,26 @@ err:
 	return ret;
 }
 
+/* Nobody waits for these any more, and @m answers none of them: they were never answered. */
+static void forget_unanswered(struct vhk_ctl_user *u, const struct vhk_msg *m)
+{
+	struct vhk_ctl_user_slot *s;
+
+	while ((s = u->sent.first) && !s->req && s->next &&
+	       vhk_ctl_user_message(s->op) != m->hdr.request) {
+		list_take(&u->sent);
+		u->n_sent--;
+		free(s);
+	}
+}
+
 static int answered(struct vhk_ctl_user *u, struct vhk_msg *m)
 {
-	struct vhk_ctl_user_slot *s = u->sent.first;
+	struct vhk_ctl_user_slot *s;
 	int ret;
 
+	forget_unanswered(u, m);
+	s = u->sent.first;
 	if (!s)
 		return vhk_ctl_user_lost(u, -EPROTO, "it answered what was not asked");
 	ret = vhk_ctl_user_decode(u, s->op, s->req, m);

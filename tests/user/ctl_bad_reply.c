@@ -173,6 +173,25 @@ static void late_answer_is_thrown_away(void)
 	close(sock);
 }
 
+/* The next answer is to another request: the connection lives without the missing ones. */
+static void some_are_never_answered(void)
+{
+	struct vhk_ctl *c;
+	uint64_t v;
+	int i, sock = t_peer_open(&c, &opts);
+
+	for (i = 0; i < 3; i++)
+		T_EQ(vhk_ctl_get_features(c, &v), -ETIMEDOUT);
+	t_peer_reply_u64(sock, VHK_CTL_GET_PROTOCOL_FEATURES, VHK_PF_MQ);
+	T_EQ(vhk_ctl_get_protocol_features(c, &v), 0);
+	T_EQ(v, VHK_PF_MQ);
+	t_peer_reply_u64(sock, VHK_CTL_GET_FEATURES, 2);
+	T_EQ(vhk_ctl_get_features(c, &v), 0);
+	T_EQ(v, 2);
+	vhk_ctl_close(c);
+	close(sock);
+}
+
 static void hung_up(void)
 {
 	uint32_t half[2] = { 1, 5 };
@@ -264,6 +283,7 @@ int main(void)
 	T_RUN(table);
 	T_RUN(answer_to_nothing);
 	T_RUN(late_answer_is_thrown_away);
+	T_RUN(some_are_never_answered);
 	T_RUN(hung_up);
 	T_RUN(peer_that_reads_nothing);
 	T_RUN(bad_uris);

@@ -11,8 +11,8 @@
  *   -EOPNOTSUPP  this front end or the connection does not have the message (not negotiated, not
  *                implemented)
  *   -EREMOTEIO   the peer answered that it refuses or that it failed; the connection lives
- *   -ETIMEDOUT   no answer within the deadline; the connection lives, and a late answer is thrown
- *                away
+ *   -ETIMEDOUT   no answer within the deadline; the connection lives, a late answer is thrown away,
+ *                and none at all is found out by the answer to another message
  *   -ENOTCONN    the peer is gone, or was given up after -EPROTO: vhk_ctl_reconnect() is the way on
  *   -EPROTO      the peer sent what it must not; the connection is closed
  *   -EINVAL      an argument is out of range; nothing was sent

@@ -208,6 +208,20 @@ static int find_places(struct vhk_session *s, unsigned int idx, struct vhk_queue
 	return find_addr(s, q->table, idx, &q->desc, &q->driver, &q->device);
 }
 
+/*
+ * Where a ring starts. Some front ends (DPDK's) tell of a packed ring where it is available from
+ * and, in zeros, nothing of what was used. That can mean chains in flight only where something
+ * tells which: otherwise both positions are the same.
+ */
+static uint32_t start_base(const struct vhk_session *s, unsigned int idx, bool tracked)
+{
+	const uint32_t base = s->ring[idx].base;
+
+	if (tracked || !vhk_session_packed(s) || base >> 16)
+		return base;
+	return base << 16 | base;
+}
+
 int vhk_session_fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
 			   struct vhk_queue_setup *q)
 {
@@ -218,7 +232,6 @@ int vhk_session_fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
 		.iotlb = vhk_session_has_iotlb(s) ? vhk_iotlb_table(s->iotlb.cache) : NULL,
 		.size = r->size,
 		.features = s->st.features,
-		.base = r->base,
 		.table = vhk_mem_table(s->mem),
 		.inflight_table = vhk_session_inflight_table(s),
 		.dirty = vhk_session_dirty(s),
@@ -229,6 +242,7 @@ int vhk_session_fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
 		.enabled = r->enabled,
 	};
 	ret = find_places(s, idx, q);
+	q->base = start_base(s, idx, q->inflight);
 	if (!ret && r->call.fd >= 0)
 		ret = vhk_fd_duplicate(&q->call_fd, r->call.fd);
 	else if (!ret)

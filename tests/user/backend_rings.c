@@ -343,6 +343,26 @@ static void positions_wrap(void)
 	end(&u, &r);
 }
 
+/* DPDK's front end says nothing of the used position: first start, and one in the next lap. */
+static void half_a_packed_position(void)
+{
+	struct t_ring r;
+	struct t_user u;
+	uint32_t base = 0x8000;
+	unsigned int n;
+
+	begin(&u, &r, T_PACKED);
+	for (n = 0; n < 4; n++) {
+		t_ring_set_up(&u, &r, base & 0xffff);
+		T_EQ(t_ask_vring_fd(&u, VHK_USER_SET_VRING_KICK, 0, r.kick), 0);
+		T_EQ(t_ask_state(&u, VHK_USER_SET_VRING_ENABLE, 0, 1), 0);
+		t_ring_echo(&u, &r, 25);
+		base = t_stop_ring(&u, 0);
+		T_EQ(base >> 16, base & 0xffff);
+	}
+	end(&u, &r);
+}
+
 int main(void)
 {
 	T_RUN_ON_BOTH(a_ring_without_a_kick_is_polled);
@@ -357,5 +377,6 @@ int main(void)
 	T_RUN_ON_BOTH(a_ring_that_falls_out_of_the_table);
 	T_RUN_ON_BOTH(a_broken_ring_is_told);
 	T_RUN_ON_BOTH(positions_wrap);
+	T_RUN_ON_BOTH(half_a_packed_position);
 	return t_end();
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The loop's life and its rounds: work, hand over, reap, publish; then spin for as long as it pays,
- * ask for kicks, look once more and sleep.
+ * The loop's life and its rounds: work, hand over, reap, publish; then let others run or
+ * spin for as long as it pays, ask for kicks, look once more and sleep.
  */
 #include <limits.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -242,6 +243,34 @@ static bool spin(struct vhk_loop *l, uint64_t now, uint64_t end)
 	return false;
 }
 
+/*
+ * A driver that waits for this processor is served sooner by a change of threads than by a spin,
+ * which it would only be kept off by, and at less cost than by a sleep and a kick. Where it needs
+ * another thread to be woken up by, that one has its turn first.
+ */
+static bool give_way(struct vhk_loop *l, uint64_t now)
+{
+	const uint64_t limit = 2 * l->learn.cost;
+	uint64_t last = 0, ns = 0;
+	bool yes = false;
+
+	if (l->n_io || !l->n_active || !vhk_yields_due(&l->yields, now))
+		return false;
+	if (came(l))
+		return true;
+	while (!yes && ns - last >= VHK_YIELD_LEAST * (ns > 0) && ns <= limit) {
+		last = ns;
+		sched_yield();
+		yes = came(l);
+		ns = vhk_now_ns() - now;
+	}
+	vhk_yields_note(&l->yields, yes, now, ns, limit);
+	/* how long that took says nothing of spins */
+	if (yes)
+		l->idle_since = 0;
+	return yes;
+}
+
 /* When to wake up by ourselves. */
 static uint64_t sleep_end(struct vhk_loop *l, uint64_t until)
 {
@@ -293,12 +322,14 @@ static int idle(struct vhk_loop *l, uint64_t until)
 
 	if (l->own)
 		return 0;
+	note_blind(l, now);
+	l->slept = false;
 	if (!l->idle_since) {
 		l->idle_since = now;
 		l->idle_io = l->n_io;
+		if (give_way(l, now))
+			return 0;
 	}
-	note_blind(l, now);
-	l->slept = false;
 	if (spin(l, now, spin_until(l, until)) || !vhk_sources_arm(l))
 		return 0;
 	return go_to_sleep(l, until);

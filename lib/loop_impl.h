@@ -145,6 +145,7 @@ struct vhk_loop {
 	unsigned int n_rounds;
 
 	struct vhk_learn learn;
+	struct vhk_yields yields;
 	unsigned int n_learn; /* kicks, requests and completions of this round */
 	uint64_t idle_since;  /* 0: busy */
 	bool idle_io;	      /* there was I/O under way since then */

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
  * The polling window: of all windows, the one that would have cost least over the gaps seen lately.
+ * And whether others are let through first.
  */
 #include "base.h"
 #include "learn.h"
 
 /* Shorter windows differ by less than a look at the clock. */
 #define FIRST_WINDOW 10
+/* What is lost by tries in vain: a 64th of the time, soon no more than a 512th. */
+#define YIELD_SHIFT 6
+#define YIELD_FAILED_MAX 3u
 
 void vhk_learn_init(struct vhk_learn *w, uint64_t max, uint64_t cost)
 {
@@ -60,4 +64,15 @@ void vhk_learn_gap(struct vhk_learn *w, uint64_t gap)
 		return;
 	w->n = 0;
 	decide(w);
+}
+
+void vhk_yields_note(struct vhk_yields *y, bool came, uint64_t now, uint64_t ns, uint64_t limit)
+{
+	if (came && ns >= VHK_YIELD_LEAST && ns <= limit) {
+		y->failed = 0;
+		y->next = 0;
+		return;
+	}
+	y->next = now + (ns << (YIELD_SHIFT + y->failed));
+	y->failed = vhk_min(y->failed + 1, YIELD_FAILED_MAX);
 }

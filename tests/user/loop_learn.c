@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
  * The polling window that gaps teach: none where sleeping is cheaper, just enough where the driver
- * returns soon.
+ * returns soon; and when it is worth to let others run.
  */
 #include "base.h"
 #include "learn.h"
@@ -98,10 +98,40 @@ static void best_of_all(void)
 	}
 }
 
+/* The processor is given away at once again where that brought a request, else ever later. */
+static void yields_while_it_pays(void)
+{
+	static const struct {
+		bool came;
+		uint64_t ns, wait;
+	} tries[] = {
+		{ true, 5 * US, 0 },	      { true, 40 * US, 0 },
+		/* longer than a driver takes: somebody else had it */
+		{ true, 3000 * US, 3000 * US * 64 }, { true, 5 * US, 0 },
+		/* too short for a change of threads: it came by itself */
+		{ true, 300, 300 * 64 },      { true, 300, 300 * 128 },
+		{ false, 300, 300 * 256 },    { false, 300, 300 * 512 },
+		{ false, 300, 300 * 512 },    { false, 3000 * US, 3000 * US * 512 },
+		{ true, 5 * US, 0 },	      { false, 20 * US, 20 * US * 64 },
+	};
+	struct vhk_yields y = { 0 };
+	uint64_t now = 12345;
+	unsigned int i;
+
+	for (i = 0; i < vhk_array_size(tries); i++) {
+		T_OK(vhk_yields_due(&y, now));
+		vhk_yields_note(&y, tries[i].came, now, tries[i].ns, 50 * US);
+		if (tries[i].wait)
+			T_OK(!vhk_yields_due(&y, now + tries[i].wait - 1));
+		now += tries[i].wait;
+	}
+}
+
 int main(void)
 {
 	T_RUN(window_by_gaps);
 	T_RUN(unlearns);
 	T_RUN(best_of_all);
+	T_RUN(yields_while_it_pays);
 	return t_end();
 }

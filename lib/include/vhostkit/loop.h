@@ -9,8 +9,9 @@
  * it runs. Callbacks are called in the loop's thread, and may call every function of the loop but
  * vhk_loop_run(), vhk_loop_step() and vhk_loop_free().
  *
- * Waiting. A loop with nothing to do first looks around without a system call for as long as that
- * has paid lately (see struct vhk_loop_opts), then sleeps. Sleeping it costs nothing, whatever the
+ * Waiting. A loop with nothing to do lets other threads of its processor run where that has brought
+ * requests lately, looks around without a system call for as long as that has paid (see struct
+ * vhk_loop_opts), then sleeps. Sleeping it costs nothing, whatever the
  * number of its rings.
  */
 #ifndef VHOSTKIT_LOOP_H

@@ -30,7 +30,7 @@ static int queue_start(void *priv, struct vhk_queue *q)
 	bq->file = file;
 	vhk_fault_enter(&bq->scope, blk->file.table);
 	if (blk->file.cached && blk->file.mapped)
-		vhk_blk_recent_init(&bq->recent);
+		vhk_blk_reader_init(&bq->reader, &blk->present);
 	vhk_queue_set_priv(q, bq);
 	return 0;
 }
@@ -40,7 +40,7 @@ static void queue_stop(void *priv, struct vhk_queue *q)
 	struct vhk_blk_queue *bq = vhk_queue_priv(q);
 
 	(void)priv;
-	vhk_blk_recent_fini(&bq->recent);
+	bq->reader.present = NULL;
 	vhk_fault_leave(&bq->scope);
 	vhk_loop_del_file(bq->loop, bq->file);
 	vhk_queue_set_priv(q, NULL);
@@ -52,6 +52,7 @@ static void blk_free(void *priv)
 
 	if (!blk)
 		return;
+	vhk_blk_present_fini(&blk->present);
 	vhk_blk_file_close(&blk->file);
 	free(blk->path);
 	free(blk);
@@ -144,6 +145,8 @@ static int fill_in(struct vhk_blk *blk, const struct vhk_blk_opts *o)
 	ret = vhk_blk_file_open(&blk->file, o);
 	if (ret)
 		return ret;
+	if (blk->file.cached && blk->file.mapped)
+		vhk_blk_present_init(&blk->present, blk->file.mapped, blk->file.mapped_size);
 	if (!(o->flags & VHK_BLK_F_INCOMING))
 		ret = vhk_blk_lock_open(blk);
 	if (!ret)

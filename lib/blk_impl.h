@@ -36,14 +36,24 @@ struct vhk_blk_counters {
 };
 
 /*
- * What of the image is in the page cache for sure, or was a moment ago: pages that requests of this
- * queue moved. A table of a fixed size: what does not fit is forgotten. Queue's thread.
+ * What of the mapped image is in the page cache, or was a moment ago. Every queue's thread reads
+ * and writes it, one word at a time.
  */
-struct vhk_blk_recent {
-	struct vhk_blk_recent_part *parts; /* NULL: nobody asks */
-	uint32_t looked;		   /* at major faults, ms */
-	uint32_t resume;		   /* ms; until then nothing counts as recent */
+struct vhk_blk_present {
+	_Atomic(uint64_t) *part; /* NULL: nothing is known, and nobody asks */
+	uint64_t n_parts;	 /* a power of two; what does not fit is forgotten */
+	const unsigned char *mapped;
+	uint64_t size;		 /* of the mapping, whole pages */
+	uint32_t page;		 /* bytes */
+	_Atomic uint32_t resume; /* ms; until then nothing is believed */
+};
+
+/* A queue's part in it. Queue's thread. */
+struct vhk_blk_reader {
+	struct vhk_blk_present *present; /* NULL: the image is not read through a mapping */
+	uint32_t looked;		 /* at major faults, ms */
 	long faults;
+	uint32_t skip, pause; /* questions left out, now and after the next useless answer */
 };
 
 struct vhk_blk_queue {
@@ -52,7 +62,7 @@ struct vhk_blk_queue {
 	struct vhk_loop *loop;
 	int file; /* the image, as this loop knows it */
 	struct vhk_fault_scope scope; /* of the image's mapping */
-	struct vhk_blk_recent recent;
+	struct vhk_blk_reader reader;
 	_Alignas(64) struct vhk_blk_counters counters;
 };
 
@@ -61,6 +71,7 @@ struct vhk_blk {
 	struct vhk_log log;
 	char *path;
 	struct vhk_blk_file file;
+	struct vhk_blk_present present;
 	uint64_t offered;
 	uint16_t queue_size;
 	unsigned char id[VIRTIO_BLK_ID_BYTES];
@@ -137,13 +148,16 @@ void vhk_blk_ranges(struct vhk_blk_req *req);
 /* blk_map.c: moves the data of @req; false: it has to be moved otherwise. */
 bool vhk_blk_map_copy(struct vhk_blk_req *req);
 
-/* blk_recent.c */
-void vhk_blk_recent_init(struct vhk_blk_recent *r);
-void vhk_blk_recent_fini(struct vhk_blk_recent *r);
-/* All of [off, off + len), not empty, was noted within the last seconds. */
-bool vhk_blk_recent_has(struct vhk_blk_recent *r, uint64_t off, uint64_t len);
-void vhk_blk_recent_note(struct vhk_blk_recent *r, uint64_t off, uint64_t len);
-void vhk_blk_recent_forget(struct vhk_blk_recent *r);
+/* blk_present.c */
+/* @mapped: @size bytes of the image, for as long as @p is used. */
+void vhk_blk_present_init(struct vhk_blk_present *p, const unsigned char *mapped, uint64_t size);
+void vhk_blk_present_fini(struct vhk_blk_present *p);
+void vhk_blk_reader_init(struct vhk_blk_reader *r, struct vhk_blk_present *p);
+/* All of [off, off + len), not empty, can be copied without a wait for the medium. */
+bool vhk_blk_present_has(struct vhk_blk_reader *r, uint64_t off, uint64_t len);
+/* A request moved [off, off + len), not empty, through the page cache. */
+void vhk_blk_present_note(struct vhk_blk_present *p, uint64_t off, uint64_t len);
+void vhk_blk_present_forget(struct vhk_blk_present *p, uint64_t off, uint64_t len);
 
 /* blk_lock.c */
 /* Tells who has the image already. */

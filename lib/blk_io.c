@@ -127,7 +127,7 @@ static void rw_done(struct vhk_io *io, int res)
 			vhk_blk_scatter(req, req->mem, (size_t)res);
 		req->moved += (uint64_t)res;
 		if (vhk_likely(req->moved == req->len)) {
-			vhk_blk_recent_note(&req->bq->recent, req->start, req->len);
+			vhk_blk_present_note(&req->bq->blk->present, req->start, req->len);
 			end(req, VIRTIO_BLK_S_OK);
 			return;
 		}

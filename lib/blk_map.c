@@ -57,7 +57,7 @@ static bool is_there(struct vhk_blk_req *req)
 	if (f->memory)
 		return !atomic_load_explicit(&f->holes, memory_order_relaxed);
 	return req->kind == VHK_BLK_READ &&
-	       vhk_blk_recent_has(&req->bq->recent, req->start, req->len);
+	       vhk_blk_present_has(&req->bq->reader, req->start, req->len);
 }
 
 /*

@@ -49,6 +49,12 @@ static void range_done(struct vhk_io *io, int res)
 	next_range(req);
 }
 
+static void begin_range(struct vhk_blk_req *req, const struct vhk_blk_range *r)
+{
+	vhk_blk_present_forget(&req->bq->blk->present, r->off, r->len);
+	vhk_blk_submit(req, r->op, r->off, r->len, range_done);
+}
+
 static void next_range(struct vhk_blk_req *req)
 {
 	const struct vhk_blk_range *r = (struct vhk_blk_range *)req->mem + req->range;
@@ -62,7 +68,7 @@ static void next_range(struct vhk_blk_req *req)
 	else if (vhk_queue_suspending(req->bq->q))
 		vhk_blk_give_back(req);
 	else
-		vhk_blk_submit(req, r->op, r->off, r->len, range_done);
+		begin_range(req, r);
 }
 
 /* A virtio status, and where that is OK the range in bytes. */
@@ -138,6 +144,5 @@ void vhk_blk_ranges(struct vhk_blk_req *req)
 		return;
 	}
 	atomic_store_explicit(&req->bq->blk->file.holes, true, memory_order_relaxed);
-	vhk_blk_recent_forget(&req->bq->recent);
 	next_range(req);
 }

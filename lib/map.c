@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * mmap(2) and munmap(2) and nothing else: lengths are held against the file before anything is
- * mapped, and pages of every size are unmapped whole.
+ * mmap(2), munmap(2) and mincore(2), and nothing else: lengths are held against the file before
+ * anything is mapped, and pages of every size are unmapped whole.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -174,6 +174,11 @@ int vhk_map_replace(void *page, size_t size)
 	ret = at == MAP_FAILED ? -errno : 0;
 	errno = saved;
 	return ret;
+}
+
+int vhk_map_resident(const void *page, size_t size, unsigned char *in)
+{
+	return mincore((void *)page, size, in) ? -errno : 0;
 }
 
 int vhk_map_anon(void **va, size_t size)

@@ -44,6 +44,12 @@ int vhk_map_memfd(void **va, const char *name, size_t size);
 /* Replaces whole pages by private zeros; async-signal-safe. */
 int vhk_map_replace(void *page, size_t size);
 
+/*
+ * Which of the pages of [page, page + size), both in whole pages, can be read without a wait for
+ * what they are on: the lowest bit of a byte for each. 0 or -errno.
+ */
+int vhk_map_resident(const void *page, size_t size, unsigned char *in);
+
 /* Anonymous private memory, page-aligned, zeroed. */
 int vhk_map_anon(void **va, size_t size);
 void vhk_unmap(void *va, size_t size);

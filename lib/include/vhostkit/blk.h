@@ -22,10 +22,11 @@ extern "C" {
  */
 #define VHK_BLK_F_DIRECT 0x2
 /**
- * Reads of what was read a moment ago are copied from a mapping of the image, which takes half the
- * time of reading it from the page cache by system call. For images on disk file systems and block
- * devices, without O_DIRECT; ignored for others. An error of the medium may be met as a SIGBUS
- * then: for applications whose handler of it calls vhk_mem_fault() (vhostkit/mem.h).
+ * Reads of what is in the page cache are copied from a mapping of the image, which takes half the
+ * time of reading it from there by system call; the kernel is asked now and then what is there. For
+ * images on disk file systems and block devices, without O_DIRECT; ignored for others. An error of
+ * the medium may be met as a SIGBUS then: for applications whose handler of it calls
+ * vhk_mem_fault() (vhostkit/mem.h).
  */
 #define VHK_BLK_F_MAP 0x4
 /**

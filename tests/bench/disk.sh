@@ -1,18 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 #
-# The disk, beside qemu-storage-daemon with io_uring: the same front end, the same file, runs that alternate,
-# medians. Nothing is pinned, as nothing is where these programs are used; -p pins back ends to
-# processor 0 and the driver to processor 1, which spares the peer its worker threads' way across. Prints
-# requests a second and, in brackets, processor time per request, both as times the peer's; writes
+# The disk, beside qemu-storage-daemon with io_uring: the same front end, the same file, and for each load one
+# run that does not count, then runs that alternate, the other one first each time. At depth 1 the two ends of
+# a ring take turns, and what a turn costs depends on whether they share a processor: both cases are pinned,
+# to processors 0 and 1, or both to 0. Else nothing is, as nothing is where these programs are used; -p pins
+# back ends to processor 0 and the driver to processor 1 always, which spares the peer its worker threads' way
+# across. Prints medians of requests a second and, in brackets, of processor time per request, both as times
+# the peer's; behind them the least and the most that a pair of runs made of the first. Writes
 # build/bench/disk.json.
 #
 #   tests/bench/disk.sh [-p] [-n RUNS] [-t SECONDS] [-m "MEDIUM..."] [-l "LOAD..."]
 set -eu
-pin=() cpu=() runs=3 seconds=1 media="tmpfs cache direct" loads="blocking polls queues depth1 writes"
+apart=0 cpu=() runs=3 seconds=1 media="tmpfs cache direct" loads="blocking polls queues depth1 shared writes"
 while getopts pn:t:m:l: opt; do
 	case $opt in
-	p) pin=(taskset -c 0) cpu=(--cpu 1) ;;
+	p) apart=1 ;;
 	n) runs=$OPTARG ;;
 	t) seconds=$OPTARG ;;
 	m) media=$OPTARG ;;
@@ -70,10 +73,10 @@ start() { # MEDIUM FOLDER
 	[ "$1" != direct ] || direct=on flags=(--direct)
 	image "$2/disk.img"
 	rm -f "$T/ours" "$T/peer"
-	"${pin[@]}" "$bin/vhk-blk" --socket-path="$T/ours" --blk-file="$2/disk.img" --num-queues=4 \
+	"$bin/vhk-blk" --socket-path="$T/ours" --blk-file="$2/disk.img" --num-queues=4 \
 		"${flags[@]}" &
 	pids=($!)
-	"${pin[@]}" qemu-storage-daemon \
+	qemu-storage-daemon \
 		--blockdev "driver=file,node-name=f,filename=$2/disk.img,aio=io_uring,cache.direct=$direct" \
 		--export "type=vhost-user-blk,id=e,node-name=f,writable=on,num-queues=4,$peer_at" &
 	pids+=($!)
@@ -92,7 +95,7 @@ flags_of() {
 	blocking) echo "--rw randread --depth 32" ;;
 	polls) echo "--rw randread --depth 32 --poll" ;;
 	queues) echo "--rw randread --depth 32 --queues 4" ;;
-	depth1) echo "--rw randread --depth 1" ;;
+	depth1 | shared) echo "--rw randread --depth 1" ;;
 	writes) echo "--rw randwrite --depth 32" ;;
 	esac
 }
@@ -102,9 +105,23 @@ name_of() {
 	blocking) echo "depth 32, blocking" ;;
 	polls) echo "depth 32, driver polls" ;;
 	queues) echo "4 queues, depth 32" ;;
-	depth1) echo "depth 1" ;;
+	depth1) echo "depth 1, a processor each" ;;
+	shared) echo "depth 1, one processor" ;;
 	writes) echo "writes, depth 32" ;;
 	esac
+}
+
+# Where both ends run: place LOAD
+place() {
+	local pid on=0-$(($(nproc) - 1))
+	cpu=()
+	case $1-$apart in
+	shared-*) on=0 cpu=(--cpu 0) ;;
+	depth1-* | *-1) on=0 cpu=(--cpu 1) ;;
+	esac
+	for pid in "${pids[@]}"; do
+		taskset -acp "$on" "$pid" >/dev/null
+	done
 }
 
 field() { # NAME FILE
@@ -115,25 +132,38 @@ median() {
 	sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 }
 
-# MEDIUM LOAD: one line "rps cpu p50" for ours, one for the peer.
-cell() {
-	local who what
-	rm -f "$T"/run.*
+# NAME WHO: of each run, in order.
+fields() {
+	local i
 	for i in $(seq "$runs"); do
-		for who in ours peer; do
-			# shellcheck disable=SC2046 # flags are words
-			"$bin/vhk" blk bench -j -q "${cpu[@]}" --time "$seconds" --seed "$i" $(flags_of "$2") \
-				"unix:$T/$who" >"$T/run.$who.$i"
+		field "$1" "$T/run.$2.$i"
+	done
+}
+
+# LOAD WHO RUN
+one_run() {
+	# shellcheck disable=SC2046 # flags are words
+	"$bin/vhk" blk bench -j -q "${cpu[@]}" --time "$seconds" --seed "$3" $(flags_of "$1") \
+		"unix:$T/$2" >"$T/run.$2.$3"
+}
+
+# LOAD: "rps cpu p50" of ours, then of the peer, then the least and the most of ours as times the peer's.
+cell() {
+	local who what i
+	rm -f "$T"/run.*
+	place "$1"
+	for i in $(seq 0 "$runs"); do
+		for who in $([ $((i % 2)) = 0 ] && echo ours peer || echo peer ours); do
+			one_run "$1" "$who" "$i"
 		done
 	done
 	for who in ours peer; do
 		for what in requests_per_second backend_cpu_ns p50_ns; do
-			for i in $(seq "$runs"); do
-				field "$what" "$T/run.$who.$i"
-			done | median | tr '\n' ' '
+			fields $what $who | median
 		done
-		echo
 	done
+	paste <(fields requests_per_second ours) <(fields requests_per_second peer) |
+		awk '{ print $1 / $2 }' | sort -g | sed -n '1p; $p'
 }
 
 cells=$T/cells
@@ -143,7 +173,7 @@ for medium in $media; do
 	folders+=("$folder")
 	start "$medium" "$folder"
 	for load in $loads; do
-		cell "$medium" "$load" | tr '\n' ' ' | sed "s/^/$medium $load /" >>"$cells"
+		cell "$load" | tr '\n' ' ' | sed "s/^/$medium $load /" >>"$cells"
 		echo >>"$cells"
 		[ ! -t 2 ] || tail -1 "$cells" >&2
 	done
@@ -157,24 +187,26 @@ awk -v runs="$runs" -v seconds="$seconds" '
 		printf "%s\n    { \"medium\": \"%s\", \"load\": \"%s\",", (NR == 1 ? "" : ","), $1, $2
 		printf " \"requests_per_second\": %.0f, \"cpu_ns\": %.0f, \"p50_ns\": %.0f,", $3, $4, $5
 		printf " \"peer_requests_per_second\": %.0f, \"peer_cpu_ns\": %.0f, \"peer_p50_ns\": %.0f,", $6, $7, $8
-		printf " \"times\": %.3f, \"cpu_times\": %.3f, \"p50_times\": %.3f }", $3 / $6, $4 / $7, $5 / $8
+		printf " \"times\": %.3f, \"cpu_times\": %.3f, \"p50_times\": %.3f,", $3 / $6, $4 / $7, $5 / $8
+		printf " \"least\": %.3f, \"most\": %.3f }", $9, $10
 	}
 	END { printf "\n  ]\n}\n" }' "$cells" >"$out/disk.json"
 
-echo "4 KiB requests on $size, vhk-blk as times qemu-storage-daemon: requests/s (CPU per request), p50 at depth 1"
+echo "4 KiB requests on $size, vhk-blk as times qemu-storage-daemon:"
+echo "requests/s (CPU per request), p50 at depth 1, least and most of $runs runs"
 printf '%-24s' ""
 for medium in $media; do
-	printf '%-24s' "$medium"
+	printf '%-36s' "$medium"
 done
 echo
 for load in $loads; do
-	printf '%-24s' "$(name_of "$load")"
+	printf '%-27s' "$(name_of "$load")"
 	for medium in $media; do
 		awk -v m="$medium" -v l="$load" '$1 == m && $2 == l {
 			s = sprintf("%.2f (%.2f)", $3 / $6, $4 / $7)
-			if (l == "depth1")
+			if (l == "depth1" || l == "shared")
 				s = s sprintf(" p50 %.2f", $5 / $8)
-			printf "%-24s", s
+			printf "%-36s", s sprintf("  %.2f-%.2f", $9, $10)
 		}' "$cells"
 	done
 	echo

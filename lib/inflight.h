@@ -163,6 +163,8 @@ uint16_t vhk_inflight_packed_put(struct inflight *f, uint16_t at, uint64_t addr,
  * Returns its head. */
 uint16_t vhk_inflight_packed_pop(struct inflight *f, uint16_t last, uint16_t num, uint16_t next,
 				 uint64_t *counter);
+/* Takes back the pop of @head, which is in flight; not while a batch is published. */
+void vhk_inflight_packed_unpop(struct inflight *f, uint16_t head);
 void vhk_inflight_packed_link(struct inflight *f, uint16_t head);
 /* The batch's links are written: where the used position will be. */
 void vhk_inflight_packed_begin(struct inflight *f, uint16_t used, bool wrap);

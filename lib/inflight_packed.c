@@ -62,6 +62,17 @@ void vhk_inflight_packed_link(struct inflight *f, uint16_t head)
 	f->free.free_head = head;
 }
 
+/* What is on the free list is free, whatever its mark says: the one store of its head decides. */
+void vhk_inflight_packed_unpop(struct inflight *f, uint16_t head)
+{
+	vhk_inflight_packed_link(f, head);
+	vhk_compiler_fence();
+	f->free.old_free_head = f->free.free_head;
+	store_free(f);
+	vhk_compiler_fence();
+	vhk_inflight_packed_clear(f, head);
+}
+
 void vhk_inflight_packed_begin(struct inflight *f, uint16_t used, bool wrap)
 {
 	store_free(f);

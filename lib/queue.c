@@ -158,6 +158,18 @@ void vhk_queue_done(struct vhk_queue *q, struct vhk_chain *c, uint32_t written)
 	vhk_loop_staged(q->loop, &q->source);
 }
 
+void vhk_queue_done_all(struct vhk_queue *q, struct vhk_chain **chains, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		vhk_ring_push(q->ring, chains[i]);
+	if (vhk_unlikely(q->table_pending))
+		queue_table_done(q);
+	queue_publish(q);
+	queue_drained(q);
+}
+
 void vhk_queue_give_back(struct vhk_queue *q, struct vhk_chain *c)
 {
 	vhk_ring_leave(q->ring, c);
@@ -201,7 +213,7 @@ static void queue_leave(struct vhk_queue *q)
 	if (q->state != VHK_QUEUE_LEAVING)
 		return;
 	if (vhk_ring_left_over(q->ring) && q->enabled && !q->broken && !q->suspending &&
-	    !queue_lacks(q))
+	    !q->pulls && !queue_lacks(q))
 		return;
 	vhk_loop_del_source(q->loop, &q->source);
 }
@@ -236,14 +248,13 @@ static void queue_tell_miss(struct vhk_queue *q)
 	}
 }
 
-static unsigned int queue_work(struct vhk_queue *q, unsigned int max)
+static unsigned int queue_take(struct vhk_queue *q, struct vhk_chain **chain, unsigned int max)
 {
-	struct vhk_chain *chain[VHK_QUEUE_BATCH];
 	int n;
 
 	if (vhk_unlikely(!q->enabled || q->broken || queue_torn(q)))
 		return 0;
-	n = queue_pop(q, chain, vhk_min(max, (unsigned int)VHK_QUEUE_BATCH));
+	n = queue_pop(q, chain, max);
 	queue_tell_miss(q);
 	if (vhk_unlikely(n < 0)) {
 		queue_fail(q, n);
@@ -253,15 +264,79 @@ static unsigned int queue_work(struct vhk_queue *q, unsigned int max)
 		return 0;
 	count(&q->stats.requests, (uint64_t)n);
 	count(&q->stats.rounds, 1);
-	q->dev->ops.work(q->dev->priv, q, chain, (unsigned int)n);
 	return (unsigned int)n;
+}
+
+static unsigned int queue_work(struct vhk_queue *q, unsigned int max)
+{
+	struct vhk_chain *chain[VHK_QUEUE_BATCH];
+	unsigned int n;
+
+	n = queue_take(q, chain, vhk_min(max, (unsigned int)VHK_QUEUE_BATCH));
+	if (n)
+		q->dev->ops.work(q->dev->priv, q, chain, n);
+	return n;
+}
+
+/* The device is told that there is something to pull, and takes as much as it likes. */
+static unsigned int queue_offer(struct vhk_queue *q)
+{
+	if (!q->wants || !q->enabled || q->broken || q->state != VHK_QUEUE_RUNNING ||
+	    !vhk_ring_ready(q->ring))
+		return 0;
+	q->wants = false;
+	q->n_pulled = 0;
+	q->dev->ops.work(q->dev->priv, q, NULL, 0);
+	return q->n_pulled;
+}
+
+void vhk_queue_pull(struct vhk_queue *q)
+{
+	q->pulls = true;
+}
+
+unsigned int vhk_queue_pop(struct vhk_queue *q, struct vhk_chain **chains, unsigned int max)
+{
+	unsigned int n;
+
+	if (vhk_unlikely(q->state != VHK_QUEUE_RUNNING))
+		return 0;
+	n = queue_take(q, chains, max);
+	q->n_pulled += n;
+	return n;
+}
+
+void vhk_queue_unpop(struct vhk_queue *q, struct vhk_chain **chains, unsigned int n)
+{
+	unsigned int i;
+
+	if (!n)
+		return;
+	if (!vhk_ring_unpop(q->ring, chains, n)) {
+		count(&q->stats.requests, -(uint64_t)n);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		chains[i]->written = 0;
+	vhk_queue_done_all(q, chains, n);
+}
+
+void vhk_queue_want(struct vhk_queue *q, bool on)
+{
+	q->wants = on;
+	if (on)
+		vhk_loop_activate(q->loop, &q->source);
 }
 
 static unsigned int source_work(struct vhk_source *s, unsigned int quantum)
 {
 	struct vhk_queue *q = queue_of(s);
-	unsigned int n = queue_work(q, quantum);
+	unsigned int n;
 
+	if (q->pulls)
+		n = queue_offer(q);
+	else
+		n = queue_work(q, q->batch ? VHK_QUEUE_BATCH : quantum);
 	queue_leave(q);
 	return n;
 }
@@ -270,13 +345,14 @@ static bool source_ready(const struct vhk_source *s)
 {
 	const struct vhk_queue *q = queue_of(s);
 
-	return q->enabled && !q->broken && vhk_ring_ready(q->ring);
+	return q->enabled && !q->broken && (!q->pulls || q->wants) && vhk_ring_ready(q->ring);
 }
 
 static bool source_arm(struct vhk_source *s)
 {
 	struct vhk_queue *q = queue_of(s);
-	bool work = q->enabled && !q->broken && vhk_ring_arm(q->ring) > 0;
+	bool work = q->enabled && !q->broken && (!q->pulls || q->wants) &&
+		    vhk_ring_arm(q->ring) > 0;
 
 	queue_tell_logged(q);
 	/* Zeros in the place of the ring look like a driver that has nothing to do. */
@@ -338,6 +414,8 @@ static int queue_start(struct vhk_queue *q)
 
 	queue_enter_scopes(q);
 	vhk_ring_log_parts(q->ring);
+	q->pulls = q->wants = false;
+	q->batch = q->dev->info.flags & VHK_DEVICE_F_BATCH;
 	if (ops->queue_start)
 		ret = ops->queue_start(q->dev->priv, q);
 	if (ret)
@@ -465,6 +543,8 @@ static void queue_handle(struct vhk_work *w)
 		break;
 	case VHK_ASK_ENABLE:
 		q->enabled = q->msg.on;
+		if (q->dev->ops.queue_enable)
+			q->dev->ops.queue_enable(q->dev->priv, q, q->enabled);
 		vhk_loop_activate(q->loop, &q->source);
 		break;
 	case VHK_ASK_TABLE:

@@ -81,6 +81,10 @@ struct vhk_queue {
 	bool enabled;
 	bool broken;
 	bool suspending; /* leaves chains unanswered */
+	bool pulls;	 /* the device takes chains by itself */
+	bool wants;	 /* and waits for some */
+	bool batch;	 /* VHK_DEVICE_F_BATCH */
+	unsigned int n_pulled;
 	bool table_pending; /* the answer to the message waits for chains of the old table */
 	struct vhk_notify err;
 	struct vhk_table *table;
@@ -116,6 +120,12 @@ struct vhk_queue {
 };
 
 extern const struct vhk_source_ops vhk_queue_source_ops;
+
+/* Chains may be had from it, sooner or later. Its thread. */
+static inline bool vhk_queue_usable(const struct vhk_queue *q)
+{
+	return q->state == VHK_QUEUE_RUNNING && q->enabled && !q->broken;
+}
 
 /* Control thread: sends q->msg, filled in, to the queue's loop. */
 void vhk_queue_ask(struct vhk_queue *q);

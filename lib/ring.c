@@ -274,6 +274,28 @@ void vhk_ring_push(struct vhk_ring *r, struct vhk_chain *c)
 	r->free[r->n_free++] = c;
 }
 
+int vhk_ring_unpop(struct vhk_ring *r, struct vhk_chain **c, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (c[i]->flags & VHK_CHAIN_F_RESUBMITTED)
+			return -EOPNOTSUPP;
+	for (i = n; i--;) {
+		r->ops->back(r, c[i]);
+		if (r->special || c[i]->seg != chain_segs(c[i])) {
+			c[i]->written = 0;
+			push_special(r, c[i]);
+		}
+		r->state[c[i]->id] = ID_FREE;
+		r->n_popped--;
+		if (r->in_order)
+			r->order_tail--;
+		r->free[r->n_free++] = c[i];
+	}
+	return 0;
+}
+
 /* It was popped in its turn and stays marked as in flight, so its id stays taken. */
 void vhk_ring_leave(struct vhk_ring *r, struct vhk_chain *c)
 {

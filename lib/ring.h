@@ -49,6 +49,12 @@ bool vhk_ring_take_logged(struct vhk_ring *r);
  * takes over does it again. Nothing is popped any more after that. */
 void vhk_ring_leave(struct vhk_ring *r, struct vhk_chain *c);
 
+/*
+ * The last @n chains popped, in their order, go back where they came from, and are popped again.
+ * -EOPNOTSUPP: not these, and they are the caller's still: one was resubmitted.
+ */
+int vhk_ring_unpop(struct vhk_ring *r, struct vhk_chain **c, unsigned int n);
+
 /* From here on the ring is not written any more: what is in flight or staged stays marked in the
  * inflight region. Chains may still be pushed. */
 void vhk_ring_detach(struct vhk_ring *r);

@@ -48,6 +48,8 @@ struct ring_used {
 struct ring_ops {
 	int (*pop)(struct vhk_ring *r, struct vhk_chain **out, unsigned int max);
 	int (*resubmit)(struct vhk_ring *r, unsigned int i, struct vhk_chain *c);
+	/* Moves the position back by chains of @n_desc slots. */
+	void (*back)(struct vhk_ring *r, const struct vhk_chain *c);
 	/* Writes r->staged[0 .. n) and tells whether the driver wants a call. */
 	int (*publish)(struct vhk_ring *r, unsigned int n);
 	bool (*ready)(const struct vhk_ring *r);

@@ -169,6 +169,18 @@ static int packed_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int m
 	return ring_pop_end(r, i, ret);
 }
 
+static void packed_back(struct vhk_ring *r, const struct vhk_chain *c)
+{
+	if (r->last_avail < c->n_desc) {
+		r->last_avail = (uint16_t)(r->last_avail + r->size);
+		r->avail_wrap = !r->avail_wrap;
+	}
+	r->last_avail = (uint16_t)(r->last_avail - c->n_desc);
+	r->n_out_desc = (uint16_t)(r->n_out_desc - c->n_desc);
+	if (r->inflight)
+		vhk_inflight_packed_unpop(r->inflight, c->inflight);
+}
+
 /* From the region's copies: the ring's own slots may be overwritten. Its slots were counted when
  * the ring started. */
 RING_INLINE int packed_rewalk(struct ring_walk *w, struct vhk_ring *r, struct vhk_chain *c,
@@ -374,6 +386,7 @@ static uint32_t packed_base(const struct vhk_ring *r)
 const struct ring_ops vhk_ring_packed_ops = {
 	.pop = packed_pop,
 	.resubmit = packed_resubmit,
+	.back = packed_back,
 	.publish = packed_publish,
 	.ready = packed_ready,
 	.arm = packed_arm,

@@ -141,6 +141,16 @@ static int split_resubmit(struct vhk_ring *r, unsigned int i, struct vhk_chain *
 	return split_take(r, c, head->entry, d);
 }
 
+static void split_back(struct vhk_ring *r, const struct vhk_chain *c)
+{
+	r->last_avail--;
+	/* the marks that stay are those of the oldest chains */
+	if (r->inflight) {
+		vhk_inflight_split_clear(r->inflight, c->id);
+		vhk_compiler_fence();
+	}
+}
+
 /* Fills used elements from @r->used on; returns the index behind them. */
 RING_INLINE uint16_t split_fill(struct vhk_ring *r, unsigned int n, bool in_order)
 {
@@ -253,6 +263,7 @@ static uint32_t split_base(const struct vhk_ring *r)
 const struct ring_ops vhk_ring_split_ops = {
 	.pop = split_pop,
 	.resubmit = split_resubmit,
+	.back = split_back,
 	.publish = split_publish,
 	.ready = split_ready,
 	.arm = split_arm,

@@ -55,7 +55,8 @@ struct vhk_parcel {
  * @queue_start: a queue begins. Its loop's thread. Optional
  * @queue_stop:  a queue has ended; nothing of it is in flight. Its loop's thread. Optional
  * @work:        @n chains were popped: answer each of them, now or later, with vhk_queue_done().
- *               Queue's thread
+ *               Queue's thread. @n is 0: there are some in a queue that is pulled
+ *               (vhk_queue_pull())
  * @reset:       the driver reset the device; no queue runs. Control thread. Optional
  * @free:        last call; frees priv. Optional
  * @restore_config: a migration writes it, read-only fields included (vhost-user, SET_CONFIG, flag
@@ -86,6 +87,8 @@ struct vhk_parcel {
  *               vhk_queue_give_back(), what has been to vhk_queue_done(), as soon as nothing of it
  *               can touch the driver's memory or the medium any more. Its loop's thread. Optional:
  *               all that is in hand is waited for
+ * @queue_enable: a queue that has started is enabled or disabled (vhost-user, SET_VRING_ENABLE);
+ *               its loop's thread. Optional
  * @save:        fill @buf with up to @len bytes of the device's state, from its byte @off on, in
  *               order; @off 0 begins anew. Return: how many, 0: that was all, or -errno. Control
  *               thread, no queue runs. Optional, with @load
@@ -125,11 +128,17 @@ struct vhk_device_ops {
 	int (*load)(void *priv, uint64_t off, const void *buf, size_t len);
 	int (*hand_over)(void *priv, struct vhk_parcel *p);
 	int (*take_over)(void *priv, struct vhk_parcel *p);
+	void (*queue_enable)(void *priv, struct vhk_queue *q, bool on);
 };
 
 /** The device lends host notifiers: vhk_device_lend_notifier(). */
 #define VHK_DEVICE_F_NOTIFIER 0x1
-#define VHK_DEVICE_F_ALL 0x1
+/**
+ * ops.work gets as many chains as there are, up to 32, and not as many as the loop gathers answers
+ * for: for devices that answer a batch at once (vhk_queue_done_all()).
+ */
+#define VHK_DEVICE_F_BATCH 0x2
+#define VHK_DEVICE_F_ALL 0x3
 
 /**
  * struct vhk_device_info - what a device is
@@ -271,6 +280,58 @@ VHK_API void vhk_queue_done(struct vhk_queue *q, struct vhk_chain *c, uint32_t w
  * It stays in the inflight region, and whoever runs the queue next does all of it again.
  */
 VHK_API void vhk_queue_give_back(struct vhk_queue *q, struct vhk_chain *c);
+
+/**
+ * vhk_queue_pull() - take chains when there is something for them, and not as soon as they come
+ * @q: the queue, from ops.queue_start
+ *
+ * For queues whose buffers wait for news of the device's (received packets, events): none is handed
+ * to ops.work, and vhk_queue_pop() takes them. Chains that a former back end had in hand stay in
+ * the inflight region when such a queue stops before they were popped.
+ */
+VHK_API void vhk_queue_pull(struct vhk_queue *q);
+
+/**
+ * vhk_queue_pop() - take chains out of a queue that is pulled
+ * @q:      the queue. Its thread
+ * @chains: where pointers to them go; each to be given to vhk_queue_done() or vhk_queue_unpop()
+ * @max:    at most so many; 64 a call are enough for all
+ *
+ * Return: how many; 0: there are none, the queue is disabled, or it broke.
+ */
+VHK_API unsigned int vhk_queue_pop(struct vhk_queue *q, struct vhk_chain **chains,
+				   unsigned int max);
+
+/**
+ * vhk_queue_unpop() - put chains back that nothing was found for
+ * @q:      the queue, which is pulled. Its thread
+ * @chains: those popped last, in the order in which they were popped
+ * @n:      how many
+ *
+ * The next vhk_queue_pop() finds them again. One that a former back end had in hand
+ * (VHK_CHAIN_F_RESUBMITTED) is answered as empty, and so are all that are put back with it.
+ */
+VHK_API void vhk_queue_unpop(struct vhk_queue *q, struct vhk_chain **chains, unsigned int n);
+
+/**
+ * vhk_queue_want() - have ops.work called, with no chains, once there are some to be popped
+ * @q:  the queue, which is pulled. Its thread
+ * @on: false: not after all. Otherwise once, at the next round where there are some already
+ *
+ * As long as nobody wants any, the driver is asked for no kicks.
+ */
+VHK_API void vhk_queue_want(struct vhk_queue *q, bool on);
+
+/**
+ * vhk_queue_done_all() - answer chains, and show the driver at once
+ * @q:      the queue. Its thread
+ * @chains: from ops.work or vhk_queue_pop(), @chains[i]->written set; the library's again
+ * @n:      how many
+ *
+ * For devices that answer in batches of their own: everything answered so far is published here,
+ * with one index update and at most one call.
+ */
+VHK_API void vhk_queue_done_all(struct vhk_queue *q, struct vhk_chain **chains, unsigned int n);
 
 /**
  * vhk_queue_suspending() - whether chains may be given back (vhk_queue_give_back())

@@ -90,16 +90,18 @@ code() {
 }
 
 rooms() {
-	local doors='fd|kern|notify|sock|map|loop|blk|backend|ctl|device|gpu|mem_fault|state|trace|uffd|vdpa|vduse'
+	local doors='fd|kern|notify|sock|map|loop|blk|backend|ctl|device|gpu|mem_fault|net_(fd|open|switch)'
 	local code_lines
+	doors+='|state|trace|uffd|vdpa|vduse'
 	code_lines=$(code)
 	{
-		only '\b(recvmsg|sendmsg)\(' '^lib/sock\.c$'
+		# Packet sockets tell of VLAN tags beside the packet.
+		only '\b(recvmsg|sendmsg)\(' '^lib/(sock|net_open)\.c$'
 		only '\bmmap\(' '^lib/map\.c$'
 		only '\bio_uring_|liburing\.h' '^lib/loop_uring[a-z_]*\.[ch]$'
 		# vhost devices have one door, and so has the module's registry. The size and the limits of
-		# a block device, and of a file's file system, come by ioctl only.
-		only '\bioctl\(' '^(lib/(kern|map_xen|uffd|vduse_kernel|blk[a-z_]*)|tools/vhk/backing_ctl)\.c$'
+		# a block device, and of a file's file system, come by ioctl only; taps are made by it.
+		only '\bioctl\(' '^(lib/(kern|map_xen|uffd|vduse_kernel|net_open|blk[a-z_]*)|tools/vhk/backing_ctl)\.c$'
 		only 'linux/vhost\.h' '^lib/kern\.h$'
 		only '<netlink/|<linux/(netlink|genetlink)\.h>|\bnla?_[a-z]+\(|AF_NETLINK' '^lib/vdpa_nl[a-z_]*\.[ch]$'
 		only '\bclock_gettime\(' '^tools/|^lib/clock\.h$'

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * Packets that the driver transmits: each header is copied once and judged, and the batch goes to the
+ * port as it is, in the driver's memory.
+ */
+#include "net_impl.h"
+
+/* Copies the first @n bytes of @c out; it has that many. Leaves @f behind them. */
+static void take_bytes(struct net_frame *f, unsigned char *to, size_t n)
+{
+	size_t part;
+
+	for (;;) {
+		part = vhk_min(n, f->seg->iov_len);
+		vhk_shared_copy(to, f->seg->iov_base, part);
+		n -= part;
+		if (part < f->seg->iov_len) {
+			f->off = (uint32_t)part;
+			return;
+		}
+		f->seg++;
+		f->n_seg--;
+		if (!n)
+			return;
+		to += part;
+	}
+}
+
+/* The shape that most drivers use: the header in one piece, or in a segment of its own. */
+static inline void take_header(struct net_frame *f, const struct vhk_chain *c, unsigned int hdr_len)
+{
+	const struct iovec *seg = c->seg;
+
+	f->seg = seg;
+	f->n_seg = c->n_out;
+	f->off = 0;
+	if (vhk_likely(seg->iov_len > hdr_len)) {
+		vhk_shared_copy(&f->hdr, seg->iov_base, sizeof(struct virtio_net_hdr));
+		f->off = hdr_len;
+		return;
+	}
+	take_bytes(f, (unsigned char *)&f->hdr, hdr_len);
+}
+
+static bool take(struct net_queue *tx, const struct vhk_chain *c, struct net_frame *f,
+		 uint64_t features)
+{
+	const unsigned int hdr_len = tx->hdr_len;
+	enum vhk_net_drop why;
+
+	if (vhk_unlikely((c->flags & VHK_CHAIN_F_FAULT) || c->out_len < hdr_len)) {
+		why = VHK_NET_DROP_HEADER;
+		goto drop;
+	}
+	f->len = c->out_len - hdr_len;
+	if (vhk_unlikely(f->len < ETH_HLEN)) {
+		why = VHK_NET_DROP_RUNT;
+		goto drop;
+	}
+	take_header(f, c, hdr_len);
+	why = VHK_NET_DROP_OFFLOAD;
+	if (vhk_unlikely(!vhk_net_header_check(&f->hdr, f->len, features)))
+		goto drop;
+	why = VHK_NET_DROP_LONG;
+	if (vhk_likely(f->len <= (f->hdr.gso_type ? NET_FRAME_MAX : tx->net->max_len)))
+		return true;
+drop:
+	vhk_net_dropped(tx, why, 1);
+	return false;
+}
+
+void vhk_net_tx(struct net_queue *tx, struct vhk_chain **chains, unsigned int n)
+{
+	struct net_frame f[NET_BATCH];
+	const uint64_t features = atomic_load_explicit(&tx->net->features, memory_order_relaxed);
+	unsigned int i, k = 0;
+
+	for (i = 0; i < n; i++)
+		if (chains[i]->n_out)
+			__builtin_prefetch(chains[i]->seg->iov_base);
+	for (i = 0; i < n; i++) {
+		chains[i]->written = 0;
+		k += take(tx, chains[i], &f[k], features);
+	}
+	net_count(&tx->counters.seen, n);
+	if (vhk_likely(net_link(tx->net)))
+		tx->net->ops->send(tx, f, k);
+	else
+		vhk_net_dropped(tx, VHK_NET_DROP_LINK, k);
+	vhk_queue_done_all(tx->q, chains, n);
+}

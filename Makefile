@@ -48,7 +48,9 @@ $(B)/fuzz/lib/vdpa_%.o: FUZZ_CFLAGS += $(NL_CFLAGS)
 LIB_SRC := $(wildcard lib/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 VHK_SRC := $(wildcard tools/vhk/*.c)
-VHK_BLK_SRC := $(wildcard tools/vhk-blk/*.c)
+DAEMON_SRC := $(wildcard tools/daemon/*.c)
+VHK_BLK_SRC := $(wildcard tools/vhk-blk/*.c) $(DAEMON_SRC)
+VHK_NET_SRC := $(wildcard tools/vhk-net/*.c) $(DAEMON_SRC)
 TEST_SRC := $(wildcard tests/user/*.c)
 TEST_BIN := $(TEST_SRC:tests/user/%.c=$(B)/tests/%)
 THREADED := $(if $(TEST_SRC),$(shell grep -lE 'pthread_create|"t_device.h"|"t_both.h"' $(TEST_SRC)))
@@ -60,7 +62,7 @@ GUEST_SRC := $(wildcard tests/vm/guest/*.c)
 # Examples that need a kernel with vhost.
 GUEST_EXAMPLES := $(addprefix $(B)/guest/,vsock_echo net_ping scsi_read vdpa_read)
 GUEST_BIN := $(GUEST_SRC:tests/vm/guest/%.c=$(B)/guest/%) $(GUEST_EXAMPLES)
-BIN := $(strip $(if $(VHK_SRC),$(B)/bin/vhk) $(if $(VHK_BLK_SRC),$(B)/bin/vhk-blk))
+BIN := $(B)/bin/vhk $(B)/bin/vhk-blk $(B)/bin/vhk-net
 MAN := $(wildcard tools/*/*.1)
 DESCRIPTIONS := $(wildcard tools/*/*.json.in)
 UNITS := $(wildcard tools/*/*.service.in tools/*/*.socket.in)
@@ -112,6 +114,10 @@ $(B)/bin/vhk: $(VHK_SRC:%.c=$(B)/%.o) $(B)/libvhostkit.a
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/bin/vhk-blk: $(VHK_BLK_SRC:%.c=$(B)/%.o) $(B)/libvhostkit.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/bin/vhk-net: $(VHK_NET_SRC:%.c=$(B)/%.o) $(B)/libvhostkit.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 

@@ -16,6 +16,8 @@
 
 #define RESIZE_NS 1000000000u
 
+const char say_name[] = "vhk-blk";
+
 struct server {
 	struct options o;
 	struct vhk_loop *ctl;
@@ -140,7 +142,7 @@ static int make_loops(struct server *s)
 	if (!ret)
 		ret = take_signals(s);
 	if (!ret)
-		ret = crew_new(&s->crew, &s->o, s->ctl);
+		ret = crew_new(&s->crew, s->o.threads, &s->o.loop, s->ctl);
 	if (!ret)
 		ret = vhk_device_set_loops(s->disk, crew_loops(s->crew), n);
 	if (ret)
@@ -359,10 +361,10 @@ int main(int argc, char **argv)
 		break;
 	}
 	if (!s.o.socket_path && s.o.fd < 0 && !s.o.vduse && !s.o.take_over) {
-		s.o.fd = systemd_socket();
-		if (s.o.fd == -2)
+		ret = systemd_sockets(1, &s.o.fd);
+		if (ret < 0)
 			return 1;
-		if (s.o.fd < 0) {
+		if (!ret) {
 			say("--socket-path, --fd, --vduse or --take-over is missing");
 			return 2;
 		}

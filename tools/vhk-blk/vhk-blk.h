@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * What the files of vhk-blk share: the options, and the program's one-line complaints.
+ * What the files of vhk-blk share.
  */
 #ifndef VHK_BLK_TOOL_H
 #define VHK_BLK_TOOL_H
@@ -8,6 +8,8 @@
 #include <vhostkit/backend.h>
 #include <vhostkit/blk.h>
 #include <vhostkit/vduse.h>
+
+#include "../daemon/daemon.h"
 
 /**
  * struct options - the command line
@@ -47,16 +49,6 @@ enum options_result {
 
 enum options_result options_read(struct options *o, int argc, char **argv);
 
-/* One line on stderr, by one write. */
-void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void say_log(void *arg, enum vhk_log_level level, const char *text);
-
-/* A socket by LISTEN_FDS, -1: none was passed, -2: said what is wrong with it. */
-int systemd_socket(void);
-void systemd_notify(const char *state);
-/* The service goes on as another process. */
-void systemd_main_pid(int pid);
-
 /* The disk behind VDUSE. */
 struct vduse;
 int vduse_open(struct vduse **out, const struct options *o, struct vhk_loop *ctl,
@@ -68,14 +60,5 @@ int vduse_close(struct vduse *d);
 
 /* Each queue's counters, on stderr. */
 void stats_print(const struct vhk_device *d);
-
-/* Data loops, each in a thread of its own; none with threads == 0. */
-struct crew;
-int crew_new(struct crew **out, const struct options *o, struct vhk_loop *ctl);
-struct vhk_loop *const *crew_loops(const struct crew *c);
-int crew_start(struct crew *c);
-/* Stops and joins all; -errno when one had failed. */
-int crew_stop(struct crew *c);
-void crew_free(struct crew *c);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The two things said between systemd and a service, in their plain form: a socket that is there
+ * The two things said between systemd and a service, in their plain form: sockets that are there
  * from the start (LISTEN_FDS), and word that the service is ready (NOTIFY_SOCKET).
  */
 #include <errno.h>
@@ -12,30 +12,36 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "vhk-blk.h"
+#include "daemon.h"
 
 #define FIRST_FD 3
 
-int systemd_socket(void)
+int systemd_sockets(unsigned int max, int *first)
 {
 	const char *pid = getenv("LISTEN_PID"), *n = getenv("LISTEN_FDS");
-	bool one;
+	long i, count;
 
 	if (!pid || !n || strtol(pid, NULL, 10) != getpid())
-		return -1;
-	one = !strcmp(n, "1");
-	if (!one)
-		say("LISTEN_FDS=%s, but one socket is served", n);
+		return 0;
+	count = strtol(n, NULL, 10);
+	if (count < 1 || count > (long)max) {
+		if (max == 1)
+			say("LISTEN_FDS=%s, but one socket is served", n);
+		else
+			say("LISTEN_FDS=%s, but 1 to %u sockets are served", n, max);
+		count = -EINVAL;
+	}
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
-	if (!one)
-		return -2;
-	if (fcntl(FIRST_FD, F_SETFD, FD_CLOEXEC)) {
-		say("LISTEN_FDS: %s", strerror(errno));
-		return -2;
+	*first = FIRST_FD;
+	for (i = 0; i < count; i++) {
+		if (fcntl(FIRST_FD + (int)i, F_SETFD, FD_CLOEXEC)) {
+			say("LISTEN_FDS: %s", strerror(errno));
+			return -EBADF;
+		}
 	}
-	return FIRST_FD;
+	return (int)count;
 }
 
 void systemd_notify(const char *state)

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "vhk-blk.h"
+#include "daemon.h"
 
 static void put(const char *text)
 {
 	char line[600];
-	int n = snprintf(line, sizeof(line), "vhk-blk: %s\n", text);
+	int n = snprintf(line, sizeof(line), "%s: %s\n", say_name, text);
 	int i;
 
 	if (n >= (int)sizeof(line)) {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vhk-blk.h"
+#include "daemon.h"
 
 struct hand {
 	struct vhk_loop *loop, *ctl;
@@ -35,19 +35,20 @@ static void *run(void *arg)
 	return NULL;
 }
 
-int crew_new(struct crew **out, const struct options *o, struct vhk_loop *ctl)
+int crew_new(struct crew **out, unsigned int n, const struct vhk_loop_opts *o,
+	     struct vhk_loop *ctl)
 {
-	struct crew *c = calloc(1, sizeof(*c) + o->threads * sizeof(c->hand[0]));
+	struct crew *c = calloc(1, sizeof(*c) + n * sizeof(c->hand[0]));
 	unsigned int i;
 	int ret;
 
 	if (!c)
 		return -ENOMEM;
-	c->n = o->threads;
-	c->loops = calloc(o->threads + 1, sizeof(*c->loops));
+	c->n = n;
+	c->loops = calloc(n + 1, sizeof(*c->loops));
 	ret = c->loops ? 0 : -ENOMEM;
 	for (i = 0; !ret && i < c->n; i++) {
-		ret = vhk_loop_new(&c->hand[i].loop, &o->loop);
+		ret = vhk_loop_new(&c->hand[i].loop, o);
 		c->hand[i].ctl = ctl;
 		c->loops[i] = c->hand[i].loop;
 	}

@@ -25,8 +25,8 @@ int vhk_net_reader_next(struct net_reader *r, struct net_frame *f);
 
 /* Bytes, or -errno. */
 ssize_t vhk_net_write(int fd, bool packet, const struct net_frame *f);
-/* What a packet is counted as that could not be written; the card's link is down if the port is gone
- * for good. @net may be NULL. */
+/* What a packet is counted as that could not be written; the card's link is down if the port is
+ * gone for good. @net may be NULL. */
 enum vhk_net_drop vhk_net_write_failed(struct vhk_net *net, int err);
 
 #endif

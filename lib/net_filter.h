@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * What a driver asked to receive (virtio 1.3, 5.1.6.5.1 to 5.1.6.5.3). One thread writes, that of the
- * control queue, and any reads; who reads while it is written sees some of the old and some of the
- * new. Pure: no system call.
+ * What a driver asked to receive (virtio 1.3, 5.1.6.5.1 to 5.1.6.5.3). One thread writes, that of
+ * the control queue, and any reads; who reads while it is written sees some of the old and some of
+ * the new. Pure: no system call.
  */
 #ifndef VHK_LIB_NET_FILTER_H
 #define VHK_LIB_NET_FILTER_H

@@ -16,7 +16,9 @@
  * is left of it is true of the packet. False: it is not to be believed.
  */
 bool vhk_net_header_check(struct virtio_net_hdr_v1 *h, uint32_t len, uint64_t host);
-/* A receiver with @guest (VIRTIO_NET_F_GUEST_*) takes such packets without a gso_type of its own. */
+/*
+ * A receiver with @guest (VIRTIO_NET_F_GUEST_*) takes such packets without a gso_type of its own.
+ */
 bool vhk_net_header_gso_fits(const struct virtio_net_hdr_v1 *h, uint64_t guest);
 
 /*

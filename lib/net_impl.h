@@ -2,8 +2,8 @@
 /*
  * What the files of the network card share. net.c is the device, net_config.c what the driver reads
  * and settles on, net_ctrl.c the control queue, net_tx.c takes packets from the driver, net_rx.c
- * gives it some, net_header.c judges offloads, net_filter.c addresses. A port is what is at the other
- * end: net_fd.c (taps, packet sockets), net_switch.c, net_forward.c.
+ * gives it some, net_header.c judges offloads, net_filter.c addresses. A port is what is at the
+ * other end: net_fd.c (taps, packet sockets), net_switch.c, net_forward.c.
  */
 #ifndef VHK_LIB_NET_IMPL_H
 #define VHK_LIB_NET_IMPL_H

@@ -192,8 +192,8 @@ int vhk_net_tap_attach(int fd, bool on)
 }
 
 /*
- * A packet socket takes the tag out of a packet and tells of it beside: it is put back. @buf has four
- * bytes of room in front.
+ * A packet socket takes the tag out of a packet and tells of it beside: it is put back. @buf has
+ * four bytes of room in front.
  */
 static ssize_t put_tag(unsigned char **buf, ssize_t n, const struct tpacket_auxdata *aux)
 {
@@ -210,7 +210,8 @@ static ssize_t put_tag(unsigned char **buf, ssize_t n, const struct tpacket_auxd
 	return n + 4;
 }
 
-ssize_t vhk_net_packet_read(int fd, struct virtio_net_hdr_v1 *hdr, unsigned char **buf, size_t size)
+ssize_t vhk_net_packet_read(int fd, struct virtio_net_hdr_v1 *hdr, unsigned char **buf,
+			    size_t size)
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(struct tpacket_auxdata))];

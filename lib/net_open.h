@@ -18,8 +18,8 @@ int vhk_net_tap_offload(int fd, uint64_t guest);
 /* One queue of several gets packets, or not; -EINVAL where the tap has one. */
 int vhk_net_tap_attach(int fd, bool on);
 /*
- * The next packet into *@buf, @size bytes with four in front that may be used, too: *buf is where it
- * begins. Its length, or -errno.
+ * The next packet into *@buf, @size bytes with four in front that may be used, too: *buf is where
+ * it begins. Its length, or -errno.
  */
 ssize_t vhk_net_packet_read(int fd, struct virtio_net_hdr_v1 *hdr, unsigned char **buf,
 			    size_t size);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Packets into the driver's buffers: a batch of chains is popped, filled and published at once; what
- * was not needed goes back into the ring.
+ * Packets into the driver's buffers: a batch of chains is popped, filled and published at once;
+ * what was not needed goes back into the ring.
  */
 #include "net_copy.h"
 #include "net_impl.h"
@@ -58,8 +58,8 @@ void vhk_net_give_end(struct net_give *g)
 }
 
 /*
- * The header's line goes back to the driver only if it differs from what is there: buffers come back
- * with the header of the packet before, and mostly it is the same.
+ * The header's line goes back to the driver only if it differs from what is there: buffers come
+ * back with the header of the packet before, and mostly it is the same.
  */
 static inline void put_header(unsigned char *to, const struct virtio_net_hdr_v1 *h,
 			      unsigned int hdr_len)

@@ -12,7 +12,9 @@
 
 struct net_table;
 
-/* @limit addresses, no port more than half of them; forgotten after @age seconds. NULL: no memory. */
+/*
+ * @limit addresses, no port more than half of them; forgotten after @age seconds. NULL: no memory.
+ */
 struct net_table *vhk_net_table_new(uint32_t limit, uint32_t age, uint64_t seed);
 void vhk_net_table_free(struct net_table *t);
 /* @now: s, from anywhere, never backwards. Where there is no room nothing is learnt. */

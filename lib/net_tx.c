@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Packets that the driver transmits: each header is copied once and judged, and the batch goes to the
- * port as it is, in the driver's memory.
+ * Packets that the driver transmits: each header is copied once and judged, and the batch goes to
+ * the port as it is, in the driver's memory.
  */
 #include "net_impl.h"
 

@@ -31,7 +31,8 @@ static struct vhk_device *card(enum vhk_net_port port)
 	return d;
 }
 
-static void in_every_layout(enum vhk_net_port port, void (*fn)(struct t_net *t, struct vhk_device *d))
+static void in_every_layout(enum vhk_net_port port,
+			    void (*fn)(struct t_net *t, struct vhk_device *d))
 {
 	struct vhk_device *d;
 	struct t_net t;
@@ -140,7 +141,8 @@ static void packets_come_as_long_as_there_is_room(void)
 static void any_layout(struct t_net *t, struct vhk_device *d)
 {
 	static const unsigned int cuts[][3] = {
-		{ 0, 0, 0 }, { 1, 0, 0 }, { 12, 0, 0 }, { 5, 11, 0 }, { 12, 26, 90 }, { 13, 14, 15 },
+		{ 0, 0, 0 },  { 1, 0, 0 },    { 12, 0, 0 },
+		{ 5, 11, 0 }, { 12, 26, 90 }, { 13, 14, 15 },
 	};
 	unsigned char *buf = t_net_buf(t, 1, 60);
 	struct virtio_net_hdr_v1 hdr;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * What a driver may get wrong: packets without headers, too short, too long, with offload fields that
- * point outside; buffers that hold no header. Each is dropped, counted by its cause, and told once;
- * the next packet goes through.
+ * What a driver may get wrong: packets without headers, too short, too long, with offload fields
+ * that point outside; buffers that hold no header. Each is dropped, counted by its cause, and told
+ * once; the next packet goes through.
  */
 #include "t_net.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Cards on a tap, a multi-queue tap, a macvtap and an interface, in a network namespace of the test's
- * own: bytes both ways, offloads, VLAN tags, links that go down, and ports that go away.
+ * Cards on a tap, a multi-queue tap, a macvtap and an interface, in a network namespace of the
+ * test's own: bytes both ways, offloads, VLAN tags, links that go down, and ports that go away.
  */
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
@@ -249,8 +249,8 @@ static void a_macvtap_carries_packets(void)
 
 	NEEDS_ROOT;
 	if (system("PATH=$PATH:/sbin:/usr/sbin; ip link add v0 type veth peer name v1 && "
-		   "ip link add link v0 name m0 address 02:00:00:00:00:01 type macvtap mode passthru "
-		   "2>/dev/null"))
+		   "ip link add link v0 name m0 address 02:00:00:00:00:01 type macvtap "
+		   "mode passthru 2>/dev/null"))
 		T_SKIP("the kernel has no macvtap");
 	ip("link set v0 up");
 	ip("link set v1 up");

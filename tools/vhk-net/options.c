@@ -279,7 +279,7 @@ static bool has_fd(const struct options *o)
 	return false;
 }
 
-/* The other end that was asked for; with several cards it is a switch, and a tap one of its ports. */
+/* The other end that was asked for; with several cards it is a switch, a tap one of its ports. */
 static bool choose_port(struct options *o)
 {
 	const unsigned int ways = !!o->tap + !!o->macvtap + !!o->packet + !!o->port;
@@ -287,7 +287,7 @@ static bool choose_port(struct options *o)
 	if (ways > 1)
 		say("--tap, --macvtap, --interface and --forward exclude each other");
 	else if (o->n == 1 && !ways)
-		say("one card needs --tap, --macvtap, --interface or --forward, or a second --socket-path");
+		say("one card needs --tap, --macvtap, --interface or --forward, or another card");
 	else if (o->n > 1 && o->packet)
 		say("--interface is for one card: a switch takes --tap or --macvtap");
 	else if (o->port)

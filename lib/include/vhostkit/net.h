@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * A virtio network card (virtio 1.3, section 5.1) as a device object that any door serves. Its other
- * end is a tap or macvtap, an interface of the host by a packet socket, a switch that joins several
- * cards, or nothing but a way of measuring.
+ * A virtio network card (virtio 1.3, section 5.1) as a device object that any door serves. Its
+ * other end is a tap or macvtap, an interface of the host by a packet socket, a switch that joins
+ * several cards, or nothing but a way of measuring.
  *
- * Queues: 2 i receives and 2 i + 1 transmits for pair i, and the control queue comes behind the last
- * pair. Front ends that answer control requests themselves never start it. Where a driver takes the
- * control queue and not VIRTIO_NET_F_MQ it is queue 2.
+ * Queues: 2 i receives and 2 i + 1 transmits for pair i, and the control queue comes behind the
+ * last pair. Front ends that answer control requests themselves never start it. Where a driver
+ * takes the control queue and not VIRTIO_NET_F_MQ it is queue 2.
  *
  * Loops: a card with a tap or a packet socket may have each queue on another loop. All queues of
  * cards that are joined by a switch, and both queues of a pair of VHK_NET_IO and VHK_NET_MAC, have
@@ -241,7 +241,8 @@ struct vhk_switch_opts {
  * everybody or nobody known to all others. A port that has no room loses what it is sent, and no
  * other notices. Up to 64 ports.
  *
- * Return: 0; -EINVAL: no loop, or a number is out of range; -EOPNOTSUPP: an unknown option; -ENOMEM.
+ * Return: 0; -EINVAL: no loop, or a number is out of range; -EOPNOTSUPP: an unknown option;
+ * -ENOMEM.
  */
 VHK_API int vhk_switch_new(struct vhk_switch **out, const struct vhk_switch_opts *o);
 

@@ -46,7 +46,15 @@ int vhk_proto_check_form(const struct vhk_proto *row, const struct vhk_msg *m, c
 static int check_gates(const struct vhk_proto *row, const struct vhk_proto_state *st,
 		       const char **why)
 {
-	if (row->need_features & ~st->features)
+	uint64_t features = st->features;
+
+	/*
+	 * Who has sent SET_PROTOCOL_FEATURES means bit 30 to be negotiated: front ends of network
+	 * cards disable rings before SET_FEATURES.
+	 */
+	if (!st->features_set && st->protocol_set)
+		features |= VHK_F_PROTOCOL_FEATURES;
+	if (row->need_features & ~features)
 		return fail(why, -EOPNOTSUPP, "its feature was not negotiated");
 	if (row->need_protocol & ~st->protocol)
 		return fail(why, -EOPNOTSUPP, "its protocol feature was not negotiated");

@@ -20,7 +20,8 @@ root=$T/root/usr
 
 for f in lib/libvhostkit.a lib/libvhostkit.so lib/libvhostkit.so.0 lib/pkgconfig/vhostkit.pc \
 	include/vhostkit/vhk.h bin/vhk bin/vhk-blk bin/vhk-net share/man/man1/vhk.1 share/man/man1/vhk-blk.1 \
-	share/man/man1/vhk-disk.1 share/man/man1/vhk-net.1 share/qemu/vhost-user/50-vhk-net.json share/qemu/vhost-user/50-vhk-blk.json lib/udev/rules.d/60-vhostkit.rules \
+	share/man/man1/vhk-disk.1 share/man/man1/vhk-net.1 share/qemu/vhost-user/50-vhk-net.json \
+	share/qemu/vhost-user/50-vhk-blk.json lib/udev/rules.d/60-vhostkit.rules \
 	lib/systemd/system/vhostkit.service; do
 	[ -e "$root/$f" ] || fail "$f is not installed"
 done

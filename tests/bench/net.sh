@@ -1,0 +1,193 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+#
+# vhk-net beside DPDK's net_vhost, both driven by testpmd's virtio-user: the back end on one core, the driver on the
+# other, one pair of queues of 256. They take turns; both rates are what the driver counted.
+#
+#   tests/bench/net.sh [-r ROUNDS] [-s SECONDS] [-c BACK_END,DRIVER] [CELL...]
+#
+# A cell is MODE-LAYOUT-SIZE: rxonly, txonly or io (of the back end); split, packed or inorder (packed, in order,
+# mergeable); 64 or 1518 bytes. Prints medians and the median of the ratios of each round, writes build/bench/net.json.
+# Needs root, for huge pages; BUILD is the build folder to use. Exit status 4: cannot run here.
+
+set -u
+rounds=3 seconds=3 cpus=0,1
+while getopts r:s:c: opt; do
+	case $opt in
+	r) rounds=$OPTARG ;;
+	s) seconds=$OPTARG ;;
+	c) cpus=$OPTARG ;;
+	*) exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
+case $rounds,$seconds,$cpus in
+[1-9]*,[1-9]*,[0-9]*,[0-9]*) ;;
+*)
+	echo "usage: $0 [-r ROUNDS] [-s SECONDS] [-c BACK_END,DRIVER] [CELL...]" >&2
+	exit 2
+	;;
+esac
+cells=("$@")
+if [ ${#cells[@]} = 0 ]; then
+	for size in 64 1518; do
+		for layout in split packed inorder; do
+			cells+=("rxonly-$layout-$size" "txonly-$layout-$size" "io-$layout-$size")
+		done
+	done
+fi
+
+skip() {
+	echo "SKIP: $1"
+	exit 4
+}
+
+need() {
+	echo "net.sh: $1" >&2
+	exit 1
+}
+
+[ "$(nproc)" -ge 2 ] || skip "two cores are needed"
+[ "$(id -u)" = 0 ] || skip "huge pages need root"
+command -v dpdk-testpmd >/dev/null || skip "no dpdk-testpmd (Debian's package dpdk)"
+# A file system of huge pages that nobody else sees.
+if [ -z "${NET_SH_INSIDE:-}" ]; then
+	args=(-r "$rounds" -s "$seconds" -c "$cpus" "${cells[@]}")
+	NET_SH_INSIDE=1 exec unshare -m "$0" "${args[@]}"
+fi
+cd "$(dirname "$0")/../.." || exit 1
+build=${BUILD:-build}
+out=$build/bench/net.json
+[ -x "$build/bin/vhk-net" ] || make --no-print-directory tools >&2 || exit 1
+mkdir -p "$build/bench"
+
+pages=/proc/sys/vm/nr_hugepages
+had=$(cat $pages)
+T=$(mktemp -d /tmp/vhk-net-XXXXXX)
+pids=()
+clean() {
+	local p
+	for p in "${pids[@]}"; do
+		kill -KILL "$p" 2>/dev/null
+	done
+	wait 2>/dev/null
+	umount "$T/huge" 2>/dev/null
+	echo "$had" >$pages
+	rm -rf "$T"
+}
+trap clean EXIT
+[ "$had" -ge 320 ] || echo 320 >$pages
+[ "$(cat $pages)" -ge 256 ] || skip "no 256 huge pages of 2 MiB"
+mkdir "$T/huge"
+mount -t hugetlbfs -o pagesize=2M none "$T/huge" || skip "no hugetlbfs"
+
+# Runs testpmd in the background: pmd NAME CORE_OF_MAIN EAL_WORDS... -- WORDS...
+pmd() {
+	local name=$1 main=$2
+	shift 2
+	dpdk-testpmd -l "$cpus" --main-lcore "$main" --no-pci --no-telemetry --single-file-segments \
+		--huge-dir "$T/huge" --file-prefix "$name$$" "$@" --stats-period 1 --nb-cores=1 \
+		--total-num-mbufs=8192 --burst=32 >"$T/$name.log" 2>&1 </dev/null &
+	pids+=($!)
+}
+
+driver_options() {
+	case $1 in
+	split) echo "packed_vq=0,in_order=0,mrg_rxbuf=1" ;;
+	packed) echo "packed_vq=1,in_order=0,mrg_rxbuf=1" ;;
+	inorder) echo "packed_vq=1,in_order=1,mrg_rxbuf=1" ;;
+	*) need "no layout $1" ;;
+	esac
+}
+
+stop_all() {
+	local p
+	for p in "${pids[@]}"; do
+		kill -TERM "$p" 2>/dev/null
+	done
+	for p in "${pids[@]}"; do
+		(sleep 5 && kill -KILL "$p" 2>/dev/null) &
+		wait "$p" 2>/dev/null
+		kill $! 2>/dev/null
+	done
+	pids=()
+	rm -f "$T"/huge/* "$T/sock"
+}
+
+# Packets a second of one run, in millions: run ours|theirs MODE LAYOUT SIZE
+run() {
+	local back=${cpus%,*} front=${cpus#*,} mode=$2 driver word i
+	local -a first=()
+	case $mode in
+	rxonly) driver=txonly word=Tx-pps ;;
+	txonly) driver=rxonly word=Rx-pps ;;
+	io) driver=io word=Rx-pps first=(--tx-first) ;;
+	*) need "no mode $mode" ;;
+	esac
+	if [ "$1" = ours ]; then
+		taskset -c "$back" "$build/bin/vhk-net" --socket-path="$T/sock" --forward="$mode" \
+			$([ "$mode" != txonly ] || echo "--frame-size=$4") 2>"$T/back.log" &
+		pids+=($!)
+	else
+		pmd back "$front" --vdev "net_vhost0,iface=$T/sock,queues=1" -- --forward-mode="$mode" \
+			--txpkts="$4" --auto-start
+	fi
+	for ((i = 0; i < 100; i++)); do
+		[ ! -S "$T/sock" ] || break
+		sleep 0.1
+	done
+	[ -S "$T/sock" ] || need "no back end: $(tail -3 "$T/back.log")"
+	pmd front "$back" --vdev "net_virtio_user0,path=$T/sock,queues=1,queue_size=256,$(driver_options "$3")" -- \
+		--forward-mode=$driver --txpkts="$4" --auto-start "${first[@]}"
+	for ((i = 0; i < 200; i++)); do
+		[ "$(grep -c "$word" "$T/front.log")" -le $((seconds + 1)) ] || break
+		sleep 0.1
+	done
+	# the first second is that of the start
+	grep "$word" "$T/front.log" | sed -E "s/.*$word: *([0-9]+).*/\1/" | tail -n +3 | sort -n |
+		awk '{ v[NR] = $1 } END { printf "%.3f", v[int((NR + 1) / 2)] / 1e6 }'
+	stop_all
+}
+
+log=$T/rounds
+for ((round = 0; round < rounds; round++)); do
+	for cell in "${cells[@]}"; do
+		IFS=- read -r mode layout size <<<"$cell"
+		a=$(run ours "$mode" "$layout" "$size")
+		b=$(run theirs "$mode" "$layout" "$size")
+		echo "$cell $a $b" >>"$log"
+		[ ! -t 2 ] || printf '\rnet.sh: round %d of %d, %s ' $((round + 1)) "$rounds" "$cell" >&2
+	done
+done
+[ ! -t 2 ] || printf '\r\033[K' >&2
+
+awk -v json="$out" -v rounds="$rounds" '
+function median(list, n,    a, i, j, t) {
+	n = split(list, a, " ")
+	for (i = 2; i <= n; i++)
+		for (j = i; j > 1 && a[j - 1] + 0 > a[j] + 0; j--) {
+			t = a[j]; a[j] = a[j - 1]; a[j - 1] = t
+		}
+	return a[int((n + 1) / 2)] + 0
+}
+function array(list) {
+	gsub(/ /, ", ", list)
+	return "[" substr(list, 3) "]"
+}
+{
+	if (!($1 in ours)) order[++cells] = $1
+	ours[$1] = ours[$1] " " $2; theirs[$1] = theirs[$1] " " $3
+	ratio[$1] = ratio[$1] " " sprintf("%.3f", ($3 > 0 ? $2 / $3 : 0))
+}
+END {
+	printf "network card, million packets a second, median of %d rounds\n", rounds
+	printf "%-22s %10s %10s %7s\n", "", "vhk-net", "net_vhost", "ratio"
+	printf "{\"unit\": \"million packets a second\", \"rounds\": %d, \"cases\": [", rounds >json
+	for (i = 1; i <= cells; i++) {
+		c = order[i]
+		printf "%-22s %10.2f %10.2f %7.2f\n", c, median(ours[c]), median(theirs[c]), median(ratio[c])
+		printf("%s\n {\"case\": \"%s\", \"ours\": %s, \"theirs\": %s, \"ratio\": %.3f}", (i == 1 ? "" : ","), c,
+			array(ours[c]), array(theirs[c]), median(ratio[c])) >json
+	}
+	print "\n]}" >json
+}' "$log"

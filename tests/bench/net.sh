@@ -121,13 +121,15 @@ run() {
 	case $mode in
 	rxonly) driver=txonly word=Tx-pps ;;
 	txonly) driver=rxonly word=Rx-pps ;;
-	io) driver=io word=Rx-pps first=(--tx-first) ;;
+	io) driver=io word=Rx-pps ;;
 	*) need "no mode $mode" ;;
 	esac
 	if [ "$1" = ours ]; then
-		taskset -c "$back" "$build/bin/vhk-net" --socket-path="$T/sock" --forward="$mode" \
-			$([ "$mode" != txonly ] || echo "--frame-size=$4") 2>"$T/back.log" &
+		[ "$mode" != txonly ] || first+=("--frame-size=$4")
+		taskset -c "$back" "$build/bin/vhk-net" --socket-path="$T/sock" --forward="$mode" "${first[@]}" \
+			2>"$T/back.log" &
 		pids+=($!)
+		first=()
 	else
 		pmd back "$front" --vdev "net_vhost0,iface=$T/sock,queues=1" -- --forward-mode="$mode" \
 			--txpkts="$4" --auto-start
@@ -137,6 +139,7 @@ run() {
 		sleep 0.1
 	done
 	[ -S "$T/sock" ] || need "no back end: $(tail -3 "$T/back.log")"
+	[ "$mode" != io ] || first=(--tx-first)
 	pmd front "$back" --vdev "net_virtio_user0,path=$T/sock,queues=1,queue_size=256,$(driver_options "$3")" -- \
 		--forward-mode=$driver --txpkts="$4" --auto-start "${first[@]}"
 	for ((i = 0; i < 200; i++)); do

@@ -13,6 +13,18 @@
 	 VHK_USER_PF(CONFIGURE_MEM_SLOTS) | VHK_USER_PF(STATUS) |                                  \
 	 VHK_USER_PF(GET_VRING_BASE_INFLIGHT) | VHK_USER_PF(GET_VRING_BASE_SKIP_DRAIN))
 
+/*
+ * QEMU before 8.1 tells of each region once for every pair of a network card's queues, and means
+ * one region by it.
+ */
+#define ID_NET 1
+#define NET_QUEUES_OF_ONE_PAIR 3
+
+static bool repeats_regions(const struct vhk_device_info *info)
+{
+	return info->device_id == ID_NET && info->n_queues > NET_QUEUES_OF_ONE_PAIR;
+}
+
 void vhk_session_offer(struct vhk_session *s)
 {
 	const struct vhk_device_info *info = vhk_device_info(s->backend->dev);
@@ -26,6 +38,8 @@ void vhk_session_offer(struct vhk_session *s)
 			vhk_session_type_features(s->backend->dev),
 		.n_queues = vhk_min((uint32_t)info->n_queues, (uint32_t)VHK_BACKEND_QUEUES_MAX),
 	};
+	if (repeats_regions(info))
+		s->st.protocol_offered &= ~VHK_USER_PF(CONFIGURE_MEM_SLOTS);
 	if (s->backend->o.flags & VHK_BACKEND_F_XEN)
 		s->st.protocol_offered |= VHK_USER_PF(XEN_MMAP);
 	if (s->backend->o.flags & VHK_BACKEND_F_POSTCOPY) {

@@ -28,7 +28,7 @@ guest "dd if=/dev/urandom of=/tmp/data bs=64k count=32 2>/dev/null"
 try_guest 30 "sha256sum </tmp/data"
 want=$answer
 talk_to "$first" "$first_pipes"
-guest "nc -l -p 9000 >/tmp/data & sleep 1"
+guest "sleep 60 | nc -l -p 9000 >/tmp/data & sleep 1"
 talk_to "$second" "$second_pipes"
 guest "nc 10.9.8.2 9000 </tmp/data"
 talk_to "$first" "$first_pipes"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * vhk-net and the library's own front end: sockets of every origin, threads, both engines, a switch;
- * statistics, readiness, an orderly end; and what is wrong with a command line is said in one line.
+ * vhk-net and the library's own front end: sockets of every origin, threads, both engines, a
+ * switch; statistics, readiness, an orderly end; and what is wrong with a command line is said in
+ * one line.
  */
 #include "t_net.h"
 #include "t_prog.h"

@@ -71,7 +71,7 @@ static void defaults_are_what_the_header_says(void)
 	T_EQ(le32toh(c.blk_size), 512);
 	T_EQ(c.physical_block_exp, 3);
 	T_EQ(le16toh(c.num_queues), 1);
-	T_EQ(d->info.queue_size, 256);
+	T_EQ(d->info.queue_size, 1024);
 	T_OK(!(d->info.features & VHK_BLK_F(MQ)));
 	vhk_device_free(d);
 }

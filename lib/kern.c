@@ -307,13 +307,16 @@ static int call_config(int fd, const struct vhk_kern_row *row, const struct vhk_
 }
 
 #define WORDS_MAX 16
+/* As many as kernels know so far. Asked for more, some of them clear the first words, in place of
+ * those behind the last one. */
+#define WORDS_KNOWN 2
 
 static int call_array(int fd, const struct vhk_kern_row *row, const struct vhk_ctl_features *f)
 {
 	struct {
 		uint64_t count;
 		uint64_t word[WORDS_MAX];
-	} a = { .count = f->n };
+	} a = { .count = f->n }, first = { .count = WORDS_KNOWN };
 	int ret;
 
 	if (!f->n || f->n > WORDS_MAX)
@@ -321,6 +324,10 @@ static int call_array(int fd, const struct vhk_kern_row *row, const struct vhk_c
 	if (!row->answers)
 		memcpy(a.word, f->word, f->n * sizeof(a.word[0]));
 	ret = kern_ioctl(fd, row->nr, &a);
+	if (!ret && row->answers && f->n > WORDS_KNOWN) {
+		ret = kern_ioctl(fd, row->nr, &first);
+		memcpy(a.word, first.word, WORDS_KNOWN * sizeof(a.word[0]));
+	}
 	if (!ret && row->answers)
 		memcpy(f->word, a.word, f->n * sizeof(a.word[0]));
 	return ret;

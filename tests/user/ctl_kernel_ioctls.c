@@ -453,6 +453,37 @@ static void names(void)
 	T_OK(!vhk_ctl_op_name((enum vhk_ctl_op)0));
 }
 
+/* Linux 6.17 and some after it: of two words, asked for more, it clears those that it wrote. */
+static int clears_too_much(unsigned long nr, void *arg)
+{
+	const uint64_t known[2] = { 0x1234, 0x5678 };
+	uint64_t count, copied;
+
+	if (nr != 0x8008af83)
+		return 0;
+	memcpy(&count, arg, 8);
+	copied = vhk_min(count, 2u);
+	memcpy((char *)arg + 8, known, copied * 8);
+	memset((char *)arg + 8, 0, (count - copied) * 8);
+	return 0;
+}
+
+static void more_words_than_the_kernel_knows(void)
+{
+	struct vhk_ctl *c = t_kern_open(NET, NULL);
+	uint64_t word[5];
+
+	t_kern.answer = clears_too_much;
+	memset(word, 0xff, sizeof(word));
+	T_EQ(vhk_ctl_get_features_array(c, word, 5), 0);
+	T_EQ(word[0], 0x1234);
+	T_EQ(word[1], 0x5678);
+	T_EQ(word[2] | word[3] | word[4], 0);
+	T_EQ(vhk_ctl_get_features_array(c, word, 1), 0);
+	T_EQ(word[0], 0x1234);
+	t_kern_close(c);
+}
+
 int main(void)
 {
 	T_RUN(every_byte);
@@ -461,5 +492,6 @@ int main(void)
 	T_RUN(scsi_target);
 	T_RUN(memory_table);
 	T_RUN(names);
+	T_RUN(more_words_than_the_kernel_knows);
 	return t_end();
 }

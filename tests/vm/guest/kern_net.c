@@ -139,6 +139,26 @@ static void by_its_fd(void)
 	nic_close(&nic);
 }
 
+/* The device is opened and set up anew, its queues begin anew, and the tap is handed to it again. */
+static void opened_anew(void)
+{
+	unsigned int round, i;
+
+	nic_open(&nic, URI, RING_BITS | NIC_F_MRG);
+	for (round = 0; round < 3; round++) {
+		tcp_both_ways();
+		for (i = 0; i < 2; i++)
+			vhk_vq_reset(nic.k.vq[i], NULL, NULL);
+		T_EQ(vhk_ctl_reconnect(nic.k.ctl), 0);
+		for (i = 0; i < NIC_SIZE; i++)
+			nic_offer(&nic, nic.k.data + i * nic.buf_size);
+		kern_publish(&nic.k, RX);
+		nic_backend(&nic, nic.tap);
+	}
+	tcp_both_ways();
+	nic_close(&nic);
+}
+
 /* The tap goes away under the rings: the device says so, and with another tap it goes on with the
  * frame that it could not send. */
 static void tap_vanishes(void)
@@ -264,6 +284,7 @@ int main(void)
 	T_RUN(stop_and_go);
 	T_RUN(polled_by_the_kernel);
 	T_RUN(by_its_fd);
+	T_RUN(opened_anew);
 	T_RUN(tap_vanishes);
 	T_RUN(behind_an_iommu);
 	T_RUN(asks_again);

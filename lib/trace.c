@@ -5,12 +5,15 @@
  */
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <sys/epoll.h>
 
 #include "fd.h"
 #include "trace_impl.h"
 
 #define RETRY_NS 100000000u
+#define LINGER_NS 200000u
+#define LINGER_MAX_NS 10000000u
 
 static const char *const side_name[] = { "front end", "back end" };
 
@@ -258,6 +261,16 @@ void vhk_trace_close(struct vhk_trace *t)
 	free(t);
 }
 
+/* On the only processor it would hold up whoever it waits for. */
+static uint64_t longest_linger(const struct vhk_trace_opts *o)
+{
+	cpu_set_t set;
+
+	if (o->poll_ns)
+		return o->poll_ns == UINT64_MAX ? 0 : o->poll_ns;
+	return !sched_getaffinity(0, sizeof(set), &set) && CPU_COUNT(&set) == 1 ? 0 : LINGER_NS;
+}
+
 static struct vhk_trace *trace_alloc(struct vhk_loop *l, void *arg, const struct vhk_trace_opts *o)
 {
 	struct vhk_trace *t = calloc(1, sizeof(*t));
@@ -268,6 +281,7 @@ static struct vhk_trace *trace_alloc(struct vhk_loop *l, void *arg, const struct
 	t->loop = l;
 	t->arg = arg;
 	t->flags = o->flags;
+	t->linger_max = longest_linger(o);
 	t->log = o->log;
 	for (i = 0; i < 2; i++)
 		t->side[i] = (struct vhk_side){ .trace = t, .listen_fd = -1, .fd = -1 };
@@ -287,6 +301,8 @@ int vhk_trace_open(struct vhk_trace **out, struct vhk_loop *l, const char *front
 		return ret;
 	if (opts.flags & ~(uint32_t)VHK_TRACE_F_ALL)
 		return -EOPNOTSUPP;
+	if (opts.poll_ns > LINGER_MAX_NS && opts.poll_ns != UINT64_MAX)
+		return -EINVAL;
 	t = trace_alloc(l, arg, &opts);
 	if (!t)
 		return -ENOMEM;

@@ -80,6 +80,8 @@ struct vhk_trace_session {
 	uint64_t undelivered;
 	int error;
 	int nap; /* timer; 0: none */
+	/* How long to stay awake for the next message, ns, and when the last one came. */
+	uint64_t linger, when;
 	bool said_lost, said_untraced;
 };
 
@@ -109,6 +111,7 @@ struct vhk_trace {
 	struct vhk_side side[2]; /* by enum vhk_trace_side */
 	struct vhk_trace_session *session; /* NULL: none */
 	uint64_t n_sessions;
+	uint64_t linger_max; /* ns; 0: never */
 	int retry; /* timer; 0: none */
 };
 
@@ -120,6 +123,10 @@ int vhk_trace_session_new(struct vhk_trace *t, int front, int back);
 void vhk_trace_session_free(struct vhk_trace_session *s);
 void vhk_trace_session_span_closed(struct vhk_trace_session *s, struct vhk_span *sp);
 void vhk_trace_session_nap(struct vhk_trace_session *s);
+/* Messages have come: stays awake for those that follow at once. Before spans are settled. */
+void vhk_trace_session_linger(struct vhk_trace_session *s);
+/* Watches what has to be watched in each span; the session may be over then. */
+void vhk_trace_session_settle(struct vhk_trace_session *s);
 /* A whole message. */
 void vhk_trace_session_message(struct vhk_lane *l);
 void vhk_trace_session_raw(struct vhk_lane *l, const char *why);
@@ -133,14 +140,16 @@ int vhk_span_new(struct vhk_span **out, struct vhk_trace_session *s, bool back_c
 void vhk_span_free(struct vhk_span *sp);
 /* Watches what has to be watched; gives it to the session where both ways are closed. */
 void vhk_span_settle(struct vhk_span *sp);
-void vhk_span_pump(struct vhk_span *sp);
+/* True when something came, or ended. */
+bool vhk_span_pump(struct vhk_span *sp);
 
 /* trace_lane.c */
 void vhk_lane_init(struct vhk_lane *l, struct vhk_span *sp, enum vhk_trace_side side);
 void vhk_lane_fini(struct vhk_lane *l);
 bool vhk_lane_holds(const struct vhk_lane *l); /* something that can be sent */
-/* Sends and reads until one of both cannot be done, or for long enough. */
-void vhk_lane_pump(struct vhk_lane *l);
+/* Sends and reads until one of both cannot be done, or for long enough. True when something was
+ * read, or the sender has ended. */
+bool vhk_lane_pump(struct vhk_lane *l);
 /* Its receiver takes nothing more. */
 void vhk_lane_abandon(struct vhk_lane *l);
 

@@ -305,10 +305,12 @@ static bool pump_once(struct vhk_lane *l)
 	return true;
 }
 
-void vhk_lane_pump(struct vhk_lane *l)
+bool vhk_lane_pump(struct vhk_lane *l)
 {
+	const enum vhk_lane_state was = l->state;
 	unsigned int i;
 
 	for (i = 0; i < BATCH && pump_once(l); i++)
 		;
+	return i || l->state != was;
 }

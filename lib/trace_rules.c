@@ -475,3 +475,10 @@ unsigned int vhk_rules_unanswered(const struct vhk_rules *r, const char **first)
 	}
 	return n;
 }
+
+bool vhk_rules_awaits(const struct vhk_rules *r)
+{
+	const char *first;
+
+	return vhk_rules_unanswered(r, &first);
+}

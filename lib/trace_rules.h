@@ -57,6 +57,8 @@ struct vhk_seen {
 
 void vhk_rules_init(struct vhk_rules *r);
 void vhk_rules_judge(struct vhk_rules *r, const struct vhk_seen *s, struct vhk_verdict *v);
+/* An answer is due. */
+bool vhk_rules_awaits(const struct vhk_rules *r);
 /* How many answers are due; @first: the name of the request that waits longest. */
 unsigned int vhk_rules_unanswered(const struct vhk_rules *r, const char **first);
 

@@ -3,11 +3,16 @@
  * One front end with one back end, from connecting to hanging up: the connection, the channels that
  * were asked for over it, and what is told of it.
  */
+#include "clock.h"
 #include "fd.h"
 #include "fd_kind.h"
 #include "trace_impl.h"
 
 #define NAP_NS 10000000u
+/* Others have their turn after so long. */
+#define TURN_NS 2000000u
+/* Less than this is not worth a look at the clock. */
+#define LINGER_MIN_NS 10000u
 
 static void message_fill(const struct vhk_lane *l, const struct vhk_verdict *v,
 			 const char *const *wrong, struct vhk_trace_msg *m)
@@ -124,21 +129,77 @@ void vhk_trace_session_adopt(struct vhk_trace_session *s, int *fd)
 		vhk_span_settle(*slot);
 }
 
+void vhk_trace_session_settle(struct vhk_trace_session *s)
+{
+	unsigned int i;
+
+	/* the connection last: with it the session ends */
+	for (i = VHK_TRACE_SPANS; i--;)
+		if (s->span[i])
+			vhk_span_settle(s->span[i]);
+}
+
 static void nap_over(void *arg)
 {
 	struct vhk_trace_session *s = arg;
-	struct vhk_span *sp;
 	unsigned int i;
 
 	s->nap = 0;
-	/* the connection last: with it the session ends */
-	for (i = VHK_TRACE_SPANS; i--;) {
-		sp = s->span[i];
-		if (!sp || (!sp->lane[0].nap && !sp->lane[1].nap))
-			continue;
-		vhk_span_pump(sp);
-		vhk_span_settle(sp);
-	}
+	for (i = 0; i < VHK_TRACE_SPANS; i++)
+		if (s->span[i] && (s->span[i]->lane[0].nap || s->span[i]->lane[1].nap))
+			vhk_span_pump(s->span[i]);
+	vhk_trace_session_settle(s);
+}
+
+static bool pump_all(struct vhk_trace_session *s)
+{
+	bool came = false;
+	unsigned int i;
+
+	for (i = 0; i < VHK_TRACE_SPANS; i++)
+		if (s->span[i])
+			came |= vhk_span_pump(s->span[i]);
+	return came;
+}
+
+/* True when something came within @ns, or ended. */
+static bool comes_within(struct vhk_trace_session *s, uint64_t from, uint64_t ns)
+{
+	do {
+		if (pump_all(s))
+			return true;
+	} while (vhk_now_ns() - from < ns);
+	return false;
+}
+
+/*
+ * Messages come in bursts, and an idle processor takes longer to wake than a message to pass. Each
+ * time that nothing comes the next wait is half as long, down to none, so that lone messages cost
+ * none; one that does come, or would have come within the longest wait, makes it the longest again.
+ * While a request is without its answer, that is waited for.
+ */
+void vhk_trace_session_linger(struct vhk_trace_session *s)
+{
+	const uint64_t most = s->trace->linger_max;
+	uint64_t now = vhk_now_ns(), end = now + TURN_NS, ns;
+
+	if (!most)
+		return;
+	if (now - s->when < most)
+		s->linger = most;
+	do {
+		ns = vhk_rules_awaits(&s->rules) ? most : s->linger;
+		s->when = now;
+		if (ns < LINGER_MIN_NS)
+			return;
+		if (!comes_within(s, now, ns)) {
+			s->linger /= 2;
+			return;
+		}
+		s->linger = most;
+		now = vhk_now_ns();
+	} while (now < end);
+	s->when = now;
 }
 
 void vhk_trace_session_nap(struct vhk_trace_session *s)
@@ -163,6 +224,7 @@ int vhk_trace_session_new(struct vhk_trace *t, int front, int back)
 	}
 	s->trace = t;
 	s->number = ++t->n_sessions;
+	s->linger = t->linger_max;
 	vhk_rules_init(&s->rules);
 	ret = vhk_span_new(&s->span[0], s, false, front, back);
 	if (ret) {

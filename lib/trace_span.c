@@ -19,16 +19,19 @@ static void port_unwatch(struct vhk_port *p)
 static void port_event(void *arg, uint32_t events)
 {
 	struct vhk_port *p = arg;
+	bool came = false;
 
 	if (events & (EPOLLHUP | EPOLLERR))
 		p->gone = true;
 	if (events & EPOLLOUT)
 		vhk_lane_pump(p->in);
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-		vhk_lane_pump(p->out);
+		came = vhk_lane_pump(p->out);
 	if (p->gone)
 		vhk_lane_abandon(p->in);
-	vhk_span_settle(p->span);
+	if (came && !p->gone)
+		vhk_trace_session_linger(p->span->session);
+	vhk_trace_session_settle(p->span->session);
 }
 
 static int port_watch(struct vhk_port *p, uint32_t events)
@@ -80,10 +83,11 @@ void vhk_span_settle(struct vhk_span *sp)
 	vhk_trace_session_span_closed(s, sp);
 }
 
-void vhk_span_pump(struct vhk_span *sp)
+bool vhk_span_pump(struct vhk_span *sp)
 {
-	vhk_lane_pump(&sp->lane[0]);
-	vhk_lane_pump(&sp->lane[1]);
+	bool came = vhk_lane_pump(&sp->lane[0]);
+
+	return vhk_lane_pump(&sp->lane[1]) || came;
 }
 
 int vhk_span_new(struct vhk_span **out, struct vhk_trace_session *s, bool back_channel, int front,

@@ -389,6 +389,7 @@ static void wrong_usage_takes_one_line(void)
 		{ { "trace", "unix:", "b" }, "no URI", 2 },
 		{ { "trace", "fd:99", "b" }, "is no socket", 2 },
 		{ { "trace", "--color=red", "a", "b" }, "--color: red", 2 },
+		{ { "trace", "--poll-us=10001", "a", "b" }, "0 to 10000", 2 },
 		{ { "trace", "--device=toaster", "a", "b" }, "blk, net", 2 },
 		{ { "trace", "/nonexistent/a", "b" }, "No such file", 1 },
 		{ { "trace", "/dev/null", "b" }, "File exists", 1 },
@@ -500,6 +501,41 @@ static void unanswered_requests_are_told(void)
 }
 
 /* Without a back end a front end is let go, and the next one is served when there is one. */
+static double cpu_ms(pid_t pid)
+{
+	struct timespec ts;
+	clockid_t clock;
+
+	T_MUST(!clock_getcpuclockid(pid, &clock) && !clock_gettime(clock, &ts));
+	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
+}
+
+/* It stays awake for bursts; what comes alone, or does not come, is not waited for. */
+static void waiting_costs_nothing(void)
+{
+	const struct timespec longer = { .tv_nsec = 15000000 };
+	struct pass x;
+	unsigned int i;
+	double from;
+
+	open_pass(&x, "--poll-us=10000", NULL);
+	for (i = 0; i < 10; i++) {
+		ask(&x, VHK_CTL_GET_FEATURES, 1, NULL, 0, NULL, 0);
+		answer(&x, VHK_CTL_GET_FEATURES, &(uint64_t){ 0 }, 8);
+	}
+	from = cpu_ms(x.prog.pid);
+	for (i = 0; i < 20; i++) {
+		nanosleep(&longer, NULL);
+		ask(&x, VHK_CTL_SET_OWNER, 1, NULL, 0, NULL, 0);
+	}
+	nanosleep(&longer, NULL);
+	printf("# %.1f ms for twenty lone messages\n", cpu_ms(x.prog.pid) - from);
+	T_OK(cpu_ms(x.prog.pid) - from < 100);
+	close_pass(&x);
+	kill(x.prog.pid, SIGTERM);
+	finish(&x.prog);
+}
+
 static void a_missing_back_end_is_said(void)
 {
 	struct pass x;
@@ -618,6 +654,7 @@ int main(void)
 	T_RUN(a_closed_reader_ends_it_after_the_session);
 	T_RUN(sessions_follow_one_another);
 	T_RUN(unanswered_requests_are_told);
+	T_RUN(waiting_costs_nothing);
 	T_RUN(a_missing_back_end_is_said);
 	T_RUN(either_side_may_listen);
 	T_RUN(terminals_get_color_unless_told);

@@ -66,6 +66,7 @@ static int help(void)
 	     "  -c, --check          exit code 1 if a rule was broken\n"
 	     "  -1, --once           end with the first session\n"
 	     "  --color WHEN         auto (default), always or never\n"
+	     "  --poll-us N          stay awake so long for the next message (200)\n"
 	     "vdpa, disk: see vhk vdpa help, vhk disk help\n"
 	     "\n"
 	     "Numbers take k, M, G, T. Exit code: 0, 1 failed, 2 usage. See vhk(1).");

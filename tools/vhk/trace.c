@@ -27,6 +27,7 @@
 struct tracer {
 	char *front, *back; /* URIs */
 	bool json, quiet, once, check;
+	uint64_t poll_ns;
 	bool in_session, closed; /* @closed: nobody reads what is printed */
 	struct show show;
 	char *text; /* the line that is made: what show.f writes to */
@@ -211,6 +212,7 @@ static int open_trace(struct tracer *t)
 		.sz = sizeof(o),
 		.flags = t->once ? VHK_TRACE_F_ONCE : 0,
 		.log = { .fn = log_line, .level = VHK_LOG_WARN },
+		.poll_ns = t->poll_ns,
 	};
 	int ret = vhk_trace_open(&t->trace, t->loop, t->front, t->back, &ops, t, &o);
 
@@ -268,6 +270,17 @@ static int run(struct tracer *t)
 	return ret;
 }
 
+static bool take_poll(struct tracer *t, const char *text)
+{
+	char *end;
+	unsigned long us = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || us > 10000)
+		return false;
+	t->poll_ns = us ? us * 1000 : UINT64_MAX;
+	return true;
+}
+
 static int parse(struct tracer *t, int argc, char **argv)
 {
 	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
@@ -276,6 +289,7 @@ static int parse(struct tracer *t, int argc, char **argv)
 						 { "check", no_argument, NULL, 'c' },
 						 { "device", required_argument, NULL, 'd' },
 						 { "color", required_argument, NULL, 'C' },
+						 { "poll-us", required_argument, NULL, 'p' },
 						 { 0 } };
 	const char *color = "auto";
 	int opt;
@@ -306,6 +320,11 @@ static int parse(struct tracer *t, int argc, char **argv)
 			    strcmp(color, "never"))
 				return say_usage("--color: %s is none of auto, always, never",
 						 color);
+			break;
+		case 'p':
+			if (!take_poll(t, optarg))
+				return say_usage("--poll-us takes 0 to 10000, not \"%s\"",
+						 optarg);
 			break;
 		default:
 			return EXIT_USAGE;

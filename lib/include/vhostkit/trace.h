@@ -241,11 +241,15 @@ struct vhk_trace_ops {
  * @sz:    sizeof(struct vhk_trace_opts)
  * @flags: VHK_TRACE_F_*
  * @log:   where lines go; copied
+ * @poll_ns: longest time to stay awake for the next message, ns, since they come in bursts; lone
+ *         ones are soon not waited for. Up to 10,000,000; 0: default (200,000; with one processor:
+ *         never); UINT64_MAX: never
  */
 struct vhk_trace_opts {
 	size_t sz;
 	uint32_t flags;
 	struct vhk_log log;
+	uint64_t poll_ns;
 };
 
 /**
@@ -265,9 +269,10 @@ struct vhk_trace_opts {
  * with a line at VHK_LOG_WARN. Two sides that both have to be connected to are tried again and
  * again.
  *
- * Return: 0; -EINVAL: no such URI, or a socket that is none; -EADDRINUSE: somebody else listens
- * there; -EEXIST: a file that is no socket is there; -ENAMETOOLONG; -EOPNOTSUPP: unknown flag, or
- * an option that this version does not know; -ENOMEM, or what the kernel said.
+ * Return: 0; -EINVAL: no such URI, a socket that is none, or an option is out of range;
+ * -EADDRINUSE: somebody else listens there; -EEXIST: a file that is no socket is there;
+ * -ENAMETOOLONG; -EOPNOTSUPP: unknown flag, or an option that this version does not know; -ENOMEM,
+ * or what the kernel said.
  */
 VHK_API int vhk_trace_open(struct vhk_trace **out, struct vhk_loop *l, const char *front,
 			   const char *back, const struct vhk_trace_ops *ops, void *arg,

@@ -286,6 +286,8 @@ int vhk_ctl_setup_async(struct vhk_ctl *c, uint64_t want, uint64_t must, struct 
 {
 	struct vhk_ctl_job j = { .step = setup_ask_features, .done = done, .arg = arg };
 
+	if (!m)
+		return -EINVAL;
 	if (c->job || c->was_setup)
 		return -EBUSY;
 	c->want = want;

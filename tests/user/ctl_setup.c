@@ -320,6 +320,9 @@ static void missing_feature(void)
 
 	back_reset(FEATURES, EVERYTHING);
 	back.sock = t_peer_open(&c, NULL);
+	/* without memory nothing is asked */
+	T_EQ(vhk_ctl_setup_async(c, ~0ull, 0, NULL, done, NULL), -EINVAL);
+	T_EQ(vhk_ctl_setup(c, ~0ull, 0, NULL), -EINVAL);
 	T_EQ(vhk_ctl_setup_async(c, ~0ull, VHK_F_RING_PACKED, mem, done, NULL), 0);
 	run(c);
 	T_EQ(result, -EOPNOTSUPP);

@@ -163,17 +163,16 @@ VHK_API int vhk_ctl_peer_pid(const struct vhk_ctl *c);
  * @c:    freshly opened
  * @want: features to take where they are offered
  * @must: features that have to be offered
- * @m:    not NULL, may be empty;
- *        borrowed until vhk_ctl_close(); each vhk_ctl_start() shares what changed in it. Regions of
- *        queues that run stay
+ * @m:    may be empty; borrowed until vhk_ctl_close(); each vhk_ctl_start() shares what changed in
+ *        it. Regions of queues that run stay
  *
  * vhost-user: negotiates every protocol feature both ends know but opts.without. Kernel vhost:
  * owner, features, backend features, and memory where @m has it mapped. vDPA: the same, with @m
  * mapped at the IOVA that its guest address is and with VHK_F_ACCESS_PLATFORM where it is offered.
  * Return: 0; -EOPNOTSUPP one of @must is missing; -EMSGSIZE more regions than the back end takes,
  * which without VHK_PF_CONFIGURE_MEM_SLOTS is 8;
- * -EINVAL a region without fd (vhost-user); -EBUSY it was set up before, a job is under way, or the
- * kernel's device has an owner; vDPA: as vhk_ctl_iotlb(); or a code as above.
+ * -EINVAL @m is NULL, or has a region without fd (vhost-user); -EBUSY it was set up before, a job
+ * is under way, or the kernel's device has an owner; vDPA: as vhk_ctl_iotlb(); or a code as above.
  */
 VHK_API int vhk_ctl_setup(struct vhk_ctl *c, uint64_t want, uint64_t must, struct vhk_mem *m);
 
@@ -310,7 +309,8 @@ VHK_API int vhk_ctl_reconnect(struct vhk_ctl *c);
  * @done: called once, with what vhk_ctl_setup() would return; perhaps before this returns
  * @arg:  handed to @done
  *
- * Return: 0: @done will be called or was. Negative: it will not be; -EBUSY or -ENOMEM.
+ * Return: 0: @done will be called or was. Negative: it will not be; -EBUSY, -ENOMEM, or -EINVAL: @m
+ * is NULL.
  */
 VHK_API int vhk_ctl_setup_async(struct vhk_ctl *c, uint64_t want, uint64_t must, struct vhk_mem *m,
 				vhk_ctl_done_fn *done, void *arg);

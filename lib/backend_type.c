@@ -74,6 +74,9 @@ int vhk_backend_set_vring_endian(struct vhk_session *s)
 	memcpy(&v, s->req.bytes, sizeof(v));
 	if (!ops_of(s)->set_endian)
 		return absent(s);
+	/* whatever the device does with its buffers, rings are read as they are in virtio 1.x */
+	if (v.num)
+		return vhk_session_refuse(s, -EOPNOTSUPP, "rings are little endian");
 	return said(s, ops_of(s)->set_endian(priv_of(s), v.index, v.num));
 }
 

@@ -224,6 +224,8 @@ static void bad_arguments(void)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	T_EQ(vhk_ctl_gpu_set_socket(f.c, fd), -EREMOTEIO);
 	close(fd);
+	/* rings are little endian, whatever the device says */
+	T_EQ(vhk_ctl_set_vring_endian(f.c, 1, true), -EREMOTEIO);
 	/* beyond the end of the space, whoever writes */
 	T_EQ(vhk_ctl_set_config(f.c, T_TYPES_CONFIG, "a", 1, 1), -EREMOTEIO);
 	T_EQ(f.types.n_calls, n);

@@ -67,7 +67,9 @@ struct vhk_parcel {
  *
  * @send_rarp:   tell the network that the guest with this address is here (vhost-user, SEND_RARP)
  * @set_mtu:     the host's MTU; a negative code: it does not suit (NET_SET_MTU)
- * @set_endian:  byte order of a legacy driver's queue, before it starts (SET_VRING_ENDIAN)
+ * @set_endian:  byte order of a legacy driver's queue, before it starts (SET_VRING_ENDIAN). The
+ *               library's rings are little endian: @big is false, since it refuses the other order
+ *               by itself
  * @open_crypto: make a crypto session out of the @len bytes at @data, in the layout that both ends
  *               agreed on, and write the answer in their place (CREATE_CRYPTO_SESSION)
  * @close_crypto: end it. Needed with @open_crypto (CLOSE_CRYPTO_SESSION)

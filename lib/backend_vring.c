@@ -325,22 +325,28 @@ int vhk_session_start_placed(struct vhk_session *s, unsigned int idx, vhk_sessio
 	return ret ? ret : start_queue(s, idx, fd, finish);
 }
 
-void vhk_session_stop_waiting(struct vhk_session *s, unsigned int idx)
+static void forget_start(struct vhk_session *s, unsigned int idx)
 {
 	struct vhk_backend_ring *r = &s->ring[idx];
 
 	vhk_fd_close(r->kick);
 	r->kick = -1;
 	r->waits = r->asked = r->wants = false;
+}
+
+void vhk_session_stop_waiting(struct vhk_session *s, unsigned int idx)
+{
+	forget_start(s, idx);
 	vhk_device_rest_over(s->backend->dev, idx);
 }
 
-/* A ring whose parts cannot be translated yet counts as started. Owns @kick_fd. */
+/* A ring whose parts cannot be translated yet counts as started; one that rests goes on resting.
+ * Owns @kick_fd. */
 static int start_translated(struct vhk_session *s, unsigned int idx, int kick_fd)
 {
 	int ret;
 
-	vhk_session_stop_waiting(s, idx);
+	forget_start(s, idx);
 	s->ring[idx].kick = kick_fd;
 	s->ring[idx].waits = true;
 	ret = vhk_session_place_ring(s, idx);

@@ -30,6 +30,7 @@ struct echo {
 	unsigned int n_held[ECHO_QUEUES];
 	struct vhk_queue *queue[ECHO_QUEUES];
 	unsigned int starts, stops, frees;
+	bool refuse_start;
 	unsigned int begins, begins_refused; /* so many begins fail: another has what it needs */
 };
 
@@ -82,7 +83,7 @@ static inline int echo_start(void *priv, struct vhk_queue *q)
 
 	e->queue[vhk_queue_index(q)] = q;
 	__atomic_add_fetch(&e->starts, 1, __ATOMIC_RELAXED);
-	return 0;
+	return e->refuse_start ? -EIO : 0;
 }
 
 static inline void echo_stop(void *priv, struct vhk_queue *q)

@@ -37,7 +37,7 @@ struct t_echo {
 	struct vhk_queue *queue[4 * T_QUEUE_SIZE];
 	struct vhk_chain *held[4 * T_QUEUE_SIZE];
 	struct vhk_queue *last; /* that had work */
-	unsigned int n_work, n_reset, n_free;
+	unsigned int n_work, n_reset, n_free, n_begin, n_end;
 	uint64_t features, refused_features;
 	unsigned char config[T_CONFIG_SIZE];
 };
@@ -100,6 +100,18 @@ static inline void t_echo_reset(void *priv)
 	((struct t_echo *)priv)->n_reset++;
 }
 
+static inline int t_echo_begin(void *priv)
+{
+	((struct t_echo *)priv)->n_begin++;
+	return 0;
+}
+
+static inline void t_echo_end(void *priv, bool logged)
+{
+	(void)logged;
+	((struct t_echo *)priv)->n_end++;
+}
+
 static inline void t_echo_free(void *priv)
 {
 	((struct t_echo *)priv)->n_free++;
@@ -115,6 +127,8 @@ static inline void t_echo_init(struct t_echo *e)
 		.work = t_echo_work,
 		.reset = t_echo_reset,
 		.free = t_echo_free,
+		.begin = t_echo_begin,
+		.end = t_echo_end,
 	};
 	static const struct vhk_device_info info = {
 		.sz = sizeof(info),

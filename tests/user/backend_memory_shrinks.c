@@ -84,6 +84,36 @@ static void cut_while_running(void)
 		cut_running_ring(i & 1 ? plain : T_SPLIT, i & 2);
 }
 
+static void cut_now(void *arg)
+{
+	T_MUST(!ftruncate(((struct shaky *)arg)->fd, 0));
+}
+
+/* Cut after a look at a ring that has nothing, and before the next: the zeros that it then finds
+ * look like a driver that has nothing either, and no kick comes any more. */
+static void cut_between_two_looks(void)
+{
+	const uint64_t one = 1;
+	struct t_user u;
+	struct shaky k;
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		t_user_init(&u, VHK_LOOP_AUTO);
+		t_user_open(&u);
+		t_negotiate(&u, T_SPLIT);
+		make_ring(&u, &k, i & 1);
+		T_EQ(t_ask_vring_fd(&u, VHK_USER_SET_VRING_KICK, 0, k.ring.kick), 0);
+		T_EQ(t_ask_state(&u, VHK_USER_SET_VRING_ENABLE, 0, 1), 0);
+		t_settle(&u);
+		T_MUST(vhk_loop_add_timer(u.loop, 1, cut_now, &k) > 0);
+		T_MUST(write(k.ring.kick, &one, 8) == 8);
+		T_UNTIL(&u, u.n_down == 1);
+		shaky_fini(&k);
+		t_user_fini(&u);
+	}
+}
+
 /* The start of a ring reads positions from its memory. */
 static void cut_before_the_start(void)
 {
@@ -139,6 +169,7 @@ int main(void)
 {
 	t_handle_bus();
 	T_RUN_ON_BOTH(cut_while_running);
+	T_RUN_ON_BOTH(cut_between_two_looks);
 	T_RUN_ON_BOTH(cut_inflight_region);
 	T_RUN_ON_BOTH(cut_before_the_start);
 	return t_end();

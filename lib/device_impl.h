@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * The inside of a device, shared by device.c, device_change.c and queue.c.
+ * The inside of a device, shared by device.c, device_start.c, device_change.c and queue.c.
  */
 #ifndef VHK_LIB_DEVICE_IMPL_H
 #define VHK_LIB_DEVICE_IMPL_H
@@ -32,6 +32,11 @@ struct vhk_device {
 	bool begun;  /* ops.begin() was, ops.end() is to come */
 	bool hurry;  /* a start that waits for ops.begin() is not worth it any more */
 };
+
+/* device_change.c: one change at a time, -EBUSY. It is answered when what was asked is back, and
+ * vhk_change_end() was called. */
+int vhk_change_begin(struct vhk_device *d, vhk_change_fn *fn, void *arg);
+void vhk_change_end(struct vhk_device *d);
 
 void vhk_queue_init(struct vhk_queue *q, struct vhk_device *d, unsigned int idx);
 

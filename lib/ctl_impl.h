@@ -164,6 +164,9 @@ int vhk_ctl_waiter_wait(struct vhk_ctl *c, struct vhk_ctl_waiter *w);
 /* ctl_setup.c: tell the back end what changed in the memory. */
 int vhk_ctl_share(struct vhk_ctl_job *j);
 
+/* ctl_ring.c: all that ring @idx needs to run, which it may do then. */
+int vhk_ctl_ring_ask(struct vhk_ctl_job *j, unsigned int idx);
+
 /* ctl_queue.c */
 int vhk_ctl_queue_replay(struct vhk_ctl_job *j);
 void vhk_ctl_queues_free(struct vhk_ctl *c);

@@ -70,7 +70,9 @@ enum vhk_net_drop vhk_net_check_header(u64 features, const struct virtio_net_hdr
 		return VHK_NET_DROP_HEADER;
 	if (hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE)
 		return VHK_NET_SENT;
-	if (!(gso_feature(type) & features) || (ecn && !(features & F(HOST_ECN))))
+	if (ecn && (type == VIRTIO_NET_HDR_GSO_UDP_L4 || !(features & F(HOST_ECN))))
+		return VHK_NET_DROP_HEADER;
+	if (!(gso_feature(type) & features))
 		return VHK_NET_DROP_HEADER;
 	return VHK_NET_SENT;
 }

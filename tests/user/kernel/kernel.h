@@ -26,7 +26,15 @@ typedef int64_t s64;
 
 #define U32_MAX UINT32_MAX
 #define U64_MAX UINT64_MAX
+#define BIT(n) (1UL << (n))
 #define BIT_ULL(n) (1ULL << (n))
+#define BITS_TO_LONGS(n) (((n) + 63) / 64)
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+static inline bool test_bit(unsigned int n, const unsigned long *bits)
+{
+	return bits[n / 64] >> n % 64 & 1;
+}
 
 #define le16_to_cpu le16toh
 #define le32_to_cpu le32toh
@@ -159,7 +167,7 @@ struct rcu_head {
 	char unused;
 };
 
-static pthread_rwlock_t t_rcu = PTHREAD_RWLOCK_INITIALIZER;
+static __attribute__((unused)) pthread_rwlock_t t_rcu = PTHREAD_RWLOCK_INITIALIZER;
 
 #define rcu_read_lock() pthread_rwlock_rdlock(&t_rcu)
 #define rcu_read_unlock() pthread_rwlock_unlock(&t_rcu)
@@ -344,6 +352,6 @@ static inline int t_page_refs(void)
 
 #define CC_ATTR_MEM_ENCRYPT 0
 #define cc_platform_has(attr) t_encrypted
-static bool t_encrypted;
+static __attribute__((unused)) bool t_encrypted;
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * A network card of vhost-net and a tap, driven frame by frame.
+ * A network card of vhost-net and a tap, or of vhost-vDPA, driven frame by frame.
  */
 #ifndef VHK_VM_KERN_NIC_H
 #define VHK_VM_KERN_NIC_H
@@ -18,14 +18,17 @@
 #define TX 1
 #define NIC_SIZE 256u /* entries of each ring */
 #define NIC_BUF 2048u
+#ifndef TAP
 #define TAP "vhktap"
+#endif
 
 #define NIC_F_CSUM (1ull << VIRTIO_NET_F_CSUM)
 #define NIC_F_MRG (1ull << VIRTIO_NET_F_MRG_RXBUF)
 
 struct nic {
 	struct kern k;
-	int tap;
+	int tap; /* -1: the card is one of vhost-vDPA */
+	unsigned int n_queues; /* of that */
 	bool merge;
 	uint32_t buf_size;
 	unsigned char *tx; /* behind the receive buffers */
@@ -109,12 +112,19 @@ static inline void nic_start(struct nic *n, uint64_t features)
 	count = n->merge ? NIC_SIZE : 16;
 	n->buf_size = n->merge ? NIC_BUF : 80u << 10;
 	n->tx = n->k.data + count * n->buf_size;
-	kern_setup(&n->k, features, 2, NIC_SIZE);
-	kern_start(&n->k, 2);
+	if (n->tap < 0) {
+		kern_setup(&n->k, features, n->n_queues, NIC_SIZE);
+		T_EQ(vhk_ctl_start_all(n->k.ctl, n->k.vq, n->n_queues), 0);
+		T_MUST(!t_bad);
+	} else {
+		kern_setup(&n->k, features, 2, NIC_SIZE);
+		kern_start(&n->k, 2);
+	}
 	for (i = 0; i < count; i++)
 		nic_offer(n, n->k.data + i * n->buf_size);
 	kern_publish(&n->k, RX);
-	nic_backend(n, n->tap);
+	if (n->tap >= 0)
+		nic_backend(n, n->tap);
 }
 
 static inline void nic_open_with(struct nic *n, const char *uri, uint64_t features,
@@ -134,7 +144,8 @@ static inline void nic_open(struct nic *n, const char *uri, uint64_t features)
 static inline void nic_close(struct nic *n)
 {
 	kern_close(&n->k);
-	close(n->tap);
+	if (n->tap >= 0)
+		close(n->tap);
 }
 
 static inline void nic_stage(struct nic *n, const struct frame *f)

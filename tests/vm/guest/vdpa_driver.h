@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * A driver for a disk behind vhost-vdpa, small enough to do everything wrong: one queue, memory at
- * a fixed IOVA, descriptors as the caller wants them. Every wait has a deadline.
+ * A driver for a device behind vhost-vdpa, small enough to do everything wrong: one queue at a
+ * time, memory at a fixed IOVA, descriptors as the caller wants them. The requests are those of a
+ * disk. Every wait has a deadline.
  */
 #ifndef VHK_VM_VDPA_DRIVER_H
 #define VHK_VM_VDPA_DRIVER_H
@@ -56,6 +57,7 @@ struct packed_desc {
 struct driver {
 	const char *path;
 	int fd, kick, call;
+	unsigned int queue;
 	unsigned char *mem;
 	bool packed, indirect;
 	uint64_t features;
@@ -149,12 +151,15 @@ static inline uint64_t drv_negotiate(struct driver *d, uint64_t without)
 	return features;
 }
 
-/* From a reset device to a running queue 0. */
+/* From a reset device to a running queue. */
 static inline void drv_start(struct driver *d, uint64_t without)
 {
-	struct vhost_vring_state num = { .num = SIZE }, base = { .num = 0 }, on = { .num = 1 };
-	struct vhost_vring_file kick = { .fd = d->kick }, call = { .fd = d->call };
+	struct vhost_vring_state num = { .index = d->queue, .num = SIZE };
+	struct vhost_vring_state base = { .index = d->queue }, on = { .index = d->queue, .num = 1 };
+	struct vhost_vring_file kick = { .index = d->queue, .fd = d->kick };
+	struct vhost_vring_file call = { .index = d->queue, .fd = d->call };
 	struct vhost_vring_addr addr = {
+		.index = d->queue,
 		.desc_user_addr = d->ring_iova + AT_DESC,
 		.avail_user_addr = d->ring_iova + AT_DRIVER,
 		.used_user_addr = d->device_iova,

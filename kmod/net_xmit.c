@@ -169,8 +169,7 @@ static int run_short(struct vhk_net_pair *pair)
 
 static bool is_usable(const struct vhk_net_pair *pair, const struct vhk_chain *c)
 {
-	return !c->fault && c->in_len >= (pair->n_parts ? 1 : HDR_LEN) &&
-	       pair->n_parts < VHK_NET_MAX_PARTS - 1;
+	return !c->fault && c->in_len >= (pair->n_parts ? 1 : HDR_LEN);
 }
 
 static int take_part(struct vhk_net_pair *pair, struct fill *f, bool merge)
@@ -180,9 +179,14 @@ static int take_part(struct vhk_net_pair *pair, struct fill *f, bool merge)
 	struct vhk_chain c;
 	int ret;
 
-	do
+	if (pair->n_parts == VHK_NET_MAX_PARTS) {
+		roll_back(pair);
+		return VHK_NET_DROP_LONG;
+	}
+	ret = vhk_ring_pop(r, &c);
+	/* Once: a driver could make it look as if something came for ever. */
+	if (!ret && more_came(pair))
 		ret = vhk_ring_pop(r, &c);
-	while (!ret && more_came(pair));
 	if (ret < 0)
 		return VHK_NET_DROP_BROKEN;
 	if (!ret)

@@ -75,7 +75,7 @@ static inline void vhk_claim_close(struct vhk_claim *c)
 
 #endif
 
-/* NAPI in threads, where there is memory for them. The stack's lock is held. */
+/* NAPI in threads, of an interface that is not registered and has none so far. */
 static inline void vhk_set_threaded(struct net_device *netdev)
 {
 #ifdef HAVE_NETIF_THREADED

@@ -77,8 +77,8 @@ static void set_up(struct vhk_net *net, u16 mtu)
 
 	netdev->netdev_ops = &netdev_ops;
 	netdev->ethtool_ops = &vhk_net_ethtool_ops;
-	netdev->hw_features = OFFLOADS | NETIF_F_RXCSUM;
-	netdev->features = netdev->hw_features | NETIF_F_HIGHDMA;
+	netdev->hw_features = OFFLOADS;
+	netdev->features = OFFLOADS | NETIF_F_RXCSUM | NETIF_F_HIGHDMA;
 	netdev->vlan_features = OFFLOADS;
 	netdev->priv_flags |= IFF_LIVE_ADDR_CHANGE | IFF_DISABLE_NETPOLL;
 	netdev->max_mtu = mtu ? mtu : ETH_MAX_MTU;
@@ -87,6 +87,8 @@ static void set_up(struct vhk_net *net, u16 mtu)
 		eth_hw_addr_random(netdev);
 	while (ether_addr_equal(netdev->dev_addr, net->first_mac));
 	netif_carrier_off(netdev);
+	/* Kicks come with interrupts off, from where a thread is all that can be started. */
+	vhk_set_threaded(netdev);
 }
 
 int vhk_net_netdev_new(struct vhk_net *net, const char *name, u16 mtu)
@@ -140,8 +142,6 @@ int vhk_net_netdev_register(struct vhk_net *net)
 		netif_napi_add(net->netdev, &net->pairs[i].napi, vhk_net_poll);
 		napi_enable(&net->pairs[i].napi);
 	}
-	/* Kicks come with interrupts off, from where a thread is all that can be started. */
-	vhk_set_threaded(net->netdev);
 out:
 	rtnl_unlock();
 	return ret;

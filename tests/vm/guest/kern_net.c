@@ -139,7 +139,7 @@ static void by_its_fd(void)
 	nic_close(&nic);
 }
 
-/* The device is opened and set up anew, its queues begin anew, and the tap is handed to it again. */
+/* The device is opened and set up anew, its queues begin anew, and it gets the tap once more. */
 static void opened_anew(void)
 {
 	unsigned int round, i;

@@ -1,38 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/vhostkit: takes sized structures from callers and hands copies to the registry.
+ * /dev/vhostkit: takes sized structures from callers and hands copies to the registry of disks and
+ * to whatever makes files for notifications.
  */
 #include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/string.h>
-#include <linux/uaccess.h>
 
+#include "arg.h"
 #include "disk.h"
+#include "notify.h"
 #include "version.h"
 
-/* What every call starts with. */
-struct head {
-	u32 size;
-	u32 flags;
-};
-
 union arg {
-	struct head head;
+	struct vhk_arg_head head;
 	struct vhostkit_info info;
 	struct vhostkit_disk_add add;
 	struct vhostkit_disk_del del;
 	struct vhostkit_disk_resize resize;
 	struct vhostkit_disk_query query;
 	struct vhostkit_disk_stats stats;
+	struct vhostkit_notify_new notify;
 };
 
 static int do_info(union arg *arg)
 {
 	struct vhostkit_info *info = &arg->info;
 
-	info->features = VHOSTKIT_FEATURE_DISKS;
+	info->features = VHOSTKIT_FEATURE_DISKS | VHOSTKIT_FEATURE_NOTIFY;
 	info->max_disks = VHK_MAX_DISKS;
 	info->n_disks = vhk_disk_count();
 	strscpy_pad(info->version, VHK_MODULE_VERSION, sizeof(info->version));
@@ -64,7 +61,12 @@ static int do_stats(union arg *arg)
 	return vhk_disk_stats(&arg->stats);
 }
 
-/* @size is also that of the first version, while there is only one. */
+static int do_notify_new(union arg *arg)
+{
+	return vhk_notify_new(&arg->notify);
+}
+
+/* @run returns what the call returns, if that is not negative. */
 static const struct call {
 	int (*run)(union arg *arg);
 	u32 size;
@@ -80,6 +82,8 @@ static const struct call {
 	[_IOC_NR(VHOSTKIT_DISK_QUERY)] = { do_query, sizeof(struct vhostkit_disk_query),
 					   VHOSTKIT_DISK_QUERY_F_ALL, true },
 	[_IOC_NR(VHOSTKIT_DISK_STATS)] = { do_stats, sizeof(struct vhostkit_disk_stats), 0, true },
+	[_IOC_NR(VHOSTKIT_NOTIFY_NEW)] = { do_notify_new, sizeof(struct vhostkit_notify_new), 0,
+					   false },
 };
 
 static const struct call *find_call(unsigned int cmd)
@@ -101,20 +105,11 @@ static long vhostkit_ioctl(struct file *file, unsigned int cmd, unsigned long up
 
 	if (!call)
 		return -ENOTTY;
-	if (get_user(size, (u32 __user *)user))
-		return -EFAULT;
-	if (size < call->size)
-		return -EINVAL;
-	/* More than a page can only be a mistake. */
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	ret = copy_struct_from_user(&arg, call->size, user, size);
+	ret = vhk_arg_read(&arg, call->size, call->flags, user, &size);
 	if (ret)
 		return ret;
-	if (arg.head.flags & ~call->flags)
-		return -EOPNOTSUPP;
 	ret = call->run(&arg);
-	if (ret || !call->answers)
+	if (ret < 0 || !call->answers)
 		return ret;
 	/* The caller may have changed it meanwhile. */
 	arg.head.size = size;
@@ -143,6 +138,7 @@ static int __init vhostkit_init(void)
 static void __exit vhostkit_exit(void)
 {
 	misc_deregister(&misc);
+	vhk_notify_exit();
 	vhk_disk_del_all();
 }
 
@@ -151,5 +147,5 @@ module_exit(vhostkit_exit);
 
 MODULE_LICENSE("GPL");
 MODULE_VERSION(VHK_MODULE_VERSION);
-MODULE_DESCRIPTION("Registry of backing disks for software vDPA devices");
+MODULE_DESCRIPTION("Notifications of virtqueues, and backing disks for software vDPA devices");
 MODULE_AUTHOR("The vhostkit authors");

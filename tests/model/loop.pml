@@ -25,7 +25,7 @@
 #define WAIT_LOOK 4   /* multiplexer: poll waits, then looks at the bits */
 #define TAKE_ATOMIC 5 /* loop: bits are read and cleared at once */
 #define TAKE_LOOK 6   /* loop: bits are cleared before the rings are looked at */
-#define BIND_LOOK 7   /* multiplexer: bind reports a kick that came before */
+#define BIND_LOOK 7   /* multiplexer: bind tells of a kick that came before */
 #define MAIL_WAKE 8   /* sender: the message is there before the look at the sleeper */
 #define SLEEP_MAIL 9  /* loop: it says that it sleeps, then looks for mail */
 
@@ -278,7 +278,7 @@ inline move(r)
 		}
 		bound[r] = 1;
 		if
-		:: without != BIND_LOOK && count[r] -> set_bit(r)
+		:: without != BIND_LOOK && count[r] -> activate(r)
 		:: else
 		fi
 	fi

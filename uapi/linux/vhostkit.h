@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR BSD-3-Clause */
 /*
- * The interface of vhostkit's kernel modules: ioctls of /dev/vhostkit.
+ * The interface of vhostkit's kernel modules: ioctls of /dev/vhostkit, and of files that one of
+ * them makes (see "Notifications" below).
  *
  * The module vhostkit keeps a registry of backing disks. A disk is a file or a block device that
  * its owner hands over as an open fd, under a name:
@@ -35,7 +36,6 @@
 
 #define VHOSTKIT_TYPE 0xb9
 
-/* Numbers 0x40 to 0x5f are kept for notifications of virtqueues. */
 #define VHOSTKIT_INFO _IO(VHOSTKIT_TYPE, 0x00)
 #define VHOSTKIT_DISK_ADD _IO(VHOSTKIT_TYPE, 0x01)
 #define VHOSTKIT_DISK_DEL _IO(VHOSTKIT_TYPE, 0x02)
@@ -52,6 +52,7 @@
 
 /* Bits of vhostkit_info.features. */
 #define VHOSTKIT_FEATURE_DISKS (1ULL << 0)
+#define VHOSTKIT_FEATURE_NOTIFY (1ULL << 1)
 
 /**
  * struct vhostkit_info - VHOSTKIT_INFO: what this module is
@@ -248,6 +249,158 @@ struct vhostkit_disk_stats {
 	__aligned_u64 unsupported;
 	__aligned_u64 kicks;
 	__aligned_u64 calls;
+};
+
+/*
+ * Notifications
+ *
+ * A back end with many virtqueues learns of each kick by a poll of its eventfd, and makes each
+ * call by a write. A multiplexer does both for many rings at once. It is a file;
+ * VHOSTKIT_NOTIFY_NEW on /dev/vhostkit makes it, with a number of rings; each ring is bound to the
+ * eventfd of its kicks, of its calls, or to both:
+ *
+ *	new = { .size = sizeof(new), .n_rings = 64 };
+ *	mux = ioctl(ctl, VHOSTKIT_NOTIFY_NEW, &new);
+ *	page = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, mux, 0);
+ *	bind = { .size = sizeof(bind), .ring = 3, .kick_fd = kick, .call_fd = call,
+ *		 .flags = VHOSTKIT_NOTIFY_F_KICK | VHOSTKIT_NOTIFY_F_CALL };
+ *	ioctl(mux, VHOSTKIT_NOTIFY_BIND, &bind);
+ *
+ * Permissions. Who may open /dev/vhostkit may make multiplexers. A multiplexer itself asks for
+ * none: it can do nothing but what eventfds that its holder has can do, so it may be handed to a
+ * process without privileges (it is closed on exec).
+ *
+ * Kicks. The page has a bit for each ring, of number ring, in 64-bit words of the machine's own
+ * byte order from VHOSTKIT_NOTIFY_KICKS on. A kick sets it. A bit that was clear wakes whoever
+ * polls the multiplexer, which is readable while a bit is set. Whoever takes bits clears them
+ * first, whole words at once (an atomic exchange), and then looks at the rings: a kick that comes
+ * meanwhile sets its bit again. A loop that spins reads the words and makes no system call.
+ * Edge-triggered waits (EPOLLET, io_uring's multishot poll) are woken by each bit that was clear.
+ * A multishot poll can end, when the completion queue is full for instance; when it is armed again
+ * it looks at the bits, so nothing is lost.
+ *
+ * The eventfd's count is left alone: the multiplexer reads nothing, and others may wait for the
+ * same eventfd. It may be in semaphore mode, non-blocking or not, and bound to several rings or
+ * multiplexers.
+ *
+ * Calls. From VHOSTKIT_NOTIFY_CALLS on there are as many words, which the holders write: a bit
+ * that is set stages a call of that ring. VHOSTKIT_NOTIFY_CALL takes all bits that are set and
+ * adds one to the eventfd of each, as a write would that never blocks: a count at its end stays
+ * there. Bits of rings without an eventfd of calls are taken, and nothing happens. A bit that is
+ * set while the command runs is taken by it or stays. Threads that stage in the same word do it
+ * atomically.
+ *
+ * By io_uring: IORING_OP_URING_CMD on the multiplexer, cmd_op VHOSTKIT_NOTIFY_CALL, and zeros for
+ * the 16 bytes of payload. It is done when it is submitted, and never waits.
+ *
+ * Lives. A binding belongs to the file, and not to a process: it ends by VHOSTKIT_NOTIFY_UNBIND or
+ * with the last reference to the multiplexer (each fd, each mapping, of all processes that have
+ * one by fork or by a socket). It needs no fd of the eventfd any more, which can be closed, and
+ * then counts against no limit of open files. When the last fd of an eventfd is closed,
+ * everywhere, the bit is set once more; the binding stays, as others in the kernel (KVM's
+ * ioeventfd) may go on to signal it.
+ *
+ * No kick is lost: of one that came before the binding its caller is told; one after it sets the
+ * bit; after unbinding it is in the eventfd's count, together with those before, which nobody has
+ * read.
+ *
+ * The page is output to its holders. What they write where is their own affair: bits of kicks that
+ * are set or cleared by hand mislead those that look at them, and nobody else.
+ *
+ * Limits. VHOSTKIT_NOTIFY_MAX_RINGS rings for a multiplexer; for all that a user has made together
+ * the module's parameter max_rings_per_user, whoever holds them. Memory is charged to the caller's
+ * memory cgroup.
+ *
+ * /proc/PID/fdinfo/FD of a multiplexer has lines vhostkit-rings, vhostkit-kicks and
+ * vhostkit-calls: how many rings there are, and how many have an eventfd of each kind.
+ *
+ * Errors are those of all calls (see the top), EINVAL for arguments to a command that takes none,
+ * and those listed. Structures grow as all others.
+ */
+#define VHOSTKIT_NOTIFY_NEW _IO(VHOSTKIT_TYPE, 0x40)
+#define VHOSTKIT_NOTIFY_BIND _IO(VHOSTKIT_TYPE, 0x41)
+#define VHOSTKIT_NOTIFY_UNBIND _IO(VHOSTKIT_TYPE, 0x42)
+/**
+ * VHOSTKIT_NOTIFY_CALL - on a multiplexer, with 0 for an argument: makes the calls that are staged
+ *
+ * Return: how many eventfds were signalled, or EINVAL.
+ */
+#define VHOSTKIT_NOTIFY_CALL _IO(VHOSTKIT_TYPE, 0x43)
+
+#define VHOSTKIT_NOTIFY_MAX_RINGS 4096
+
+/* Where the words are in the page, in bytes. */
+#define VHOSTKIT_NOTIFY_KICKS 0
+#define VHOSTKIT_NOTIFY_CALLS 2048
+
+/**
+ * struct vhostkit_notify_new - VHOSTKIT_NOTIFY_NEW, on /dev/vhostkit: makes a multiplexer
+ * @size: in: size of this structure
+ * @flags: in: 0
+ * @n_rings: in: 1 to VHOSTKIT_NOTIFY_MAX_RINGS
+ * @reserved: in: 0
+ *
+ * Return: an fd, closed on exec, or
+ * EINVAL	a bad @n_rings
+ * EDQUOT	with these the user would have made more rings than max_rings_per_user
+ * EMFILE, ENFILE, ENOMEM
+ */
+struct vhostkit_notify_new {
+	__u32 size;
+	__u32 flags;
+	__u32 n_rings;
+	__u32 reserved;
+};
+
+/* Which eventfd of a ring is meant, in vhostkit_notify_bind and vhostkit_notify_unbind. */
+#define VHOSTKIT_NOTIFY_F_KICK (1U << 0)
+#define VHOSTKIT_NOTIFY_F_CALL (1U << 1)
+#define VHOSTKIT_NOTIFY_F_ALL (VHOSTKIT_NOTIFY_F_KICK | VHOSTKIT_NOTIFY_F_CALL)
+
+/**
+ * struct vhostkit_notify_bind - VHOSTKIT_NOTIFY_BIND, on a multiplexer: gives a ring its eventfds
+ * @size: in: size of this structure
+ * @flags: in: VHOSTKIT_NOTIFY_F_*, at least one
+ * @ring: in: below the multiplexer's n_rings
+ * @kick_fd: in: an eventfd with VHOSTKIT_NOTIFY_F_KICK, else -1; the caller keeps it
+ * @call_fd: in: likewise with VHOSTKIT_NOTIFY_F_CALL
+ * @reserved: in: 0
+ *
+ * An eventfd of kicks that is readable may have been signalled before: then the caller is to have
+ * the ring looked at. No bit tells of it.
+ *
+ * Return: 1 if the ring may have been kicked before, else 0, or
+ * EINVAL	a bad @ring; no flag; an fd where there is no flag; an fd that is no eventfd
+ * EBADF	no open fd
+ * EBUSY	the ring has such an eventfd
+ * ENOMEM
+ */
+struct vhostkit_notify_bind {
+	__u32 size;
+	__u32 flags;
+	__u32 ring;
+	__s32 kick_fd;
+	__s32 call_fd;
+	__u32 reserved;
+};
+
+/**
+ * struct vhostkit_notify_unbind - VHOSTKIT_NOTIFY_UNBIND, on a multiplexer: takes eventfds away
+ * @size: in: size of this structure
+ * @flags: in: VHOSTKIT_NOTIFY_F_*, at least one
+ * @ring: in: below the multiplexer's n_rings
+ * @reserved: in: 0
+ *
+ * When it returns no kick sets the bit any more; the bit stays as it is. A call that another thread
+ * is making may still arrive.
+ *
+ * Return: 0, EINVAL (a bad @ring, no flag), ENOENT (the ring has no such eventfd).
+ */
+struct vhostkit_notify_unbind {
+	__u32 size;
+	__u32 flags;
+	__u32 ring;
+	__u32 reserved;
 };
 
 #endif

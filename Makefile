@@ -31,7 +31,7 @@ B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 WARN := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -Wpointer-arith -Wundef \
 	$(if $(WERROR),-Werror)
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=gnu11 $(WARN) -fvisibility=hidden -fPIC -pthread -D_GNU_SOURCE -Ilib/include $(CFLAGS) \
+ALL_CFLAGS = -std=gnu11 $(WARN) -fvisibility=hidden -fPIC -pthread -D_GNU_SOURCE -Ilib/include -Iuapi $(CFLAGS) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
 # The library's only room for libnl includes its headers; programs need no such flag.
@@ -40,7 +40,7 @@ LIBS := -luring -lnl-genl-3 -lnl-3
 TEST_CFLAGS := -Ilib -Itests -Itests/user -Iuapi
 # The guest's programs and the fuzz targets have flags of their own.
 GUEST_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -s -static -pthread -Iuapi -Ilib/include -Itests/user
-FUZZ_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -Ilib/include $(TEST_CFLAGS) -O1 -g -pthread \
+FUZZ_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -Ilib/include -Iuapi $(TEST_CFLAGS) -O1 -g -pthread \
 	-fno-omit-frame-pointer -fno-sanitize-recover=all
 $(B)/lib/vdpa_%.o: ALL_CFLAGS += $(NL_CFLAGS)
 $(B)/fuzz/lib/vdpa_%.o: FUZZ_CFLAGS += $(NL_CFLAGS)
@@ -61,7 +61,9 @@ FUZZ_BIN := $(FUZZ_SRC:tests/user/fuzz/%.c=$(B)/fuzz/%)
 GUEST_SRC := $(wildcard tests/vm/guest/*.c)
 # Examples that need a kernel with vhost.
 GUEST_EXAMPLES := $(addprefix $(B)/guest/,vsock_echo net_ping scsi_read vdpa_read)
-GUEST_BIN := $(GUEST_SRC:tests/vm/guest/%.c=$(B)/guest/%) $(GUEST_EXAMPLES)
+# Tests of the loop that run in a guest once more, where there is a /dev/vhostkit.
+GUEST_LOOP := $(addprefix $(B)/guest/,loop_kick loop_source loop_no_lost_kick loop_idle loop_mux)
+GUEST_BIN := $(GUEST_SRC:tests/vm/guest/%.c=$(B)/guest/%) $(GUEST_EXAMPLES) $(GUEST_LOOP)
 BIN := $(B)/bin/vhk $(B)/bin/vhk-blk $(B)/bin/vhk-net
 MAN := $(wildcard tools/*/*.1)
 DESCRIPTIONS := $(wildcard tools/*/*.json.in)
@@ -168,6 +170,10 @@ $(B)/guest/%: tests/vm/guest/%.c $(GUEST_NEEDS)
 	$(guest_program)
 
 $(GUEST_EXAMPLES): $(B)/guest/%: examples/%.c $(GUEST_NEEDS)
+	$(guest_program)
+
+$(GUEST_LOOP): GUEST_CFLAGS += $(TEST_CFLAGS)
+$(GUEST_LOOP): $(B)/guest/%: tests/user/%.c $(wildcard tests/user/*.h) $(GUEST_NEEDS)
 	$(guest_program)
 
 .PHONY: setup check check-build check-unit demo vm bench lint

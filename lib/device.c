@@ -123,6 +123,16 @@ int vhk_device_set_loops(struct vhk_device *d, struct vhk_loop *const *loops, un
 	return 0;
 }
 
+int vhk_device_set_call_delay(struct vhk_device *d, uint32_t us)
+{
+	if (us > 1000000)
+		return -EINVAL;
+	if (d->ctl)
+		return -EBUSY;
+	d->call_delay_ns = us * 1000ull;
+	return 0;
+}
+
 int vhk_device_hold(struct vhk_device *d, struct vhk_loop *ctl, const struct vhk_door_ops *ops,
 		    void *arg)
 {

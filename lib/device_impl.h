@@ -24,6 +24,7 @@ struct vhk_device {
 	struct vhk_queue *queue; /* info.n_queues */
 	struct vhk_loop **loops;
 	unsigned int n_loops;
+	uint64_t call_delay_ns;
 	struct vhk_loop *ctl; /* of the last door that held it */
 	const struct vhk_door_ops *door;
 	void *door_arg;

@@ -96,6 +96,8 @@ static int init(struct vhk_loop *l, const struct vhk_loop_opts *o)
 	}
 	wake.fd = l->wake_fd;
 	ret = vhk_poll_add(l, &wake, &i);
+	if (!ret)
+		ret = vhk_loop_mux_init(l, o);
 	if (!ret && embed)
 		ret = vhk_timers_init_fd(l);
 	if (!ret && embed)
@@ -149,6 +151,7 @@ void vhk_loop_free(struct vhk_loop *l)
 		vhk_signals_fini(l);
 		l->engine->close(l);
 	}
+	vhk_loop_mux_free(l);
 	if (l->timer_fd >= 0)
 		close(l->timer_fd);
 	if (l->wake_fd >= 0)
@@ -186,7 +189,7 @@ unsigned int vhk_loop_hand_over(struct vhk_loop *l, bool idle)
 	ret = l->engine->submit(l);
 	if (ret)
 		l->err = ret;
-	n = l->engine->reap(l, idle);
+	n = l->engine->reap(l, idle) + vhk_loop_mux_reap(l);
 	if (under_way)
 		l->prompt = !l->n_io;
 	return n;
@@ -205,6 +208,7 @@ static unsigned int go_round(struct vhk_loop *l)
 	if (!n || l->own || !(++l->n_rounds & 15))
 		n += vhk_timers_fire(l);
 	vhk_sources_flush(l);
+	vhk_loop_mux_send(l);
 	/* Other things than requests do not end the idle time: a timer is no reason to spin. */
 	if (l->n_learn)
 		learn(l);
@@ -224,7 +228,7 @@ static uint64_t spin_until(struct vhk_loop *l, uint64_t until)
 
 static bool came(struct vhk_loop *l)
 {
-	return vhk_sources_ready(l) || l->engine->peek(l) ||
+	return vhk_sources_ready(l) || vhk_loop_mux_peek(l) || l->engine->peek(l) ||
 	       atomic_load_explicit(&l->mail, memory_order_relaxed) ||
 	       atomic_load_explicit(&l->stop, memory_order_relaxed);
 }

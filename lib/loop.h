@@ -39,6 +39,9 @@ struct vhk_source {
 	/* The loop's own. */
 	struct vhk_source *next, *prev;
 	uint32_t slot;	/* in the loop's table of polls */
+	uint32_t ring;	/* of the loop's multiplexer, for kicks */
+	uint32_t calls_ring; /* and for calls */
+	int call_fd;
 	uint16_t empty; /* rounds without work */
 	uint16_t vain;	/* times it had work and did not take it */
 	uint8_t state;
@@ -61,6 +64,16 @@ void vhk_loop_del_source(struct vhk_loop *l, struct vhk_source *s);
  * closed. On an error, as above, the old one stays.
  */
 int vhk_loop_set_kick(struct vhk_loop *l, struct vhk_source *s, int kick_fd);
+/*
+ * Loop's thread. The eventfd (-1: none) that vhk_loop_stage_call() means for @s, borrowed until
+ * there is another or the source is out. A source that is added has none.
+ */
+void vhk_loop_set_call(struct vhk_loop *l, struct vhk_source *s, int call_fd);
+/*
+ * Loop's thread. True: the call is made at the end of the round, with those of other sources.
+ * False: there is no better way than to signal the eventfd.
+ */
+bool vhk_loop_stage_call(struct vhk_loop *l, struct vhk_source *s);
 /* Loop's thread. There may be work in @s of which no kick tells: look at it in the next round. */
 void vhk_loop_activate(struct vhk_loop *l, struct vhk_source *s);
 /* Something was staged in @s: flush it at the end of this round. No news of a deleted source. */

@@ -16,6 +16,7 @@
 
 #define VHK_NEVER UINT64_MAX
 #define VHK_NO_POLL UINT32_MAX
+#define VHK_NO_RING UINT32_MAX
 /*
  * What the loop's own thread moves, zeroes or gives back in one round, bytes: kicks, timers and
  * signals wait for no more than that, and for the operation or piece of one that went over it.
@@ -117,6 +118,10 @@ struct vhk_loop {
 
 	struct vhk_poll *polls;
 	uint32_t n_polls, free_poll;
+	struct vhk_loop_mux *mux; /* or NULL */
+	enum vhk_loop_notify notify;
+	int notify_fd;	       /* the caller's multiplexer, or -1 */
+	unsigned int n_polled; /* sources whose kicks are polled one by one */
 	struct vhk_signal *signals;
 
 	struct vhk_source active;   /* head of a ring of those looked at every round */
@@ -202,6 +207,16 @@ int vhk_io_falloc_mode(const struct vhk_io *io);
 void vhk_io_flush(struct vhk_loop *l);
 void vhk_io_drop(struct vhk_loop *l); /* ends what waits for room */
 void vhk_io_drain(struct vhk_loop *l, uint64_t ns);
+
+/* loop_mux.c */
+int vhk_loop_mux_init(struct vhk_loop *l, const struct vhk_loop_opts *o);
+void vhk_loop_mux_free(struct vhk_loop *l);
+/* -ENOENT: to be polled. */
+int vhk_loop_mux_watch(struct vhk_loop *l, struct vhk_source *s, int fd, uint32_t *out);
+void vhk_loop_mux_unwatch(struct vhk_loop *l, struct vhk_source *s, uint32_t ring);
+bool vhk_loop_mux_peek(const struct vhk_loop *l);
+unsigned int vhk_loop_mux_reap(struct vhk_loop *l);
+void vhk_loop_mux_send(struct vhk_loop *l);
 
 /* loop_timer.c */
 uint64_t vhk_timers_next(const struct vhk_loop *l);

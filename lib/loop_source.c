@@ -34,7 +34,7 @@ void vhk_sources_init(struct vhk_loop *l)
 
 static bool is_blind(const struct vhk_source *s)
 {
-	return s->slot == VHK_NO_POLL && !s->hung_up;
+	return s->slot == VHK_NO_POLL && s->ring == VHK_NO_RING && !s->hung_up;
 }
 
 static void append(struct vhk_loop *l, struct vhk_source *s)
@@ -112,24 +112,41 @@ static void drain(const struct vhk_source *s)
 static int watch_kick(struct vhk_loop *l, struct vhk_source *s, int fd)
 {
 	struct vhk_poll p = { .kind = VHK_POLL_KICK, .fd = fd, .events = EPOLLIN, .source = s };
-	uint32_t i = VHK_NO_POLL;
-	int ret = 0;
+	uint32_t i = VHK_NO_POLL, ring = VHK_NO_RING;
+	int ret = -ENOENT;
 
 	if (fd >= 0)
-		ret = vhk_poll_add(l, &p, &i);
+		ret = vhk_loop_mux_watch(l, s, fd, &ring);
+	if (ret)
+		ret = fd < 0 ? 0 : vhk_poll_add(l, &p, &i);
 	if (ret)
 		return ret;
+	l->n_polled += i != VHK_NO_POLL;
 	s->kick_fd = fd;
 	s->slot = i;
+	s->ring = ring;
 	s->hung_up = false;
 	s->drain = fd >= 0 ? drain_of(fd) : (uint8_t)DRAIN_NONE;
 	return 0;
+}
+
+/* The way that @s had, which is @s's no more: @slot, @ring. */
+static void unwatch_kick(struct vhk_loop *l, struct vhk_source *s, uint32_t slot, uint32_t ring)
+{
+	if (slot != VHK_NO_POLL) {
+		vhk_poll_del(l, slot);
+		l->n_polled--;
+	}
+	if (ring != VHK_NO_RING)
+		vhk_loop_mux_unwatch(l, s, ring);
 }
 
 int vhk_loop_add_source(struct vhk_loop *l, struct vhk_source *s)
 {
 	int ret;
 
+	s->call_fd = -1;
+	s->calls_ring = VHK_NO_RING;
 	s->state = SOURCE_OUT;
 	s->blind = false;
 	s->staged = false;
@@ -147,9 +164,9 @@ void vhk_loop_del_source(struct vhk_loop *l, struct vhk_source *s)
 	if (s->staged)
 		l->n_staged--;
 	s->staged = false;
-	if (s->slot != VHK_NO_POLL)
-		vhk_poll_del(l, s->slot);
+	unwatch_kick(l, s, s->slot, s->ring);
 	s->slot = VHK_NO_POLL;
+	s->ring = VHK_NO_RING;
 	if (l->current == s)
 		l->current = NULL;
 	s->ops->gone(s);
@@ -157,17 +174,19 @@ void vhk_loop_del_source(struct vhk_loop *l, struct vhk_source *s)
 
 int vhk_loop_set_kick(struct vhk_loop *l, struct vhk_source *s, int kick_fd)
 {
-	uint32_t old = s->slot;
+	uint32_t old = s->slot, ring = s->ring;
 	int ret;
 
 	/* An fd number is watched once only. */
-	if (old != VHK_NO_POLL && kick_fd == s->kick_fd) {
-		vhk_poll_del(l, old);
+	if (kick_fd >= 0 && kick_fd == s->kick_fd) {
+		unwatch_kick(l, s, old, ring);
 		old = s->slot = VHK_NO_POLL;
+		ring = s->ring = VHK_NO_RING;
 	}
 	ret = watch_kick(l, s, kick_fd);
-	if (!ret && old != VHK_NO_POLL)
-		vhk_poll_del(l, old);
+	if (!ret)
+		unwatch_kick(l, s, old, ring);
+	vhk_loop_set_call(l, s, s->call_fd);
 	/* The driver may have kicked neither: look. */
 	leave_active(l, s, SOURCE_PARKED);
 	activate(l, s);
@@ -199,7 +218,7 @@ void vhk_source_kick(struct vhk_loop *l, struct vhk_source *s, uint32_t events)
 	drain(s);
 	if ((events & (EPOLLHUP | EPOLLERR)) && s->drain != DRAIN_NONE) {
 		/* No kick will come any more: one last look. */
-		vhk_poll_del(l, s->slot);
+		unwatch_kick(l, s, s->slot, VHK_NO_RING);
 		s->slot = VHK_NO_POLL;
 		s->hung_up = true;
 	}
@@ -211,7 +230,7 @@ void vhk_source_lose_kick(struct vhk_loop *l, struct vhk_source *s)
 {
 	vhk_log(&l->log, VHK_LOG_WARN, "loop: kick fd %d cannot be watched: looking by timer",
 		s->kick_fd);
-	vhk_poll_del(l, s->slot);
+	unwatch_kick(l, s, s->slot, VHK_NO_RING);
 	s->slot = VHK_NO_POLL;
 	leave_active(l, s, SOURCE_PARKED);
 	activate(l, s);

@@ -14,10 +14,39 @@ static void count(uint64_t *counter, uint64_t n)
 
 static void queue_send_call(struct vhk_queue *q)
 {
+	if (q->call_timer > 0)
+		vhk_loop_del_timer(q->loop, q->call_timer);
+	q->call_timer = 0;
 	if (q->call.fd < 0)
 		return;
 	count(&q->stats.calls, 1);
-	vhk_notify_send(&q->call);
+	if (!vhk_loop_stage_call(q->loop, &q->source))
+		vhk_notify_send(&q->call);
+}
+
+static void call_is_late(void *arg)
+{
+	struct vhk_queue *q = arg;
+
+	q->call_timer = 0;
+	queue_send_call(q);
+}
+
+/* A driver that waits for nothing more is told at once. */
+static void queue_want_call(struct vhk_queue *q)
+{
+	if (q->dev->call_delay_ns && vhk_ring_in_flight(q->ring) && !q->call_timer)
+		q->call_timer = vhk_loop_add_timer(q->loop, q->dev->call_delay_ns, call_is_late, q);
+	if (q->call_timer <= 0)
+		queue_send_call(q);
+}
+
+/* The loop may have a better way to signal an eventfd. */
+static void queue_tell_call(struct vhk_queue *q)
+{
+	const bool plain = q->call.kind == VHK_NOTIFY_EVENTFD;
+
+	vhk_loop_set_call(q->loop, &q->source, plain ? q->call.fd : -1);
 }
 
 /* Nothing more is popped; the front end is told, once. */
@@ -76,9 +105,11 @@ static void queue_publish(struct vhk_queue *q)
 	ret = vhk_ring_publish(q->ring);
 	queue_tell_logged(q);
 	if (ret > 0)
-		queue_send_call(q);
+		queue_want_call(q);
 	else if (vhk_unlikely(ret < 0))
 		queue_fail(q, ret);
+	if (vhk_unlikely(q->call_timer) && !vhk_ring_in_flight(q->ring))
+		queue_send_call(q);
 }
 
 static void queue_answer(struct vhk_queue *q, int ret)
@@ -108,6 +139,8 @@ static void queue_finish_stop(struct vhk_work *w)
 	const struct vhk_device_ops *ops = &q->dev->ops;
 
 	queue_publish(q);
+	if (q->call_timer)
+		queue_send_call(q);
 	q->msg.base = vhk_ring_base(q->ring);
 	if (ops->queue_stop)
 		ops->queue_stop(q->dev->priv, q);
@@ -424,6 +457,7 @@ static int queue_start(struct vhk_queue *q)
 	ret = vhk_loop_add_source(q->loop, &q->source);
 	if (ret)
 		goto err_device;
+	queue_tell_call(q);
 	/* a call that a former back end owed is made up for */
 	queue_send_call(q);
 	return 0;
@@ -533,6 +567,7 @@ static void queue_handle(struct vhk_work *w)
 		return;
 	case VHK_ASK_CALL:
 		queue_swap_notify(&q->call, &q->msg.notify);
+		queue_tell_call(q);
 		queue_send_call(q);
 		break;
 	case VHK_ASK_ERR:

@@ -73,6 +73,7 @@ struct vhk_queue {
 	_Alignas(64) struct vhk_source source;
 	struct vhk_ring *ring;
 	struct vhk_notify call;
+	int call_timer; /* > 0: a call is held back until then */
 	struct vhk_device *dev;
 	struct vhk_loop *loop;
 	void *priv;

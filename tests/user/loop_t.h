@@ -34,7 +34,8 @@ static inline struct vhk_loop *t_loop_opts(const struct t_mode *m, uint32_t entr
 				   .engine = m->engine,
 				   .flags = m->flags,
 				   .entries = entries,
-				   .poll_ns = poll_ns };
+				   .poll_ns = poll_ns,
+				   .notify = getenv("T_NOTIFY_MUX") ? VHK_LOOP_NOTIFY_MUX : 0 };
 	struct vhk_loop *l = NULL;
 	int ret = vhk_loop_new(&l, &o);
 

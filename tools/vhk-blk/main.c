@@ -136,8 +136,11 @@ static int make_loops(struct server *s)
 	unsigned int n = s->o.threads ? s->o.threads : 1;
 	int ret;
 
-	if (s->o.threads)
+	/* It has no queues. */
+	if (s->o.threads) {
 		ctl.poll_ns = UINT64_MAX;
+		ctl.notify = VHK_LOOP_NOTIFY_POLL;
+	}
 	ret = vhk_loop_new(&s->ctl, &ctl);
 	if (!ret)
 		ret = take_signals(s);
@@ -145,6 +148,8 @@ static int make_loops(struct server *s)
 		ret = crew_new(&s->crew, s->o.threads, &s->o.loop, s->ctl);
 	if (!ret)
 		ret = vhk_device_set_loops(s->disk, crew_loops(s->crew), n);
+	if (!ret)
+		ret = vhk_device_set_call_delay(s->disk, s->o.coalesce_us);
 	if (ret)
 		say("event loop: %s", strerror(-ret));
 	return ret;

@@ -37,6 +37,8 @@ static const char usage[] =
 	"  --queue-size=N        largest queue, 4 to 32768, a power of two (1024)\n"
 	"  --threads=N           serve the queues from N threads (0: all in one)\n"
 	"  --poll-us=N           spin up to N microseconds before sleeping (64; 0: never)\n"
+	"  --coalesce-us=N       hold calls back for up to N microseconds (0)\n"
+	"  --notify=HOW          kicks and calls: mux (/dev/vhostkit), poll, or auto (auto)\n"
 	"  --no-io-uring         use epoll and Linux AIO\n"
 	"  --log-level=LEVEL     error, warn, info or debug (warn)\n"
 	"  --print-capabilities  print what the program can do as JSON\n"
@@ -65,6 +67,8 @@ enum {
 	O_QUEUE_SIZE,
 	O_THREADS,
 	O_POLL_US,
+	O_COALESCE_US,
+	O_NOTIFY,
 	O_NO_IO_URING,
 	O_LOG_LEVEL,
 	O_PRINT_CAPABILITIES,
@@ -93,6 +97,8 @@ static const struct option table[] = {
 	{ "queue-size", required_argument, NULL, O_QUEUE_SIZE },
 	{ "threads", required_argument, NULL, O_THREADS },
 	{ "poll-us", required_argument, NULL, O_POLL_US },
+	{ "coalesce-us", required_argument, NULL, O_COALESCE_US },
+	{ "notify", required_argument, NULL, O_NOTIFY },
 	{ "no-io-uring", no_argument, NULL, O_NO_IO_URING },
 	{ "log-level", required_argument, NULL, O_LOG_LEVEL },
 	{ "print-capabilities", no_argument, NULL, O_PRINT_CAPABILITIES },
@@ -135,7 +141,10 @@ static const char *takes(int opt)
 	case O_THREADS:
 		return "0 to 256";
 	case O_POLL_US:
+	case O_COALESCE_US:
 		return "0 to 1000000";
+	case O_NOTIFY:
+		return "auto, mux or poll";
 	case O_LOG_LEVEL:
 		return "error, warn, info or debug";
 	default:
@@ -152,6 +161,20 @@ static bool log_level(struct options *o, const char *text)
 		if (strcmp(text, names[i]))
 			continue;
 		o->blk.log.level = (enum vhk_log_level)i;
+		return true;
+	}
+	return false;
+}
+
+static bool notify(struct options *o, const char *text)
+{
+	static const char *const names[] = { "auto", "mux", "poll" };
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		if (strcmp(text, names[i]))
+			continue;
+		o->loop.notify = (enum vhk_loop_notify)i;
 		return true;
 	}
 	return false;
@@ -182,6 +205,10 @@ static bool take_number(struct options *o, int opt, const char *text)
 	case O_THREADS:
 		ok = number(text, 0, 256, &v);
 		o->threads = (unsigned int)v;
+		break;
+	case O_COALESCE_US:
+		ok = number(text, 0, 1000000, &v);
+		o->coalesce_us = (uint32_t)v;
 		break;
 	case O_POLL_US:
 		ok = number(text, 0, 1000000, &v);
@@ -265,6 +292,8 @@ static bool take(struct options *o, int opt, const char *text)
 	case O_NO_IO_URING:
 		o->loop.engine = VHK_LOOP_EPOLL;
 		return true;
+	case O_NOTIFY:
+		return notify(o, text);
 	case O_LOG_LEVEL:
 		return log_level(o, text);
 	default:

@@ -38,6 +38,7 @@ struct options {
 	bool attach, keep, packed;
 	unsigned int threads;
 	struct vhk_loop_opts loop;
+	uint32_t coalesce_us;
 	struct vhk_blk_opts blk;
 };
 

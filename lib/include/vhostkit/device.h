@@ -217,6 +217,20 @@ VHK_API int vhk_device_set_loops(struct vhk_device *d, struct vhk_loop *const *l
 				 unsigned int n);
 
 /**
+ * vhk_device_set_call_delay() - let one call tell of the answers of some time
+ * @d:  the device; never served so far
+ * @us: longest time that a call is held back, microseconds, up to 1,000,000; 0, the default: none
+ *
+ * A call that the driver wants is held back while further requests of its queue are in hand, and
+ * made when the last of them is answered or the time is over: fewer interrupts for a later answer.
+ * Requests that wait alone are answered as without it. The time is looked at between rounds of the
+ * queue's loop.
+ *
+ * Return: 0; -EINVAL: @us is too large; -EBUSY: the device is or was served.
+ */
+VHK_API int vhk_device_set_call_delay(struct vhk_device *d, uint32_t us);
+
+/**
  * vhk_device_config_changed() - tell the driver that the configuration space changed (virtio 1.3,
  * 2.3; vhost-user, BACKEND_CONFIG_CHANGE_MSG)
  * @d: the device. Control thread

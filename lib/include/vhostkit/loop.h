@@ -43,6 +43,25 @@ enum vhk_loop_engine {
 	VHK_LOOP_EPOLL,
 };
 
+/**
+ * enum vhk_loop_notify - how a loop learns of kicks and makes calls
+ * @VHK_LOOP_NOTIFY_AUTO: the first two rings by the engine, which for so few is as cheap as
+ *                        anything; further ones by a multiplexer of the kernel module vhostkit, if
+ *                        /dev/vhostkit can be opened, else by the engine. What is no eventfd always
+ *                        goes by the engine
+ * @VHK_LOOP_NOTIFY_MUX:  all eventfds by a multiplexer, or an error of vhk_loop_new(). Up to 256
+ *                        rings, further ones by the engine
+ * @VHK_LOOP_NOTIFY_POLL: all by the engine
+ *
+ * With a multiplexer a loop waits for one file, reads a bitmap without a system call while it
+ * spins, and makes the calls of a round by one system call where several rings are at work.
+ */
+enum vhk_loop_notify {
+	VHK_LOOP_NOTIFY_AUTO,
+	VHK_LOOP_NOTIFY_MUX,
+	VHK_LOOP_NOTIFY_POLL,
+};
+
 /** The loop is driven from a foreign event loop: see vhk_loop_fd(). */
 #define VHK_LOOP_F_EMBED 0x1
 #define VHK_LOOP_F_ALL 0x1
@@ -59,6 +78,10 @@ enum vhk_loop_engine {
  *           with one processor: never); UINT64_MAX: never spin
  * @wake_ns: what a sleep and a wake-up cost on this machine, ns. 0: default (25,000)
  * @log:     where lines go; copied
+ * @notify:  VHK_LOOP_NOTIFY_AUTO by default
+ * @notify_fd: a multiplexer (VHOSTKIT_NOTIFY_NEW) for this loop alone, made by somebody who may
+ *           open /dev/vhostkit; borrowed while the loop is made and until it has its third ring.
+ *           0: none, the loop opens /dev/vhostkit itself
  */
 struct vhk_loop_opts {
 	size_t sz;
@@ -68,6 +91,8 @@ struct vhk_loop_opts {
 	uint64_t poll_ns;
 	uint64_t wake_ns;
 	struct vhk_log log;
+	enum vhk_loop_notify notify;
+	int notify_fd;
 };
 
 /**
@@ -100,9 +125,11 @@ typedef void vhk_timer_fn(void *arg);
  *
  * Any thread, not only the one that will run it.
  *
- * Return: 0; -EINVAL: unknown engine, or @o->sz absurd; -EOPNOTSUPP: unknown flag, or an io_uring
- * without what is needed; -ENOMEM; what the kernel said to io_uring (-EPERM, -ENOSYS, ...) where
- * that was asked for by name, or to the loop's own file descriptors (-EMFILE).
+ * Return: 0; -EINVAL: unknown engine or way to notify, or @o->sz absurd; -EOPNOTSUPP: unknown
+ * flag, or an io_uring without what is needed; -ENOMEM; what the kernel said to io_uring (-EPERM,
+ * -ENOSYS, ...) or to /dev/vhostkit (-ENOENT, -EACCES, ...) where that was asked for by name, or to
+ * the loop's own file descriptors (-EMFILE); -ENOTTY: @o->notify_fd is no multiplexer, with
+ * VHK_LOOP_NOTIFY_MUX.
  */
 VHK_API int vhk_loop_new(struct vhk_loop **out, const struct vhk_loop_opts *o);
 

@@ -280,10 +280,9 @@ int vhk_backend_add_mem_reg(struct vhk_session *s);
 int vhk_backend_rem_mem_reg(struct vhk_session *s);
 
 /* backend_vring.c */
-/* Host addresses of a ring's parts in @t: -EFAULT: not inside one region each; -EINVAL: unaligned.
- */
+/* Where a ring lies in @t: -EFAULT: not inside one region each; -EINVAL: unaligned. */
 int vhk_session_find_ring(const struct vhk_session *s, const struct vhk_table *t, unsigned int idx,
-			  void **desc, void **driver, void **device);
+			  struct vhk_ring_place *at);
 void vhk_session_note_base(struct vhk_session *s, unsigned int idx, uint32_t base);
 /* All that ring @idx starts with; owns @kick_fd, as does @q with success. */
 int vhk_session_fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,

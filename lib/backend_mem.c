@@ -20,11 +20,11 @@ static struct vhk_region region_of(const struct vhk_session *s, const struct vhk
 }
 
 /* For vhk_device_set_table(): a ring that lies nowhere any more is stopped by the device. */
-static int find_ring(void *arg, unsigned int idx, void **desc, void **driver, void **device)
+static int find_ring(void *arg, unsigned int idx, struct vhk_ring_place *at)
 {
 	struct vhk_session *s = arg;
 	struct vhk_table *t = vhk_mem_table(s->mem);
-	int ret = vhk_session_find_ring(s, t, idx, desc, driver, device);
+	int ret = vhk_session_find_ring(s, t, idx, at);
 
 	vhk_table_put(t);
 	if (ret) {

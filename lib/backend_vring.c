@@ -16,18 +16,18 @@ static void *find_part(const struct vhk_table *t, uint64_t uva, uint64_t len)
 }
 
 int vhk_session_find_ring(const struct vhk_session *s, const struct vhk_table *t, unsigned int idx,
-			  void **desc, void **driver, void **device)
+			  struct vhk_ring_place *at)
 {
 	const struct vhk_backend_ring *r = &s->ring[idx];
 	const bool packed = vhk_session_packed(s);
 	const struct ring_parts p = ring_parts_of(r->size, packed);
 
-	*desc = find_part(t, r->desc, p.desc);
-	*driver = find_part(t, r->driver, p.driver);
-	*device = find_part(t, r->device, p.device);
-	if (!*desc || !*driver || !*device)
+	at->desc = find_part(t, r->desc, p.desc);
+	at->driver = find_part(t, r->driver, p.driver);
+	at->device = find_part(t, r->device, p.device);
+	if (!at->desc || !at->driver || !at->device)
 		return -EFAULT;
-	return ring_parts_aligned(*desc, *driver, *device, packed) ? 0 : -EINVAL;
+	return ring_parts_aligned(at->desc, at->driver, at->device, packed) ? 0 : -EINVAL;
 }
 
 void vhk_session_reset_rings(struct vhk_session *s)
@@ -71,9 +71,9 @@ static int same_place(const struct vhk_user_vring_addr *a, const struct vhk_user
 }
 
 static int find_addr(struct vhk_session *s, const struct vhk_table *t, unsigned int idx,
-		     void **desc, void **driver, void **device)
+		     struct vhk_ring_place *at)
 {
-	int ret = vhk_session_find_ring(s, t, idx, desc, driver, device);
+	int ret = vhk_session_find_ring(s, t, idx, at);
 
 	if (ret)
 		s->why = ret == -EFAULT ? "the ring is not inside the memory table"
@@ -85,14 +85,14 @@ static int find_addr(struct vhk_session *s, const struct vhk_table *t, unsigned 
 static int check_addr(struct vhk_session *s, unsigned int idx)
 {
 	struct vhk_table *t;
-	void *desc, *driver, *device;
+	struct vhk_ring_place at;
 	int ret;
 
 	if (vhk_session_has_iotlb(s))
 		return 0;
 	vhk_session_place_ring(s, idx);
 	t = vhk_mem_table(s->mem);
-	ret = find_addr(s, t, idx, &desc, &driver, &device);
+	ret = find_addr(s, t, idx, &at);
 	vhk_table_put(t);
 	return ret;
 }
@@ -205,7 +205,7 @@ static int find_places(struct vhk_session *s, unsigned int idx, struct vhk_queue
 	if (!q->inflight && s->inflight.mem)
 		vhk_session_log(s, VHK_LOG_WARN, "queue %u is larger than its inflight region: "
 				"what is under way is lost with this process", idx);
-	return find_addr(s, q->table, idx, &q->desc, &q->driver, &q->device);
+	return find_addr(s, q->table, idx, &q->at);
 }
 
 /*

@@ -14,6 +14,7 @@
 
 #include "iotlb_table.h"
 #include "mem.h"
+#include "ring.h"
 
 struct vhk_ask;
 
@@ -95,7 +96,7 @@ struct vhk_queue_setup {
 	uint16_t size;
 	uint64_t features;
 	uint32_t base;
-	void *desc, *driver, *device; /* host addresses, whole parts checked */
+	struct vhk_ring_place at;
 	struct vhk_table *table;
 	struct vhk_iotlb_table *iotlb; /* or NULL: descriptors hold guest addresses */
 	const struct vhk_dirty *dirty; /* or NULL; borrowed until replaced */
@@ -152,16 +153,15 @@ int vhk_device_set_enabled(struct vhk_device *d, unsigned int idx, bool on, vhk_
 			   void *arg);
 
 /*
- * A new memory table for all started queues (a reference is taken). @find gives the new host
- * addresses of a queue's three parts, called in the control thread before anything is sent:
- * non-zero stops that queue with an error.
+ * A new memory table for all started queues (a reference is taken). @find tells where a queue lies
+ * in it, called in the control thread before anything is sent: non-zero stops that queue with an
+ * error.
  * @arg: goes to @find and to @fn.
  * @drain: answered only when no chain uses an older table (regions went away), else when all loops
  *         have swapped.
  */
 int vhk_device_set_table(struct vhk_device *d, struct vhk_table *t, bool drain,
-			 int (*find)(void *arg, unsigned int idx, void **desc, void **driver,
-				     void **device),
+			 int (*find)(void *arg, unsigned int idx, struct vhk_ring_place *at),
 			 vhk_change_fn *fn, void *arg);
 /*
  * The answer to queue_misses, behind the table that has it. @nowhere: there is no such memory, and

@@ -294,8 +294,7 @@ int vhk_device_miss_over(struct vhk_device *d, unsigned int idx, bool nowhere, v
 }
 
 int vhk_device_set_table(struct vhk_device *d, struct vhk_table *t, bool drain,
-			 int (*find)(void *arg, unsigned int idx, void **desc, void **driver,
-				     void **device),
+			 int (*find)(void *arg, unsigned int idx, struct vhk_ring_place *at),
 			 vhk_change_fn *fn, void *arg)
 {
 	unsigned int i;
@@ -308,8 +307,8 @@ int vhk_device_set_table(struct vhk_device *d, struct vhk_table *t, bool drain,
 
 		if (!d->queue[i].started)
 			continue;
-		if (find(arg, i, &m->desc, &m->driver, &m->device))
-			m->desc = m->driver = m->device = NULL;
+		if (find(arg, i, &m->at))
+			m->at = (struct vhk_ring_place){ NULL };
 		m->ask = VHK_ASK_TABLE;
 		m->drain = drain;
 		m->table = vhk_table_get(t);

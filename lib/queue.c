@@ -496,9 +496,9 @@ static void queue_set_table(struct vhk_queue *q)
 {
 	struct vhk_table *old = q->table;
 
-	if (!q->msg.desc)
+	if (!q->msg.at.desc)
 		queue_lose(q);
-	vhk_ring_set_table(q->ring, q->msg.table, q->msg.desc, q->msg.driver, q->msg.device);
+	vhk_ring_set_table(q->ring, q->msg.table, &q->msg.at);
 	q->table = q->msg.table;
 	q->scope.table = q->table;
 	q->msg.table = old;

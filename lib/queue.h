@@ -39,7 +39,7 @@ struct vhk_queue_msg {
 	int kick_fd;		  /* KICK: likewise */
 	bool on;		  /* ENABLE; MISS: it is nowhere */
 	struct vhk_table *table;  /* TABLE: the new one in, the old one out */
-	void *desc, *driver, *device;
+	struct vhk_ring_place at; /* TABLE: where the ring lies in it */
 	bool drain;
 	const struct vhk_dirty *dirty; /* DIRTY */
 	uint64_t used_gpa;	       /* DIRTY */

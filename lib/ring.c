@@ -418,8 +418,7 @@ static void find_logged(struct vhk_ring *r)
 		r->used_gpa = r->logs_used ? part_gpa(r, r->device, p.device) : UINT64_MAX;
 }
 
-void vhk_ring_set_table(struct vhk_ring *r, struct vhk_table *t, void *desc, void *driver,
-			void *device)
+void vhk_ring_set_table(struct vhk_ring *r, struct vhk_table *t, const struct vhk_ring_place *at)
 {
 	struct vhk_table *old = r->table;
 
@@ -430,9 +429,9 @@ void vhk_ring_set_table(struct vhk_ring *r, struct vhk_table *t, void *desc, voi
 	r->table = vhk_table_get(t);
 	r->gen = t->gen;
 	vhk_table_put(old);
-	r->desc = desc;
-	r->driver = driver;
-	r->device = device;
+	r->desc = at->desc;
+	r->driver = at->driver;
+	r->device = at->device;
 	memset(r->hit, 0, sizeof(r->hit));
 	find_logged(r);
 	r->special = r->dirty || r->n_old || r->iova;

@@ -14,10 +14,14 @@
 /* As vhk_ring_new(), with a table; takes a reference of its own. */
 int vhk_ring_new_table(struct vhk_ring **out, struct vhk_table *t, const struct vhk_ring_opts *o);
 
+/* Where a ring lies in our memory, whole parts checked; all NULL: nowhere. */
+struct vhk_ring_place {
+	void *desc, *driver, *device;
+};
+
 /* Chains popped from here on use @t (a reference is taken); those in flight keep their pointers.
- * The ring's own parts may have moved: new host addresses of the same three parts. */
-void vhk_ring_set_table(struct vhk_ring *r, struct vhk_table *t, void *desc, void *driver,
-			void *device);
+ * The ring's own parts may have moved. */
+void vhk_ring_set_table(struct vhk_ring *r, struct vhk_table *t, const struct vhk_ring_place *at);
 /* Chains in flight whose map_gen is not the current table's. */
 unsigned int vhk_ring_old_in_flight(const struct vhk_ring *r);
 

@@ -132,7 +132,7 @@ bool vhk_vduse_any_started(const struct vhk_vduse *v);
 void vhk_vduse_unwatch_kicks(struct vhk_vduse *v);
 void vhk_vduse_drop_kicks(struct vhk_vduse *v);
 /* For vhk_device_set_table(). */
-int vhk_vduse_find_ring(void *arg, unsigned int idx, void **desc, void **driver, void **device);
+int vhk_vduse_find_ring(void *arg, unsigned int idx, struct vhk_ring_place *at);
 /* Where a queue that is not started would go on. */
 int vhk_vduse_position(struct vhk_vduse *v, unsigned int idx, uint32_t *base);
 /* Whether the driver has set DRIVER_OK; tells it that the configuration may have changed. */

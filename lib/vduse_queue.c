@@ -150,24 +150,24 @@ static void *part_at(const struct vhk_table *t, uint64_t at, uint64_t len)
 }
 
 static int find_parts(const struct vhk_vduse *v, const struct vduse_queue *q,
-		      const struct vhk_table *t, void **desc, void **driver, void **device)
+		      const struct vhk_table *t, struct vhk_ring_place *at)
 {
 	const bool packed = vduse_packed(v);
 	const struct ring_parts p = ring_parts_of(q->size, packed);
 
-	*desc = part_at(t, q->desc, p.desc);
-	*driver = part_at(t, q->driver, p.driver);
-	*device = part_at(t, q->device, p.device);
-	if (!*desc || !*driver || !*device)
+	at->desc = part_at(t, q->desc, p.desc);
+	at->driver = part_at(t, q->driver, p.driver);
+	at->device = part_at(t, q->device, p.device);
+	if (!at->desc || !at->driver || !at->device)
 		return -EFAULT;
-	return ring_parts_aligned(*desc, *driver, *device, packed) ? 0 : -EINVAL;
+	return ring_parts_aligned(at->desc, at->driver, at->device, packed) ? 0 : -EINVAL;
 }
 
-int vhk_vduse_find_ring(void *arg, unsigned int idx, void **desc, void **driver, void **device)
+int vhk_vduse_find_ring(void *arg, unsigned int idx, struct vhk_ring_place *at)
 {
 	struct vhk_vduse *v = arg;
 	struct vhk_table *t = vhk_mem_table(v->mem);
-	int ret = find_parts(v, &v->queue[idx], t, desc, driver, device);
+	int ret = find_parts(v, &v->queue[idx], t, at);
 
 	vhk_table_put(t);
 	if (ret)
@@ -220,7 +220,7 @@ static int fill_setup(struct vhk_vduse *v, unsigned int idx, const struct vduse_
 		.enabled = true,
 	};
 	vhk_vduse_log_find(v, idx, &s->inflight, &s->inflight_size);
-	ret = find_parts(v, q, s->table, &s->desc, &s->driver, &s->device);
+	ret = find_parts(v, q, s->table, &s->at);
 	if (!ret)
 		ret = duplicate(&s->kick_fd, q->kick);
 	if (!ret)

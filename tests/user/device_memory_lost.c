@@ -73,6 +73,15 @@ static void view_fini(struct view *v)
 	close(v->data);
 }
 
+static struct vhk_ring_place place_of(const struct view *v)
+{
+	return (struct vhk_ring_place){
+		.desc = v->part[0],
+		.driver = v->part[1],
+		.device = v->part[2],
+	};
+}
+
 /* Starts queue @idx on the device's own mapping. */
 static void start_on_view(struct rig *r, unsigned int idx, const struct view *v, struct driver *d)
 {
@@ -81,9 +90,7 @@ static void start_on_view(struct rig *r, unsigned int idx, const struct view *v,
 	driver_setup(d, &s);
 	vhk_table_put(s.table);
 	s.table = vhk_mem_table(v->mem);
-	s.desc = v->part[0];
-	s.driver = v->part[1];
-	s.device = v->part[2];
+	s.at = place_of(v);
 	T_EQ(vhk_device_start_queue(r->echo.dev, idx, &s, door_answer, &r->door), 0);
 	T_EQ(door_wait(&r->door), 0);
 }
@@ -127,14 +134,12 @@ struct moved {
 	struct view former, next;
 };
 
-static int find_next(void *arg, unsigned int idx, void **desc, void **driver, void **device)
+static int find_next(void *arg, unsigned int idx, struct vhk_ring_place *at)
 {
 	const struct moved *m = vhk_container_of(arg, struct moved, rig.door);
 
 	(void)idx;
-	*desc = m->next.part[0];
-	*driver = m->next.part[1];
-	*device = m->next.part[2];
+	*at = place_of(&m->next);
 	return 0;
 }
 

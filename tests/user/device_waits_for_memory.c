@@ -42,16 +42,14 @@ static void start_without_buffers(struct rig *r)
 	vhk_mem_free(m);
 }
 
-static int find_same(void *arg, unsigned int idx, void **desc, void **driver, void **device)
+static int find_same(void *arg, unsigned int idx, struct vhk_ring_place *at)
 {
 	struct rig *r = vhk_container_of(arg, struct rig, door);
 	struct vhk_vq_addr a;
 
 	(void)idx;
 	T_EQ(vhk_vq_addr(r->drv.vq, &a), 0);
-	*desc = a.desc;
-	*driver = a.driver;
-	*device = a.device;
+	*at = (struct vhk_ring_place){ .desc = a.desc, .driver = a.driver, .device = a.device };
 	return 0;
 }
 

@@ -17,6 +17,17 @@ static void give(struct peer *p, unsigned int n, unsigned int len)
 	T_MUST(peer_add(p, b, n) >= 0);
 }
 
+static void set_table(struct vhk_ring *r, struct vhk_table *t, const struct peer *p)
+{
+	const struct vhk_ring_place at = {
+		.desc = p->desc,
+		.driver = p->driver,
+		.device = p->device,
+	};
+
+	vhk_ring_set_table(r, t, &at);
+}
+
 static unsigned int drain(struct peer *p)
 {
 	uint32_t len;
@@ -194,7 +205,7 @@ static void tables_change_hands(void)
 		T_EQ(vhk_ring_old_in_flight(r), 0);
 		T_MUST(!vhk_mem_del(p.mem, &r2));
 		t = vhk_mem_table(p.mem);
-		vhk_ring_set_table(r, t, p.desc, p.driver, p.device);
+		set_table(r, t, &p);
 		vhk_table_put(t);
 		T_EQ(vhk_ring_old_in_flight(r), 2);
 		T_MUST(peer_add(&p, &b, 1) >= 0);
@@ -244,7 +255,7 @@ static void ring_moves(void)
 		p.driver = (uint16_t *)(void *)(other + ((char *)old.driver - (char *)old.ram));
 		p.device = (uint16_t *)(void *)(other + ((char *)old.device - (char *)old.ram));
 		t = vhk_mem_table(p.mem);
-		vhk_ring_set_table(r, t, p.desc, p.driver, p.device);
+		set_table(r, t, &p);
 		vhk_table_put(t);
 		munmap(old.ram, PEER_RAM);
 		give(&p, 1, 8);
@@ -348,7 +359,7 @@ static void writes_to_a_former_table_are_logged(void)
 		T_EQ(vhk_ring_pop(r, &c[0], 1), 1);
 		T_MUST(!vhk_mem_del(p.mem, &gone));
 		t = vhk_mem_table(p.mem);
-		vhk_ring_set_table(r, t, p.desc, p.driver, p.device);
+		set_table(r, t, &p);
 		vhk_table_put(t);
 		T_EQ(vhk_ring_pop(r, &c[1], 1), 1);
 		c[0]->written = 0x1000;

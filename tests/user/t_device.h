@@ -201,9 +201,7 @@ static inline void driver_setup(struct driver *d, struct vhk_queue_setup *s)
 		.size = a.size,
 		.features = d->features,
 		.base = a.base,
-		.desc = a.desc,
-		.driver = a.driver,
-		.device = a.device,
+		.at = { .desc = a.desc, .driver = a.driver, .device = a.device },
 		.table = vhk_mem_table(d->mem),
 		.used_gpa = UINT64_MAX,
 		.kick_fd = fcntl(d->kick, F_DUPFD_CLOEXEC, 0),
@@ -375,10 +373,9 @@ static inline void rig_hold(struct rig *r, unsigned int n)
 }
 
 /* For vhk_device_set_table(): the ring lies nowhere any more. */
-static inline int find_nothing(void *arg, unsigned int idx, void **desc, void **driver,
-			       void **device)
+static inline int find_nothing(void *arg, unsigned int idx, struct vhk_ring_place *at)
 {
-	(void)arg, (void)idx, (void)desc, (void)driver, (void)device;
+	(void)arg, (void)idx, (void)at;
 	return -EFAULT;
 }
 

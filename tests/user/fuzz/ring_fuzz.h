@@ -118,9 +118,14 @@ static bool fuzz_take_over(struct fuzz *f)
 
 static void fuzz_set_table(struct fuzz *f)
 {
+	const struct vhk_ring_place at = {
+		.desc = f->o.desc,
+		.driver = f->o.driver,
+		.device = f->o.device,
+	};
 	struct vhk_table *t = vhk_mem_table(f->mem);
 
-	vhk_ring_set_table(f->r, t, f->o.desc, f->o.driver, f->o.device);
+	vhk_ring_set_table(f->r, t, &at);
 	vhk_table_put(t);
 	must(vhk_ring_old_in_flight(f->r) <= f->n);
 }

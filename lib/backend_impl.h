@@ -37,6 +37,17 @@ struct vhk_iova_want {
 	uint8_t perm;
 };
 
+/* Pages of the largest ring: 26 bytes an entry in three parts, each of which may start and end
+ * inside a page. */
+#define VHK_RING_PIECES (26 * VHK_QUEUE_SIZE_MAX / 4096 + 6)
+
+/* Where the parts of a ring are in the front end's address space: descriptors, the driver's, the
+ * device's, @n pieces each, one behind the other. */
+struct vhk_backend_place {
+	unsigned int n[3];
+	struct vhk_iotlb_seg piece[VHK_RING_PIECES];
+};
+
 /* What the front end said about a ring; whether it runs is the device's to know. */
 struct vhk_backend_ring {
 	uint16_t size; /* 0: not said */
@@ -46,8 +57,7 @@ struct vhk_backend_ring {
 	bool enabled;
 	bool left; /* was stopped with chains in flight: its part of the inflight region tells */
 	bool lost; /* was stopped because the table no longer holds it */
-	/* Its parts, in the front end's address space. */
-	uint64_t desc, driver, device;
+	struct vhk_backend_place place;
 	/* With an IOTLB: started, and waits for its parts to be translated. */
 	bool waits;
 	/* Of a ring that is started (-1: polled), kept for a start of it that the front end does
@@ -280,9 +290,6 @@ int vhk_backend_add_mem_reg(struct vhk_session *s);
 int vhk_backend_rem_mem_reg(struct vhk_session *s);
 
 /* backend_vring.c */
-/* Where a ring lies in @t: -EFAULT: not inside one region each; -EINVAL: unaligned. */
-int vhk_session_find_ring(const struct vhk_session *s, const struct vhk_table *t, unsigned int idx,
-			  struct vhk_ring_place *at);
 void vhk_session_note_base(struct vhk_session *s, unsigned int idx, uint32_t base);
 /* All that ring @idx starts with; owns @kick_fd, as does @q with success. */
 int vhk_session_fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
@@ -360,10 +367,20 @@ static inline bool vhk_session_has_iotlb(const struct vhk_session *s)
 /* For the features as they are: an empty cache, or none. 0 or -ENOMEM. */
 int vhk_session_reset_iotlb(struct vhk_session *s);
 void vhk_session_drop_iotlb(struct vhk_session *s);
-/* Where its parts lie in the front end's address space. -EAGAIN: a translation is missing, and
- * asked for; -EINVAL: they are not in one piece each; -EACCES: not permitted. */
-int vhk_session_place_ring(struct vhk_session *s, unsigned int idx);
 int vhk_backend_iotlb_msg(struct vhk_session *s);
+
+/* backend_place.c */
+/* Finds out where its parts lie in the front end's address space. -EAGAIN: a translation is
+ * missing, and asked for; else it says why. Cannot fail without an IOTLB. */
+int vhk_session_place_ring(struct vhk_session *s, unsigned int idx);
+/* Where a ring that was placed lies in @t; with success a reference to its view is the caller's.
+ * -EFAULT: not whole in the table; -EINVAL: unaligned; -ENOBUFS, -EOPNOTSUPP: scattered in a way
+ * that cannot be served; -ENOMEM. Says why. */
+int vhk_session_find_ring(struct vhk_session *s, const struct vhk_table *t, unsigned int idx,
+			  struct vhk_ring_place *at);
+/* The driver has some of it in [first, last]. */
+bool vhk_session_ring_touches(const struct vhk_session *s, unsigned int idx, uint64_t first,
+			      uint64_t last);
 
 /* backend_miss.c */
 void vhk_session_missed(struct vhk_session *s, unsigned int idx, uint64_t iova, uint8_t perm,

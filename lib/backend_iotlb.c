@@ -5,10 +5,6 @@
  * again when they have one. What queues miss is asked for in backend_miss.c.
  */
 #include "backend_impl.h"
-#include "ring_layout.h"
-
-/* Pieces with permissions of their own that one part of a ring may lie in. */
-#define PIECES 64
 
 int vhk_session_reset_iotlb(struct vhk_session *s)
 {
@@ -25,71 +21,13 @@ void vhk_session_drop_iotlb(struct vhk_session *s)
 	s->iotlb.forgot = false;
 }
 
-/* The parts of a ring: where the driver has them, how long they are, what is done there. */
-struct part {
-	uint64_t at, len;
-	uint8_t perm;
-};
-
-static void ring_places(const struct vhk_session *s, unsigned int idx, struct part out[3])
-{
-	const struct vhk_backend_ring *r = &s->ring[idx];
-	const bool packed = vhk_session_packed(s);
-	const struct ring_parts p = ring_parts_of(r->size, packed);
-
-	out[0] = (struct part){ r->addr.desc, p.desc,
-				packed ? VHK_IOTLB_PERM_RW : VHK_IOTLB_PERM_RO };
-	out[1] = (struct part){ r->addr.avail, p.driver, VHK_IOTLB_PERM_RO };
-	out[2] = (struct part){ r->addr.used, p.device, VHK_IOTLB_PERM_RW };
-}
-
-/* In one piece of the front end's address space. */
-static int place_part(struct vhk_session *s, unsigned int idx, const struct part *p, uint64_t *uva)
-{
-	struct vhk_iotlb_seg seg[PIECES];
-	struct vhk_iova at;
-	int i, n;
-
-	n = vhk_iotlb_find(s->iotlb.cache, (struct vhk_iova){ p->at }, p->len, p->perm, seg, PIECES,
-			   &at);
-	if (n == -EFAULT) {
-		vhk_session_missed(s, idx, at.v, p->perm, false);
-		return -EAGAIN;
-	}
-	if (n < 0)
-		return n == -ENOBUFS ? -EINVAL : n;
-	for (i = 1; i < n; i++)
-		if (seg[i - 1].uva.v + seg[i - 1].len != seg[i].uva.v)
-			return -EINVAL;
-	*uva = seg[0].uva.v;
-	return 0;
-}
-
-int vhk_session_place_ring(struct vhk_session *s, unsigned int idx)
-{
-	struct vhk_backend_ring *r = &s->ring[idx];
-	struct part p[3];
-	int ret;
-
-	ring_places(s, idx, p);
-	r->desc = p[0].at;
-	r->driver = p[1].at;
-	r->device = p[2].at;
-	if (!vhk_session_has_iotlb(s))
-		return 0;
-	ret = place_part(s, idx, &p[0], &r->desc);
-	if (!ret)
-		ret = place_part(s, idx, &p[1], &r->driver);
-	return ret ? ret : place_part(s, idx, &p[2], &r->device);
-}
-
 static int start_next(struct vhk_session *s, int ret, uint32_t base);
 
 /* What a ring that cannot start says of it is not the answer to the request under way. */
-static void start_failed(struct vhk_session *s, unsigned int idx)
+static void start_failed(struct vhk_session *s, unsigned int idx, int err)
 {
 	vhk_session_log(s, VHK_LOG_WARN, "queue %u does not start: %s", idx,
-			s->why ? s->why : "its parts are scattered, or must not be written");
+			s->why ? s->why : strerrordesc_np(-err));
 	s->why = NULL;
 	vhk_session_stop_waiting(s, idx);
 	vhk_notify_send(&s->ring[idx].err);
@@ -111,7 +49,7 @@ static int start_waiting(struct vhk_session *s)
 		if (ret == VHK_SESSION_LATER)
 			return ret;
 		if (ret != -EAGAIN)
-			start_failed(s, idx);
+			start_failed(s, idx, ret);
 	}
 	return 0;
 }
@@ -120,7 +58,7 @@ static int start_next(struct vhk_session *s, int ret, uint32_t base)
 {
 	(void)base;
 	if (ret)
-		start_failed(s, s->cursor - 1);
+		start_failed(s, s->cursor - 1, ret);
 	else
 		s->ring[s->cursor - 1].waits = false;
 	return start_waiting(s);
@@ -147,20 +85,11 @@ static int spread(struct vhk_session *s)
 	return vhk_session_wait(s, ret, finish_spread);
 }
 
-static bool touches(const struct vhk_backend_iotlb *i, const struct part *p)
-{
-	return p->at <= i->last && i->first <= p->at + (p->len - 1);
-}
-
 /* A ring that runs and whose own parts are taken away. */
 static bool loses_parts(const struct vhk_session *s, unsigned int idx)
 {
-	struct part p[3];
-
-	if (!vhk_session_runs(s, idx))
-		return false;
-	ring_places(s, idx, p);
-	return touches(&s->iotlb, &p[0]) || touches(&s->iotlb, &p[1]) || touches(&s->iotlb, &p[2]);
+	return vhk_session_runs(s, idx) &&
+	       vhk_session_ring_touches(s, idx, s->iotlb.first, s->iotlb.last);
 }
 
 static int stopped_one(struct vhk_session *s, int ret, uint32_t base);

@@ -5,30 +5,6 @@
  */
 #include "backend_impl.h"
 #include "fd.h"
-#include "ring_layout.h"
-
-static void *find_part(const struct vhk_table *t, uint64_t uva, uint64_t len)
-{
-	unsigned int hint = 0;
-	const struct vhk_span *span = vhk_span_find(t->by_uva, t->n, uva, len, &hint);
-
-	return span ? vhk_span_at(span, uva, len) : NULL;
-}
-
-int vhk_session_find_ring(const struct vhk_session *s, const struct vhk_table *t, unsigned int idx,
-			  struct vhk_ring_place *at)
-{
-	const struct vhk_backend_ring *r = &s->ring[idx];
-	const bool packed = vhk_session_packed(s);
-	const struct ring_parts p = ring_parts_of(r->size, packed);
-
-	at->desc = find_part(t, r->desc, p.desc);
-	at->driver = find_part(t, r->driver, p.driver);
-	at->device = find_part(t, r->device, p.device);
-	if (!at->desc || !at->driver || !at->device)
-		return -EFAULT;
-	return ring_parts_aligned(at->desc, at->driver, at->device, packed) ? 0 : -EINVAL;
-}
 
 void vhk_session_reset_rings(struct vhk_session *s)
 {
@@ -70,29 +46,19 @@ static int same_place(const struct vhk_user_vring_addr *a, const struct vhk_user
 	return a->desc == b->desc && a->avail == b->avail && a->used == b->used;
 }
 
-static int find_addr(struct vhk_session *s, const struct vhk_table *t, unsigned int idx,
-		     struct vhk_ring_place *at)
-{
-	int ret = vhk_session_find_ring(s, t, idx, at);
-
-	if (ret)
-		s->why = ret == -EFAULT ? "the ring is not inside the memory table"
-					: "the ring is not aligned";
-	return ret;
-}
-
 /* With an IOTLB that is for the start alone: translations need not be there yet. */
 static int check_addr(struct vhk_session *s, unsigned int idx)
 {
-	struct vhk_table *t;
 	struct vhk_ring_place at;
+	struct vhk_table *t;
 	int ret;
 
 	if (vhk_session_has_iotlb(s))
 		return 0;
 	vhk_session_place_ring(s, idx);
 	t = vhk_mem_table(s->mem);
-	ret = find_addr(s, t, idx, &at);
+	ret = vhk_session_find_ring(s, t, idx, &at);
+	vhk_table_put(at.view);
 	vhk_table_put(t);
 	return ret;
 }
@@ -205,7 +171,7 @@ static int find_places(struct vhk_session *s, unsigned int idx, struct vhk_queue
 	if (!q->inflight && s->inflight.mem)
 		vhk_session_log(s, VHK_LOG_WARN, "queue %u is larger than its inflight region: "
 				"what is under way is lost with this process", idx);
-	return find_addr(s, q->table, idx, &q->at);
+	return vhk_session_find_ring(s, q->table, idx, &q->at);
 }
 
 /*
@@ -252,6 +218,7 @@ int vhk_session_fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
 	if (!ret)
 		return 0;
 	vhk_table_put(q->table);
+	vhk_table_put(q->at.view);
 	vhk_table_put(q->inflight_table);
 	vhk_iotlb_table_put(q->iotlb);
 	vhk_fd_close(q->call_fd);
@@ -352,9 +319,7 @@ static int start_translated(struct vhk_session *s, unsigned int idx, int kick_fd
 	ret = vhk_session_place_ring(s, idx);
 	if (ret == -EAGAIN)
 		return 0;
-	if (ret)
-		vhk_session_refuse(s, ret, "its parts are scattered, or must not be written");
-	else
+	if (!ret)
 		ret = vhk_session_start_placed(s, idx, finish_start);
 	if (ret != VHK_SESSION_LATER)
 		vhk_session_stop_waiting(s, idx);

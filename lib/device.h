@@ -96,7 +96,7 @@ struct vhk_queue_setup {
 	uint16_t size;
 	uint64_t features;
 	uint32_t base;
-	struct vhk_ring_place at;
+	struct vhk_ring_place at;      /* with a reference of its view */
 	struct vhk_table *table;
 	struct vhk_iotlb_table *iotlb; /* or NULL: descriptors hold guest addresses */
 	const struct vhk_dirty *dirty; /* or NULL; borrowed until replaced */
@@ -154,8 +154,8 @@ int vhk_device_set_enabled(struct vhk_device *d, unsigned int idx, bool on, vhk_
 
 /*
  * A new memory table for all started queues (a reference is taken). @find tells where a queue lies
- * in it, called in the control thread before anything is sent: non-zero stops that queue with an
- * error.
+ * in it, and leaves the view's reference to the device; called in the control thread before
+ * anything is sent: non-zero stops that queue with an error.
  * @arg: goes to @find and to @fn.
  * @drain: answered only when no chain uses an older table (regions went away), else when all loops
  *         have swapped.

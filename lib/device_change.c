@@ -87,9 +87,10 @@ static void queue_release(struct vhk_queue *q)
 	vhk_ring_free(q->ring);
 	q->ring = NULL;
 	vhk_table_put(q->table);
+	vhk_table_put(q->view);
 	vhk_table_put(q->inflight_table);
 	vhk_iotlb_table_put(q->iotlb);
-	q->table = q->inflight_table = NULL;
+	q->table = q->view = q->inflight_table = NULL;
 	q->iotlb = NULL;
 	vhk_notify_fini(&q->call);
 	vhk_notify_fini(&q->err);
@@ -114,8 +115,10 @@ void vhk_queue_answered(struct vhk_work *w)
 	vhk_notify_fini(&m->notify);
 	vhk_fd_close(m->kick_fd);
 	m->kick_fd = -1;
-	if (m->ask == VHK_ASK_TABLE)
+	if (m->ask == VHK_ASK_TABLE) {
 		vhk_table_put(m->table);
+		vhk_table_put(m->at.view);
+	}
 	if (m->ask == VHK_ASK_IOTLB)
 		vhk_iotlb_table_put(m->iotlb);
 	if (m->ask == VHK_ASK_STOP || m->ask == VHK_ASK_SUSPEND ||

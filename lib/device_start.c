@@ -25,10 +25,11 @@ static void setup_fini(struct vhk_queue_setup *s)
 	vhk_fd_close(s->call_fd);
 	vhk_fd_close(s->err_fd);
 	vhk_table_put(s->table);
+	vhk_table_put(s->at.view);
 	vhk_table_put(s->inflight_table);
 	vhk_iotlb_table_put(s->iotlb);
 	s->kick_fd = s->call_fd = s->err_fd = -1;
-	s->table = s->inflight_table = NULL;
+	s->table = s->at.view = s->inflight_table = NULL;
 	s->iotlb = NULL;
 }
 
@@ -48,16 +49,18 @@ static int make_ring(struct vhk_queue *q, const struct vhk_queue_setup *s)
 		.inflight = s->inflight,
 		.inflight_size = s->inflight_size,
 	};
-	struct vhk_fault_scope scope, inflight_scope;
+	struct vhk_fault_scope scope, view_scope, inflight_scope;
 	int ret;
 
 	/* reads positions out of the front end's memory, in this thread */
 	vhk_fault_enter(&scope, s->table);
+	vhk_fault_enter(&view_scope, s->at.view);
 	vhk_fault_enter(&inflight_scope, s->inflight_table);
 	ret = vhk_ring_new_table(&q->ring, s->table, &o);
 	if (!ret && s->iotlb)
 		ret = vhk_ring_use_iotlb(q->ring, s->iotlb, vhk_queue_lacks, q);
 	vhk_fault_leave(&inflight_scope);
+	vhk_fault_leave(&view_scope);
 	vhk_fault_leave(&scope);
 	if (vhk_table_torn(s->table) || vhk_table_torn(s->inflight_table))
 		ret = -EFAULT;
@@ -98,6 +101,7 @@ static int queue_set_up(struct vhk_queue *q, struct vhk_queue_setup *s)
 		vhk_notify_fini(&q->err);
 		return ret;
 	}
+	vhk_ring_set_view(q->ring, s->at.view);
 	vhk_ring_set_dirty(q->ring, s->dirty, s->used_gpa);
 	if (s->waits)
 		vhk_ring_set_waits(q->ring);
@@ -111,11 +115,12 @@ static int queue_set_up(struct vhk_queue *q, struct vhk_queue_setup *s)
 	q->error = 0;
 	q->source.kick_fd = s->kick_fd;
 	q->table = s->table;
+	q->view = s->at.view;
 	q->inflight_table = s->inflight_table;
 	q->iotlb = s->iotlb;
 	q->told = 0;
 	s->kick_fd = -1;
-	s->table = s->inflight_table = NULL;
+	s->table = s->at.view = s->inflight_table = NULL;
 	s->iotlb = NULL;
 	return 0;
 }

@@ -181,6 +181,35 @@ int vhk_map_resident(const void *page, size_t size, unsigned char *in)
 	return mincore((void *)page, size, in) ? -errno : 0;
 }
 
+int vhk_map_reserve(void **va, size_t size)
+{
+	void *at = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	*va = at;
+	return 0;
+}
+
+/*
+ * What cannot be copied shows at a place of the kernel's choice: at @at it would leave a hole that
+ * other threads' mappings could fill. The move has no reason to fail but want of memory; a hole
+ * that it left is closed again.
+ */
+int vhk_map_again(void *at, void *va, size_t len)
+{
+	void *copy = mremap(va, 0, len, MREMAP_MAYMOVE);
+
+	if (copy == MAP_FAILED)
+		return errno == ENOMEM ? -ENOMEM : -EOPNOTSUPP;
+	if (mremap(copy, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, at) == at)
+		return 0;
+	munmap(copy, len);
+	(void)!mmap(at, len, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	return -ENOMEM;
+}
+
 int vhk_map_anon(void **va, size_t size)
 {
 	void *at;

@@ -41,6 +41,16 @@ int vhk_map_file(void **va, int fd, size_t len, uint64_t offset);
  * vhk_unmap() and close(2). */
 int vhk_map_memfd(void **va, const char *name, size_t size);
 
+/* Room for vhk_map_again(): nothing is there, and nothing comes there. Undone by vhk_unmap(). */
+int vhk_map_reserve(void **va, size_t size);
+
+/*
+ * Maps the @len bytes at @va, in whole pages and of one shared mapping, once more at @at, where
+ * there is room reserved, which stays so on failure. -EOPNOTSUPP: they are private or of a device;
+ * -ENOMEM. Undone by vhk_unmap().
+ */
+int vhk_map_again(void *at, void *va, size_t len);
+
 /* Replaces whole pages by private zeros; async-signal-safe. */
 int vhk_map_replace(void *page, size_t size);
 

@@ -59,6 +59,8 @@ void vhk_table_put(struct vhk_table *t); /* any thread */
 
 /* Making tables; NULL: no memory. */
 struct vhk_table *vhk_table_empty(uint32_t gen);
+/* An empty one that is torn when @t is. */
+struct vhk_table *vhk_table_beside(const struct vhk_table *t);
 struct vhk_table *vhk_table_copy(const struct vhk_table *t, uint32_t gen);
 /* A copy of @t with one region more; takes its own reference to @mapping. */
 struct vhk_table *vhk_table_with(const struct vhk_table *t, uint32_t gen,

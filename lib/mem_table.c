@@ -84,6 +84,11 @@ struct vhk_table *vhk_table_empty(uint32_t gen)
 	return table_alloc(0, gen, NULL);
 }
 
+struct vhk_table *vhk_table_beside(const struct vhk_table *t)
+{
+	return table_alloc(0, t->gen, t);
+}
+
 /* Spans of @spans that start below @at: its place in the order. */
 static unsigned int span_rank(const struct vhk_span *spans, unsigned int n, uint64_t at)
 {

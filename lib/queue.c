@@ -122,6 +122,7 @@ static void queue_answer(struct vhk_queue *q, int ret)
 static void queue_enter_scopes(struct vhk_queue *q)
 {
 	vhk_fault_enter(&q->scope, q->table);
+	vhk_fault_enter(&q->view_scope, q->view);
 	vhk_fault_enter(&q->inflight_scope, q->inflight_table);
 	vhk_fault_enter(&q->dirty_scope, q->dirty ? q->dirty->table : NULL);
 }
@@ -130,6 +131,7 @@ static void queue_leave_scopes(struct vhk_queue *q)
 {
 	vhk_fault_leave(&q->dirty_scope);
 	vhk_fault_leave(&q->inflight_scope);
+	vhk_fault_leave(&q->view_scope);
 	vhk_fault_leave(&q->scope);
 }
 
@@ -494,14 +496,17 @@ static int queue_set_kick(struct vhk_queue *q)
  */
 static void queue_set_table(struct vhk_queue *q)
 {
-	struct vhk_table *old = q->table;
+	struct vhk_table *old = q->table, *view = q->view;
 
 	if (!q->msg.at.desc)
 		queue_lose(q);
 	vhk_ring_set_table(q->ring, q->msg.table, &q->msg.at);
 	q->table = q->msg.table;
 	q->scope.table = q->table;
+	q->view = q->msg.at.view;
+	q->view_scope.table = q->view;
 	q->msg.table = old;
+	q->msg.at.view = view;
 	if (!q->msg.drain) {
 		queue_answer(q, 0);
 		return;

@@ -39,7 +39,7 @@ struct vhk_queue_msg {
 	int kick_fd;		  /* KICK: likewise */
 	bool on;		  /* ENABLE; MISS: it is nowhere */
 	struct vhk_table *table;  /* TABLE: the new one in, the old one out */
-	struct vhk_ring_place at; /* TABLE: where the ring lies in it */
+	struct vhk_ring_place at; /* TABLE: where the ring lies in it; its view: as @table */
 	bool drain;
 	const struct vhk_dirty *dirty; /* DIRTY */
 	uint64_t used_gpa;	       /* DIRTY */
@@ -90,6 +90,8 @@ struct vhk_queue {
 	struct vhk_notify err;
 	struct vhk_table *table;
 	struct vhk_fault_scope scope;
+	struct vhk_table *view; /* of a ring that is scattered, or NULL */
+	struct vhk_fault_scope view_scope;
 	const struct vhk_table *old_table; /* while @table_pending */
 	struct vhk_fault_scope old_scope;
 	struct vhk_table *inflight_table;

@@ -117,7 +117,6 @@ static void ring_setup(struct vhk_ring *r, struct vhk_table *t, const struct vhk
 	r->size = o->size;
 	r->max_indirect = o->max_indirect;
 	r->used_gpa = UINT64_MAX;
-	r->desc_gpa = UINT64_MAX;
 }
 
 int vhk_ring_new_table(struct vhk_ring **out, struct vhk_table *t, const struct vhk_ring_opts *in)
@@ -396,15 +395,19 @@ int vhk_ring_error(const struct vhk_ring *r)
 	return r->err;
 }
 
-/* Where a part of the ring lies in guest memory, or UINT64_MAX. */
-static uint64_t part_gpa(struct vhk_ring *r, const void *va, uint64_t len)
+static const struct ring_logged not_logged = { .gpa = UINT64_MAX };
+
+/* Where a part of the ring lies in guest memory. */
+static struct ring_logged part_logged(struct vhk_ring *r, const void *va, uint64_t len)
 {
 	const uint64_t at = (uintptr_t)va;
 	const struct vhk_span *s;
 
 	r->dirty_hint = 0;
 	s = vhk_span_find(r->table->by_va, r->table->n, at, len, &r->dirty_hint);
-	return s ? (uintptr_t)s->va + (at - s->start) : UINT64_MAX;
+	if (s)
+		return (struct ring_logged){ .gpa = (uintptr_t)s->va + (at - s->start) };
+	return r->view ? (struct ring_logged){ .gpa = UINT64_MAX, .viewed = va } : not_logged;
 }
 
 /* Used descriptors are written into the slots of a packed ring. Behind an IOMMU the front end names
@@ -413,9 +416,11 @@ static void find_logged(struct vhk_ring *r)
 {
 	const struct ring_parts p = ring_parts_of(r->size, r->packed);
 
-	r->desc_gpa = r->packed ? part_gpa(r, r->desc, p.desc) : UINT64_MAX;
-	if (r->iova)
-		r->used_gpa = r->logs_used ? part_gpa(r, r->device, p.device) : UINT64_MAX;
+	r->desc_log = r->packed ? part_logged(r, r->desc, p.desc) : not_logged;
+	if (r->iova && r->used_gpa != UINT64_MAX)
+		r->used_log = part_logged(r, r->device, p.device);
+	else
+		r->used_log = (struct ring_logged){ .gpa = r->used_gpa };
 }
 
 void vhk_ring_set_table(struct vhk_ring *r, struct vhk_table *t, const struct vhk_ring_place *at)
@@ -432,6 +437,7 @@ void vhk_ring_set_table(struct vhk_ring *r, struct vhk_table *t, const struct vh
 	r->desc = at->desc;
 	r->driver = at->driver;
 	r->device = at->device;
+	r->view = at->view;
 	memset(r->hit, 0, sizeof(r->hit));
 	find_logged(r);
 	r->special = r->dirty || r->n_old || r->iova;
@@ -452,9 +458,13 @@ void vhk_ring_set_dirty(struct vhk_ring *r, const struct vhk_dirty *d, uint64_t 
 	log_flush(r);
 	r->dirty = d;
 	r->used_gpa = used_gpa;
-	r->logs_used = used_gpa != UINT64_MAX;
 	find_logged(r);
 	r->special = r->dirty || r->n_old || r->iova;
+}
+
+void vhk_ring_set_view(struct vhk_ring *r, const struct vhk_table *view)
+{
+	r->view = view;
 }
 
 void vhk_ring_set_waits(struct vhk_ring *r)
@@ -483,8 +493,8 @@ void vhk_ring_log_parts(struct vhk_ring *r)
 
 	if (!r->dirty)
 		return;
-	vhk_ring_log(r, r->used_gpa, 0, p.device);
-	vhk_ring_log(r, r->desc_gpa, 0, p.desc);
+	vhk_ring_log(r, &r->used_log, 0, p.device);
+	vhk_ring_log(r, &r->desc_log, 0, p.desc);
 	log_flush(r);
 }
 

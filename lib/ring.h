@@ -17,10 +17,11 @@ int vhk_ring_new_table(struct vhk_ring **out, struct vhk_table *t, const struct 
 /* Where a ring lies in our memory, whole parts checked; all NULL: nowhere. */
 struct vhk_ring_place {
 	void *desc, *driver, *device;
+	struct vhk_table *view; /* what keeps the parts that are scattered; NULL: none is */
 };
 
 /* Chains popped from here on use @t (a reference is taken); those in flight keep their pointers.
- * The ring's own parts may have moved. */
+ * The ring's own parts may have moved; their view is borrowed until the next call. */
 void vhk_ring_set_table(struct vhk_ring *r, struct vhk_table *t, const struct vhk_ring_place *at);
 /* Chains in flight whose map_gen is not the current table's. */
 unsigned int vhk_ring_old_in_flight(const struct vhk_ring *r);
@@ -43,6 +44,10 @@ unsigned int vhk_ring_left_over(const struct vhk_ring *r);
 /* Log what the ring writes from here on (NULL: nothing). @used_gpa: guest address to log the
  * used ring at, or UINT64_MAX. @d is borrowed until replaced. */
 void vhk_ring_set_dirty(struct vhk_ring *r, const struct vhk_dirty *d, uint64_t used_gpa);
+
+/* The view that a new ring lies in, or NULL, before vhk_ring_set_dirty(); as with
+ * vhk_ring_set_table(). */
+void vhk_ring_set_view(struct vhk_ring *r, const struct vhk_table *view);
 
 /* Logs all that the ring writes of itself: what a back end that died had yet to log. */
 void vhk_ring_log_parts(struct vhk_ring *r);

@@ -283,8 +283,25 @@ int vhk_ring_walk_table(struct ring_walk *w, struct ring_desc d)
 	return w->r->packed ? walk_packed_table(w, &t) : walk_split_table(w, &t);
 }
 
-void vhk_ring_log(struct vhk_ring *r, uint64_t gpa, uint64_t at, uint64_t len)
+static void log_viewed(struct vhk_ring *r, uint64_t va, uint64_t len)
 {
-	if (at <= UINT64_MAX - gpa && gpa != UINT64_MAX)
-		vhk_dirty_mark(r->dirty, &r->run, gpa + at, len);
+	const struct vhk_span *s;
+	unsigned int hint = 0;
+	uint64_t piece;
+
+	for (; len; va += piece, len -= piece) {
+		s = vhk_span_find(r->view->by_va, r->view->n, va, 1, &hint);
+		if (!s)
+			return;
+		piece = vhk_min(len, s->size - (va - s->start));
+		vhk_dirty_mark(r->dirty, &r->run, (uintptr_t)s->va + (va - s->start), piece);
+	}
+}
+
+void vhk_ring_log(struct vhk_ring *r, const struct ring_logged *part, uint64_t at, uint64_t len)
+{
+	if (part->viewed)
+		log_viewed(r, (uintptr_t)part->viewed + at, len);
+	else if (at <= UINT64_MAX - part->gpa && part->gpa != UINT64_MAX)
+		vhk_dirty_mark(r->dirty, &r->run, part->gpa + at, len);
 }

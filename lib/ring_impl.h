@@ -58,6 +58,12 @@ struct ring_ops {
 	uint32_t (*base)(const struct vhk_ring *r);
 };
 
+/* Where a part is logged: from @gpa on, or page by page, as the view has it. */
+struct ring_logged {
+	uint64_t gpa;		  /* UINT64_MAX: not there */
+	const unsigned char *viewed; /* NULL: not there either */
+};
+
 struct vhk_ring {
 	/* Read by every call, written by hardly any. */
 	_Alignas(RING_LINE) const struct ring_ops *ops;
@@ -123,9 +129,10 @@ struct vhk_ring {
 	const struct vhk_dirty *dirty;
 	struct vhk_dirty_run run;
 	unsigned int dirty_hint;
-	uint64_t used_gpa;
-	bool logs_used; /* used_gpa was given, and is looked up where there are IOVAs */
-	uint64_t desc_gpa; /* packed: where used descriptors are written */
+	const struct vhk_table *view; /* of parts that are scattered, or NULL */
+	uint64_t used_gpa;	      /* as it was given */
+	struct ring_logged used_log;
+	struct ring_logged desc_log; /* packed: where used descriptors are written */
 };
 
 /* One chain on its way from descriptors to segments. Callees get copies, so that it stays in
@@ -168,8 +175,8 @@ void vhk_ring_iova_popped(struct vhk_ring *r, struct vhk_chain **c, unsigned int
 void vhk_ring_iova_pushed(struct vhk_ring *r, const struct vhk_chain *c);
 void vhk_ring_iova_free(struct vhk_ring *r);
 
-/* Logs [at, at + len) of the part that starts at @gpa. */
-void vhk_ring_log(struct vhk_ring *r, uint64_t gpa, uint64_t at, uint64_t len);
+/* Logs [at, at + len) of a part. */
+void vhk_ring_log(struct vhk_ring *r, const struct ring_logged *part, uint64_t at, uint64_t len);
 
 extern const struct ring_ops vhk_ring_split_ops;
 extern const struct ring_ops vhk_ring_packed_ops;

@@ -290,8 +290,8 @@ static void packed_log(struct vhk_ring *r, unsigned int first, unsigned int n)
 	const unsigned int part = vhk_min(n, r->size - first);
 	const size_t each = sizeof(struct packed_desc);
 
-	vhk_ring_log(r, r->desc_gpa, first * each, part * each);
-	vhk_ring_log(r, r->desc_gpa, 0, (n - part) * each);
+	vhk_ring_log(r, &r->desc_log, first * each, part * each);
+	vhk_ring_log(r, &r->desc_log, 0, (n - part) * each);
 }
 
 static void packed_inflight_begin(struct vhk_ring *r, unsigned int n, unsigned int slots)
@@ -355,7 +355,7 @@ static void store_event(struct vhk_ring *r, uint16_t flags)
 	vhk_store16_release(&event->flags, flags);
 	r->event_set = true;
 	if (r->dirty)
-		vhk_ring_log(r, r->used_gpa, 0, sizeof(*event));
+		vhk_ring_log(r, &r->used_log, 0, sizeof(*event));
 }
 
 static void packed_arm(struct vhk_ring *r)

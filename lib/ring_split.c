@@ -179,8 +179,8 @@ static void split_log(struct vhk_ring *r, uint16_t from, uint16_t to)
 	const unsigned int part = vhk_min(n, r->size - first);
 	const size_t each = sizeof(struct split_used_elem), at = sizeof(struct split_used);
 
-	vhk_ring_log(r, r->used_gpa, at + first * each, part * each);
-	vhk_ring_log(r, r->used_gpa, at, (n - part) * each);
+	vhk_ring_log(r, &r->used_log, at + first * each, part * each);
+	vhk_ring_log(r, &r->used_log, at, (n - part) * each);
 }
 
 static bool split_wants_call(const struct vhk_ring *r, uint16_t old)
@@ -209,7 +209,7 @@ static int split_publish(struct vhk_ring *r, unsigned int n)
 	vhk_store16_release(&used->idx, idx);
 	r->used = idx;
 	if (r->dirty)
-		vhk_ring_log(r, r->used_gpa, 0, sizeof(*used));
+		vhk_ring_log(r, &r->used_log, 0, sizeof(*used));
 	if (r->inflight) {
 		vhk_compiler_fence();
 		for (i = 0; i < n; i++)
@@ -231,13 +231,13 @@ static void split_arm(struct vhk_ring *r)
 	if (r->event_idx) {
 		vhk_store16(avail_event(r), r->last_avail);
 		if (r->dirty)
-			vhk_ring_log(r, r->used_gpa,
+			vhk_ring_log(r, &r->used_log,
 				     sizeof(*used) + r->size * sizeof(used->ring[0]),
 				     sizeof(uint16_t));
 	} else if (!r->armed) {
 		vhk_store16(&used->flags, 0);
 		if (r->dirty)
-			vhk_ring_log(r, r->used_gpa, 0, sizeof(*used));
+			vhk_ring_log(r, &r->used_log, 0, sizeof(*used));
 	}
 	r->armed = true;
 }
@@ -250,7 +250,7 @@ static void split_disarm(struct vhk_ring *r)
 	if (r->armed && !r->event_idx) {
 		vhk_store16(&used->flags, USED_F_NO_NOTIFY);
 		if (r->dirty)
-			vhk_ring_log(r, r->used_gpa, 0, sizeof(*used));
+			vhk_ring_log(r, &r->used_log, 0, sizeof(*used));
 	}
 	r->armed = false;
 }

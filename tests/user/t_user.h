@@ -21,7 +21,9 @@
 
 #define T_DEADLINE_MS 10000
 #define T_QUEUES 2
+#ifndef T_QUEUE_SIZE
 #define T_QUEUE_SIZE 256
+#endif
 #define T_CONFIG_SIZE 60
 #define T_FEATURES                                                                                 \
 	(VHK_F_RING_ALL | VHK_F_PROTOCOL_FEATURES | VHK_F_LOG_ALL | VHK_F_ACCESS_PLATFORM)

@@ -18,6 +18,7 @@
 #include "map.h"
 #include "notify.h"
 #include "proto.h"
+#include "ring_layout.h"
 
 /* The messages that carry a ring's fd have eight bits for its index. */
 #define VHK_BACKEND_QUEUES_MAX 256
@@ -37,15 +38,11 @@ struct vhk_iova_want {
 	uint8_t perm;
 };
 
-/* Pages of the largest ring: 26 bytes an entry in three parts, each of which may start and end
- * inside a page. */
-#define VHK_RING_PIECES (26 * VHK_QUEUE_SIZE_MAX / 4096 + 6)
-
 /* Where the parts of a ring are in the front end's address space: descriptors, the driver's, the
  * device's, @n pieces each, one behind the other. */
 struct vhk_backend_place {
 	unsigned int n[3];
-	struct vhk_iotlb_seg piece[VHK_RING_PIECES];
+	struct vhk_iotlb_seg piece[RING_PIECES_MAX];
 };
 
 /* What the front end said about a ring; whether it runs is the device's to know. */

@@ -5,7 +5,6 @@
  */
 #include "backend_impl.h"
 #include "mem_view.h"
-#include "ring_layout.h"
 
 /* The parts of a ring: where the driver has them, how long they are, what is done there. */
 struct part {
@@ -84,7 +83,7 @@ int vhk_session_place_ring(struct vhk_session *s, unsigned int idx)
 
 	parts_of(s, idx, p);
 	for (i = 0; i < 3; i++, n += ret) {
-		ret = place_part(s, idx, &p[i], place->piece + n, VHK_RING_PIECES - n);
+		ret = place_part(s, idx, &p[i], place->piece + n, RING_PIECES_MAX - n);
 		if (ret == -EAGAIN)
 			return ret;
 		if (ret < 0)
@@ -98,13 +97,13 @@ int vhk_session_place_ring(struct vhk_session *s, unsigned int idx)
 static int find_part(const struct vhk_table *t, const struct vhk_iotlb_seg *piece, unsigned int n,
 		     struct vhk_table **view, void **va)
 {
-	struct iovec seg[VHK_RING_PIECES];
+	struct iovec seg[RING_PIECES_MAX];
 	unsigned int i, hint = 0;
 	int ret, count = 0;
 
 	for (i = 0; i < n; i++, count += ret) {
 		ret = vhk_table_find_uva(t, piece[i].uva.v, piece[i].len, seg + count,
-					 VHK_RING_PIECES - count, &hint);
+					 RING_PIECES_MAX - count, &hint);
 		if (ret < 0)
 			return ret;
 	}

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <vhostkit/vhk.h>
+
 enum {
 	DESC_F_NEXT = 1,
 	DESC_F_WRITE = 2,
@@ -75,6 +77,10 @@ _Static_assert(sizeof(struct split_used_elem) == 8 && sizeof(struct packed_event
 struct ring_parts {
 	uint64_t desc, driver, device;
 };
+
+/* Pages of the largest ring: 26 bytes an entry in three parts, each of which may start and end
+ * inside a page. */
+#define RING_PIECES_MAX (26 * VHK_QUEUE_SIZE_MAX / 4096 + 6)
 
 static inline struct ring_parts ring_parts_of(uint16_t size, bool packed)
 {

@@ -141,6 +141,8 @@ bool vhk_vduse_probe(struct vhk_vduse *v);
 /* vduse_mem.c */
 /* Maps what the kernel has in [start, last] and the table has not, as far as there is room. */
 int vhk_vduse_map(struct vhk_vduse *v, uint64_t start, uint64_t last);
+/* The same for all that a queue is in. */
+int vhk_vduse_map_ring(struct vhk_vduse *v, const struct vduse_queue *q);
 /* Regions that touch [start, last] leave the table. */
 int vhk_vduse_unmap(struct vhk_vduse *v, uint64_t start, uint64_t last);
 /* For queues that miss something, one after the other. */

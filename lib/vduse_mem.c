@@ -6,6 +6,7 @@
  */
 #include <unistd.h>
 
+#include "ring_layout.h"
 #include "vduse_impl.h"
 
 /* What the kernel says of a region is believed only as far as it answers the question. */
@@ -66,6 +67,21 @@ int vhk_vduse_map(struct vhk_vduse *v, uint64_t start, uint64_t last)
 	}
 }
 
+static int map_part(struct vhk_vduse *v, uint64_t at, uint64_t len)
+{
+	return vhk_range_ok(at, len) ? vhk_vduse_map(v, at, at + (len - 1)) : -EFAULT;
+}
+
+int vhk_vduse_map_ring(struct vhk_vduse *v, const struct vduse_queue *q)
+{
+	const struct ring_parts p = ring_parts_of(q->size, vduse_packed(v));
+	int ret = map_part(v, q->desc, p.desc);
+
+	if (!ret)
+		ret = map_part(v, q->driver, p.driver);
+	return ret ? ret : map_part(v, q->device, p.device);
+}
+
 /* The first region that touches the range, by its place in the table. */
 static int find_touching(const struct vhk_mem *m, uint64_t start, uint64_t last,
 			 struct vhk_region *r)
@@ -119,11 +135,7 @@ static int make_room(struct vhk_vduse *v)
 
 		if (!q->started)
 			continue;
-		ret = vhk_vduse_map(v, q->desc, q->desc);
-		if (!ret)
-			ret = vhk_vduse_map(v, q->driver, q->driver);
-		if (!ret)
-			ret = vhk_vduse_map(v, q->device, q->device);
+		ret = vhk_vduse_map_ring(v, q);
 	}
 	return ret;
 }

@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 
 #include "fd.h"
+#include "mem_view.h"
 #include "ring_layout.h"
 #include "vduse_impl.h"
 
@@ -142,25 +143,38 @@ void vhk_vduse_drop_kicks(struct vhk_vduse *v)
 	}
 }
 
-static void *part_at(const struct vhk_table *t, uint64_t at, uint64_t len)
+/* @view gets what of it is scattered: behind an IOMMU each page is a region of its own. */
+static int find_part(const struct vhk_table *t, uint64_t at, uint64_t len, struct vhk_table **view,
+		     void **va)
 {
+	struct iovec seg[RING_PIECES_MAX];
 	unsigned int hint = 0;
+	int n = vhk_table_find(t, at, len, seg, RING_PIECES_MAX, &hint);
 
-	return vhk_table_at(t, at, len, &hint);
+	return n < 0 ? n : vhk_view_add(view, t, seg, (unsigned int)n, va);
 }
 
+/* With success a reference to its view is the caller's. */
 static int find_parts(const struct vhk_vduse *v, const struct vduse_queue *q,
 		      const struct vhk_table *t, struct vhk_ring_place *at)
 {
 	const bool packed = vduse_packed(v);
 	const struct ring_parts p = ring_parts_of(q->size, packed);
+	int ret;
 
-	at->desc = part_at(t, q->desc, p.desc);
-	at->driver = part_at(t, q->driver, p.driver);
-	at->device = part_at(t, q->device, p.device);
-	if (!at->desc || !at->driver || !at->device)
-		return -EFAULT;
-	return ring_parts_aligned(at->desc, at->driver, at->device, packed) ? 0 : -EINVAL;
+	*at = (struct vhk_ring_place){ NULL };
+	ret = find_part(t, q->desc, p.desc, &at->view, &at->desc);
+	if (!ret)
+		ret = find_part(t, q->driver, p.driver, &at->view, &at->driver);
+	if (!ret)
+		ret = find_part(t, q->device, p.device, &at->view, &at->device);
+	if (!ret && !ring_parts_aligned(at->desc, at->driver, at->device, packed))
+		ret = -EINVAL;
+	if (ret) {
+		vhk_table_put(at->view);
+		at->view = NULL;
+	}
+	return ret;
 }
 
 int vhk_vduse_find_ring(void *arg, unsigned int idx, struct vhk_ring_place *at)
@@ -179,7 +193,6 @@ int vhk_vduse_find_ring(void *arg, unsigned int idx, struct vhk_ring_place *at)
 static int note_info(struct vhk_vduse *v, unsigned int idx, const struct vduse_vq_info *info)
 {
 	struct vduse_queue *q = &v->queue[idx];
-	int ret;
 
 	if (!info->num || info->num > vhk_device_info(v->dev)->queue_size)
 		return -EINVAL;
@@ -187,10 +200,7 @@ static int note_info(struct vhk_vduse *v, unsigned int idx, const struct vduse_v
 	q->desc = info->desc_addr;
 	q->driver = info->driver_addr;
 	q->device = info->device_addr;
-	ret = vhk_vduse_map(v, q->desc, q->desc);
-	if (!ret)
-		ret = vhk_vduse_map(v, q->driver, q->driver);
-	return ret ? ret : vhk_vduse_map(v, q->device, q->device);
+	return vhk_vduse_map_ring(v, q);
 }
 
 static int duplicate(int *out, int fd)
@@ -228,6 +238,7 @@ static int fill_setup(struct vhk_vduse *v, unsigned int idx, const struct vduse_
 	if (!ret)
 		return 0;
 	vhk_table_put(s->table);
+	vhk_table_put(s->at.view);
 	vhk_table_put(s->inflight_table);
 	vhk_fd_close(s->kick_fd);
 	return ret;
@@ -241,6 +252,10 @@ static const char *why_not(int err)
 	case -EINVAL:
 	case -EBADMSG:
 		return "its size, place or position makes no sense";
+	case -ENOBUFS:
+		return "it is in more pieces than it has pages";
+	case -EOPNOTSUPP:
+		return "it is scattered, and not in whole pages of ordinary memory, all writable";
 	case -EPROTO:
 		return "the file of requests under way contradicts itself";
 	case -EBUSY:

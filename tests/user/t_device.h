@@ -16,7 +16,9 @@
 #include "t.h"
 
 #define ECHO_QUEUES 4
+#ifndef ECHO_SIZE
 #define ECHO_SIZE 256
+#endif
 #define ECHO_BUF 64
 
 /*

@@ -3,9 +3,11 @@
  * Starting a queue, seen from the control thread: what it starts with, what the device takes hold
  * of before its first one. What happens to queues that run is in device_change.c.
  */
+#include "barrier.h"
 #include "base.h"
 #include "device_impl.h"
 #include "fd.h"
+#include "ring_layout.h"
 
 #define BEGIN_AGAIN_NS 2000000u
 
@@ -33,10 +35,25 @@ static void setup_fini(struct vhk_queue_setup *s)
 	s->iotlb = NULL;
 }
 
+/*
+ * A split ring whose position contradicts its used index goes on from there: what was not answered
+ * is taken once more. Front ends that lost a back end (DPDK's) begin at 0, whatever the ring holds.
+ */
+static int make_lost_ring(struct vhk_queue *q, const struct vhk_queue_setup *s,
+			  struct vhk_ring_opts *o)
+{
+	const struct split_used *used = s->at.device;
+
+	if (s->features & VHK_F_RING_PACKED || s->inflight)
+		return -EBADMSG;
+	o->base = vhk_load16_acquire(&used->idx);
+	return vhk_ring_new_table(&q->ring, s->table, o);
+}
+
 static int make_ring(struct vhk_queue *q, const struct vhk_queue_setup *s)
 {
 	const struct vhk_device_info *info = &q->dev->info;
-	const struct vhk_ring_opts o = {
+	struct vhk_ring_opts o = {
 		.sz = sizeof(o),
 		.size = s->size,
 		.features = s->features,
@@ -57,6 +74,8 @@ static int make_ring(struct vhk_queue *q, const struct vhk_queue_setup *s)
 	vhk_fault_enter(&view_scope, s->at.view);
 	vhk_fault_enter(&inflight_scope, s->inflight_table);
 	ret = vhk_ring_new_table(&q->ring, s->table, &o);
+	if (ret == -EBADMSG)
+		ret = make_lost_ring(q, s, &o);
 	if (!ret && s->iotlb)
 		ret = vhk_ring_use_iotlb(q->ring, s->iotlb, vhk_queue_lacks, q);
 	vhk_fault_leave(&inflight_scope);

@@ -363,6 +363,26 @@ static void half_a_packed_position(void)
 	end(&u, &r);
 }
 
+/* DPDK's front end begins a split ring at 0 with each back end, whatever it holds. */
+static void a_split_position_that_was_lost(void)
+{
+	static const uint32_t base[] = { 0, 30000, 65535, 0 };
+	struct t_ring r;
+	struct t_user u;
+	size_t i;
+
+	begin(&u, &r, T_SPLIT);
+	t_ring_start(&u, &r, r.kick);
+	for (i = 0; i < sizeof(base) / sizeof(base[0]); i++) {
+		t_ring_echo(&u, &r, 100);
+		T_EQ(t_stop_ring(&u, 0), 100 * (i + 1));
+		t_ring_set_up(&u, &r, base[i]);
+		T_EQ(t_ask_vring_fd(&u, VHK_USER_SET_VRING_KICK, 0, r.kick), 0);
+	}
+	t_ring_echo(&u, &r, 100);
+	end(&u, &r);
+}
+
 int main(void)
 {
 	T_RUN_ON_BOTH(a_ring_without_a_kick_is_polled);
@@ -378,5 +398,6 @@ int main(void)
 	T_RUN_ON_BOTH(a_broken_ring_is_told);
 	T_RUN_ON_BOTH(positions_wrap);
 	T_RUN_ON_BOTH(half_a_packed_position);
+	T_RUN_ON_BOTH(a_split_position_that_was_lost);
 	return t_end();
 }

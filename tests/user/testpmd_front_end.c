@@ -2,8 +2,8 @@
 /*
  * Our back end and a network device of the test's own against a front end that nobody here wrote,
  * DPDK's virtio-user under testpmd, which sends back what it receives: every frame byte by byte,
- * over each form of ring, one pair of queues or several; and it is killed under load, in both roles
- * of the socket.
+ * over each form of ring, one pair of queues or several; it is killed under load, in both roles
+ * of the socket, and left by the back end.
  */
 #include <vhostkit/backend.h>
 
@@ -352,10 +352,37 @@ static void it_serves_and_is_killed(void)
 	killed(false, ",server=1,packed_vq=1,mrg_rxbuf=1");
 }
 
+/* The back end goes, and another one comes to the same front end. */
+static void left(const char *options)
+{
+	unsigned int i;
+
+	card_init(1);
+	start_pmd(options, 1);
+	for (i = 0; i < 2; i++) {
+		begin_to_count();
+		serve(false);
+		T_OK(echo(1, 1000));
+		close_back_end();
+	}
+	t_alien_kill(&pmd);
+	unlink(sock);
+	card_fini();
+}
+
+static void it_serves_and_is_left(void)
+{
+	if (!t_alien_find(TESTPMD))
+		T_SKIP("no " TESTPMD);
+	left(",server=1,mrg_rxbuf=1,in_order=0");
+	left(",server=1,packed_vq=1,mrg_rxbuf=1");
+}
+
 int main(void)
 {
 	T_RUN(every_form_of_ring);
 	T_RUN(it_connects_and_is_killed);
 	T_RUN(it_serves_and_is_killed);
+	T_RUN(it_serves_and_is_left);
 	return t_end();
 }

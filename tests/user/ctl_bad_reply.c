@@ -180,14 +180,15 @@ static void some_are_never_answered(void)
 	uint64_t v;
 	int i, sock = t_peer_open(&c, &opts);
 
+	t_peer_negotiate(c, sock, VHK_F_VERSION_1, VHK_PF_MQ);
 	for (i = 0; i < 3; i++)
-		T_EQ(vhk_ctl_get_features(c, &v), -ETIMEDOUT);
-	t_peer_reply_u64(sock, VHK_CTL_GET_PROTOCOL_FEATURES, VHK_PF_MQ);
-	T_EQ(vhk_ctl_get_protocol_features(c, &v), 0);
-	T_EQ(v, VHK_PF_MQ);
+		T_EQ(vhk_ctl_get_queue_num(c, &v), -ETIMEDOUT);
 	t_peer_reply_u64(sock, VHK_CTL_GET_FEATURES, 2);
 	T_EQ(vhk_ctl_get_features(c, &v), 0);
 	T_EQ(v, 2);
+	t_peer_reply_u64(sock, VHK_CTL_GET_QUEUE_NUM, 3);
+	T_EQ(vhk_ctl_get_queue_num(c, &v), 0);
+	T_EQ(v, 3);
 	vhk_ctl_close(c);
 	close(sock);
 }

@@ -98,6 +98,28 @@ static void packed_calls_by_event(void)
 	events(true, cases, vhk_array_size(cases));
 }
 
+/* Every event from just behind to just beyond, every number of answers, over two laps. */
+static void calls_exact_to_one(void)
+{
+	unsigned int start, n, packed;
+	int ahead, at;
+
+	for (packed = 0; packed < 2; packed++)
+		for (start = 0; start < 17; start++)
+			for (n = 1; n <= 8; n++)
+				for (ahead = start ? -1 : 0; ahead <= 7; ahead++) {
+					struct event_case c = { .start = start, .n = n };
+
+					at = (int)start + ahead;
+					c.want = ahead >= 0 && ahead < (int)n;
+					c.event = packed ? at % 8 : (65530 + at) & 0xffff;
+					c.wrap = at / 8 % 2 == 0;
+					if (!packed)
+						c.start = (65530 + start) & 0xffff;
+					events(packed, &c, 1);
+				}
+}
+
 static void calls_by_flag(bool packed, const uint16_t *flags, const int *want, unsigned int n)
 {
 	struct vhk_ring *r;
@@ -210,6 +232,7 @@ int main(void)
 {
 	T_RUN(split_calls_by_event);
 	T_RUN(packed_calls_by_event);
+	T_RUN(calls_exact_to_one);
 	T_RUN(flags_without_events);
 	T_RUN(nothing_published_is_no_call);
 	T_RUN(kicks_by_flag);

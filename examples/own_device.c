@@ -53,7 +53,7 @@ int main(int argc, char **argv)
 		.device_id = VIRTIO_ID_RNG,
 		.features = VHK_F_RING_ALL,
 		.n_queues = 1,
-		.queue_size = 256,
+		.queue_size = 1024,
 	};
 	struct sigaction bus = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
 	struct vhk_backend *backend = NULL;

@@ -10,7 +10,7 @@
 #include "net_impl.h"
 
 #define DEVICE_ID_NET 1
-#define QUEUE_SIZE_DEFAULT 256
+#define QUEUE_SIZE_DEFAULT 1024
 #define MTU_MIN 68
 #define VLAN_TAGS 8 /* bytes of two tags */
 #define TXONLY_LEN 60

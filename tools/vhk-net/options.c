@@ -25,7 +25,7 @@ static const char usage[] =
 	"  --forward=MODE        io: send everything back; mac: with addresses exchanged;\n"
 	"                        rxonly: take packets; txonly: make packets\n"
 	"  --queue-pairs=N       pairs of queues of each card, 1 to 64 (1)\n"
-	"  --queue-size=N        largest queue, 4 to 32768, a power of two (256)\n"
+	"  --queue-size=N        largest queue, 4 to 32768, a power of two (1024)\n"
 	"  --mac=ADDRESS         of the first card; the next ones count on\n"
 	"  --mtu=BYTES           told to the driver, 68 to 65535\n"
 	"  --frame-size=BYTES    with --forward=txonly: 14 to 65535 (60)\n"

@@ -55,7 +55,7 @@ struct vhk_switch;
  * @sz:         sizeof(struct vhk_net_opts)
  * @port:       what is at its other end
  * @num_pairs:  pairs of queues, 1 to VHK_NET_PAIRS_MAX; 0: 1
- * @queue_size: 4 to 32768, a power of two; 0: 256
+ * @queue_size: 4 to 32768, a power of two; 0: 1024, as for disks (blk.h)
  * @mtu:        told to the driver, and longer packets are dropped, 68 to 65535; 0: nothing is told
  * @mac:        the card's address, not a group's; all zeros: one is made up
  * @without:    feature bits not to offer

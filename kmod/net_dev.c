@@ -138,6 +138,10 @@ int vhk_net_netdev_register(struct vhk_net *net)
 	ret = register_named(net->netdev);
 	if (ret)
 		goto out;
+	/* Drivers send long segments whole; who has others to merge can turn it on. */
+	net->netdev->wanted_features &= ~NETIF_F_GRO;
+	net->netdev->features &= ~NETIF_F_GRO;
+	netdev_update_features(net->netdev);
 	for (i = 0; i < net->n_pairs; i++) {
 		netif_napi_add(net->netdev, &net->pairs[i].napi, vhk_net_poll);
 		napi_enable(&net->pairs[i].napi);

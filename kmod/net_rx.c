@@ -12,17 +12,32 @@
 #define LINEAR_MAX (SKB_WITH_OVERHEAD(PAGE_SIZE) - NET_SKB_PAD - NET_IP_ALIGN)
 #define HEAD_LEN 256
 
+static struct sk_buff *alloc_linear(struct vhk_net_pair *pair, u32 len)
+{
+	const unsigned int size = SKB_HEAD_ALIGN(NET_SKB_PAD + NET_IP_ALIGN + len);
+	void *data = napi_alloc_frag(size);
+	struct sk_buff *skb;
+
+	if (!data)
+		return NULL;
+	skb = napi_build_skb(data, size);
+	if (!skb) {
+		skb_free_frag(data);
+		return NULL;
+	}
+	skb_reserve(skb, NET_SKB_PAD + NET_IP_ALIGN);
+	__skb_put(skb, len);
+	skb->dev = pair->net->netdev;
+	return skb;
+}
+
 static struct sk_buff *alloc(struct vhk_net_pair *pair, u32 len)
 {
 	struct sk_buff *skb;
 	int err;
 
-	if (len <= LINEAR_MAX) {
-		skb = napi_alloc_skb(&pair->napi, len);
-		if (skb)
-			__skb_put(skb, len);
-		return skb;
-	}
+	if (len <= LINEAR_MAX)
+		return alloc_linear(pair, len);
 	skb = alloc_skb_with_frags(NET_SKB_PAD + NET_IP_ALIGN + HEAD_LEN, len - HEAD_LEN,
 				   PAGE_ALLOC_COSTLY_ORDER, &err, GFP_ATOMIC | __GFP_NOWARN);
 	if (!skb)

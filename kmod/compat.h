@@ -46,7 +46,8 @@ static inline struct block_device *vhk_claim_bdev(const struct vhk_claim *c)
 
 static inline void vhk_claim_close(struct vhk_claim *c)
 {
-	fput(c->file);
+	/* The claim and its operations go at once, the file when it likes. */
+	bdev_fput(c->file);
 }
 
 #else

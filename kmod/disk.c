@@ -193,13 +193,15 @@ int vhk_disk_del(const struct vhostkit_disk_del *arg)
 void vhk_disk_del_all(void)
 {
 	struct vhk_disk *disk, *next;
+	LIST_HEAD(gone);
 
 	mutex_lock(&lock);
-	list_for_each_entry_safe(disk, next, &disks, link) {
-		remove(disk);
-		disk_free(disk);
-	}
+	list_splice_init(&disks, &gone);
+	n_disks = 0;
 	mutex_unlock(&lock);
+	/* A block device that goes away has locks of its own around ours. */
+	list_for_each_entry_safe(disk, next, &gone, link)
+		disk_free(disk);
 }
 
 /* The disk may be on its way out already, and then is in no list. */

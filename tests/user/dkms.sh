@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-# time-limit: 300
+# time-limit: 600
 #
 # The real dkms builds and installs the modules for every kernel whose headers are here, into
 # folders of its own, and takes them away again.

@@ -153,8 +153,7 @@ static int add(int argc, char **argv)
 }
 
 /* What the other commands take: options by letters of @allowed (j, f: force, k: keep, q: queue). */
-static int parse(struct backing_opts *o, const char **queue, const char *allowed, int n_names,
-		 int argc, char **argv)
+static int parse(struct backing_opts *o, const char *allowed, int n_names, int argc, char **argv)
 {
 	static const struct {
 		int opt;
@@ -175,7 +174,7 @@ static int parse(struct backing_opts *o, const char **queue, const char *allowed
 		o->force |= opt == O_FORCE;
 		o->keep |= opt == O_KEEP;
 		if (opt == O_QUEUE)
-			*queue = optarg;
+			o->queue = optarg;
 	}
 	if (argc - optind != n_names)
 		return say_usage("disk %s takes %s", argv[0], n_names ? "one name" : "no name");
@@ -188,7 +187,7 @@ static int parse(struct backing_opts *o, const char **queue, const char *allowed
 static int del(int argc, char **argv)
 {
 	struct backing_opts o = { 0 };
-	const int ret = parse(&o, NULL, "fk", 1, argc, argv);
+	const int ret = parse(&o, "fk", 1, argc, argv);
 
 	return ret ? ret : backing_del(&o);
 }
@@ -196,7 +195,7 @@ static int del(int argc, char **argv)
 static int resize(int argc, char **argv)
 {
 	struct backing_opts o = { 0 };
-	const int ret = parse(&o, NULL, "j", 1, argc, argv);
+	const int ret = parse(&o, "j", 1, argc, argv);
 
 	return ret ? ret : backing_resize(&o);
 }
@@ -204,7 +203,7 @@ static int resize(int argc, char **argv)
 static int list(int argc, char **argv)
 {
 	struct backing_opts o = { 0 };
-	const int ret = parse(&o, NULL, "j", 0, argc, argv);
+	const int ret = parse(&o, "j", 0, argc, argv);
 
 	return ret ? ret : backing_list(&o);
 }
@@ -212,10 +211,9 @@ static int list(int argc, char **argv)
 static int stat_of(int argc, char **argv)
 {
 	struct backing_opts o = { 0 };
-	const char *queue = NULL;
-	const int ret = parse(&o, &queue, "jq", 1, argc, argv);
+	const int ret = parse(&o, "jq", 1, argc, argv);
 
-	return ret ? ret : backing_stat(&o, queue);
+	return ret ? ret : backing_stat(&o);
 }
 
 int backing(int argc, char **argv)

@@ -17,6 +17,7 @@ struct backing_opts {
 	const char *name, *file, *serial;
 	const char *attach; /* "virtio" or "vhost"; NULL: the disk alone */
 	const char *owner, *mode; /* of the node; NULL: as they come */
+	const char *queue; /* that statistics are of; NULL: all */
 	uint32_t queues, queue_size, block_size;
 	bool read_only, buffered, no_lock, keep;
 	bool kept; /* there is a record, which stays */
@@ -30,7 +31,7 @@ int backing_add(const struct backing_opts *o);
 int backing_del(const struct backing_opts *o);
 int backing_resize(const struct backing_opts *o);
 int backing_list(const struct backing_opts *o);
-int backing_stat(const struct backing_opts *o, const char *queue);
+int backing_stat(const struct backing_opts *o);
 
 /* backing_ctl.c: the door to /dev/vhostkit, which is opened with the first call. 0 or -errno. */
 int backing_open(void);

@@ -106,7 +106,7 @@ static int say_stats(int ret, const char *name, const char *queue)
 	return EXIT_FAILED;
 }
 
-int backing_stat(const struct backing_opts *o, const char *queue)
+int backing_stat(const struct backing_opts *o)
 {
 	struct vhostkit_disk_stats s;
 	struct vhostkit_disk_query q;
@@ -114,8 +114,8 @@ int backing_stat(const struct backing_opts *o, const char *queue)
 	uint64_t n = VHOSTKIT_ALL_QUEUES;
 	int ret;
 
-	if (queue && !parse_size(queue, 0, VHOSTKIT_MAX_QUEUES - 1, &n))
-		return say_usage("disk stat: --queue %s", queue);
+	if (o->queue && !parse_size(o->queue, 0, VHOSTKIT_MAX_QUEUES - 1, &n))
+		return say_usage("disk stat: --queue %s", o->queue);
 	ret = backing_need();
 	if (ret)
 		return ret;
@@ -126,7 +126,7 @@ int backing_stat(const struct backing_opts *o, const char *queue)
 	}
 	ret = backing_call_stats(o->name, (uint32_t)n, &s);
 	if (ret && ret != -ENODEV)
-		return say_stats(ret, o->name, queue);
+		return say_stats(ret, o->name, o->queue);
 	begin(&out, o);
 	show_disk(&out, &q);
 	if (!ret && !o->json)

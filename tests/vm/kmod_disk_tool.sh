@@ -8,6 +8,7 @@
 . "$(dirname "$0")/kmod_cases"
 
 further_programs=(systemd-udevd udevadm)
+guest_memory=384M
 
 # refused TEXT WORDS: exit code 1 or 2, and one line that has the text.
 refused() {

@@ -188,11 +188,18 @@ static void a_port_that_floods_is_held_back(void)
 	close_net();
 }
 
+static void count_addresses(void *arg)
+{
+	*(unsigned int *)arg = vhk_switch_addresses(net.sw);
+}
+
 static void nobody_can_take_all_addresses(void)
 {
-	unsigned int i;
+	struct t_both b = { 0 };
+	unsigned int i, n = 0;
 
 	open_net(64, 1000000000, plain);
+	b.loop = net.loop;
 	for (i = 0; i < 250; i++)
 		transmit(0, (uint8_t)i, 252, 60);
 	T_EQ(t_net_dropped(net.card[0], 1, VHK_NET_DROP_FLOOD), 0);
@@ -201,7 +208,8 @@ static void nobody_can_take_all_addresses(void)
 	t_net_fill(&net.t[0], 0, 8);
 	transmit(0, 1, 254, 90);
 	gets(1, 90);
-	T_OK(vhk_switch_addresses(net.sw) <= 33);
+	t_both_call(&b, count_addresses, &n);
+	T_OK(n > 2 && n <= 33);
 	close_net();
 }
 

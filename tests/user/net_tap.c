@@ -336,12 +336,12 @@ static void a_tap_that_goes_down_or_away(void)
 	close(host);
 	host = host_side("t5");
 	both_ways(&t, host, 0);
-	T_EQ(errors, 0);
+	T_EQ(__atomic_load_n(&errors, __ATOMIC_RELAXED), 0);
 	ip("link del t5");
 	T_OK(link_is(&t, 0));
 	T_EQ(t_net_send(&t, 1, NULL, sent, 100), 0);
 	T_EQ(t_net_dropped(d, 1, VHK_NET_DROP_LINK), 2);
-	T_EQ(errors, 1);
+	T_EQ(__atomic_load_n(&errors, __ATOMIC_RELAXED), 1);
 	t_net_adds_up(d, 1);
 	t_net_close(&t);
 	/* the next driver finds a card without a link */

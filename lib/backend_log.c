@@ -39,22 +39,24 @@ void vhk_session_drop_log(struct vhk_session *s)
 	vhk_notify_fini(&s->log_call);
 }
 
-/* A log of @size bytes at @bits, which @t keeps mapped. */
+/* A log of @size bytes at @bits, which @t keeps mapped; @uva: where the front end has it, or 0. */
 static int log_new(struct vhk_session *s, struct vhk_table *t, void *bits, uint64_t size,
-		   struct vhk_backend_log **out)
+		   uint64_t uva, struct vhk_backend_log **out)
 {
 	struct vhk_backend_log *l = calloc(1, sizeof(*l));
-	int fd = -1;
+	int ret, fd = -1;
 
 	*out = NULL;
 	if (!l)
 		return -ENOMEM;
+	l->uva = uva;
 	l->call = (struct vhk_notify){ .fd = -1 };
 	if (s->log_call.fd >= 0) {
 		fd = fcntl(s->log_call.fd, F_DUPFD_CLOEXEC, 0);
 		if (fd < 0) {
+			ret = -errno;
 			free(l);
-			return -errno;
+			return ret;
 		}
 		l->call = (struct vhk_notify){ .fd = fd, .kind = s->log_call.kind };
 	}
@@ -145,7 +147,7 @@ static int set_log_by_fd(struct vhk_session *s, struct vhk_backend_log **l)
 				       vhk_session_keeps_fds(s), &va);
 	if (ret)
 		return vhk_session_refuse(s, ret, "the log cannot be mapped");
-	ret = log_new(s, mem->table, va, log.size, l);
+	ret = log_new(s, mem->table, va, log.size, 0, l);
 	vhk_mem_free(mem);
 	return ret;
 }
@@ -156,14 +158,10 @@ static int set_log_by_address(struct vhk_session *s, struct vhk_backend_log **l)
 	const struct vhk_uva at = { s->req.u64 };
 	uint64_t size = log_size(s->mem);
 	struct iovec seg;
-	int ret;
 
 	if (!size || vhk_mem_find_uva(s->mem, at, size, &seg, 1) != 1)
 		return vhk_session_refuse(s, -EFAULT, "the log is not inside the memory table");
-	ret = log_new(s, s->mem->table, seg.iov_base, size, l);
-	if (!ret)
-		(*l)->uva = at.v;
-	return ret;
+	return log_new(s, s->mem->table, seg.iov_base, size, at.v, l);
 }
 
 int vhk_backend_set_log_base(struct vhk_session *s)
@@ -194,11 +192,8 @@ int vhk_backend_set_log_fd(struct vhk_session *s)
 	s->log_call = n;
 	if (!d)
 		return 0;
-	ret = log_new(s, d->table, (void *)d->bits, d->size, &l);
-	if (ret)
-		return ret;
-	l->uva = s->log->uva;
-	return log_replace(s, l);
+	ret = log_new(s, d->table, (void *)d->bits, d->size, s->log->uva, &l);
+	return ret ? ret : log_replace(s, l);
 }
 
 int vhk_session_log_message(const struct vhk_session *s, struct vhk_msg *m)

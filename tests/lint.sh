@@ -101,7 +101,7 @@ rooms() {
 		only '\bio_uring_|liburing\.h' '^lib/loop_uring[a-z_]*\.[ch]$'
 		# vhost devices have one door, and so has the module's registry. The size and the limits of
 		# a block device, and of a file's file system, come by ioctl only; taps are made by it.
-		only '\bioctl\(' '^(lib/(kern|map_xen|notify_mux|uffd|vduse_kernel|net_open|blk[a-z_]*)|tools/vhk/backing_ctl)\.c$'
+		only '\bioctl\(' "^lib/($ioctls)\.c|^tools/vhk/backing_ctl\.c"
 		only 'linux/vhost\.h' '^lib/kern\.h$'
 		only '<netlink/|<linux/(netlink|genetlink)\.h>|\bnla?_[a-z]+\(|AF_NETLINK' '^lib/vdpa_nl[a-z_]*\.[ch]$'
 		only '\bclock_gettime\(' '^tools/|^lib/clock\.h$'

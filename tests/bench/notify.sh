@@ -34,7 +34,8 @@ awk -v release="$release" -v goal="$goal" -v json="$top/build/bench/notify.json"
 		name["mux-uring"] = "/dev/vhostkit: multishot poll, io_uring command"
 		name["mux-epoll"] = "/dev/vhostkit: epoll, ioctl"
 		name["mux-bitmap"] = "/dev/vhostkit: bitmap, ioctl"
-		printf "Notifications: instructions per ring to learn of a kick and to call (to kick), Linux %s\n", release
+		printf "Notifications: instructions per ring to learn of a kick and to call (to kick), "
+		printf "Linux %s\n", release
 		printf "  %-48s", "rings"
 		for (c = 1; c <= n_counts; c++)
 			printf " %13d", count[c]

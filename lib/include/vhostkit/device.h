@@ -148,8 +148,8 @@ struct vhk_device_ops {
  * @device_id:   virtio device id (virtio 1.3, section 5)
  * @features:    offered: the device type's bits and, of VHK_F_RING_ALL, the rings'
  * @n_queues:    1 to 1024
- * @queue_size:  largest ring size, 1 to 32768. Over vhost-user the front end is not told: QEMU 10 lets
- *               drivers choose 1024, and a larger ring than this is refused
+ * @queue_size:  largest ring size, 1 to 32768. Over vhost-user the front end is not told: QEMU 10
+ *               lets drivers choose 1024, and a larger ring than this is refused
  * @ctx_size:    bytes of context per chain
  * @max_segs:    segments per chain at most; 0: 128
  * @config_size: bytes of configuration space, up to 256

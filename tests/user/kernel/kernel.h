@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "barrier.h"
+
 typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
@@ -51,7 +53,7 @@ static inline bool test_bit(unsigned int n, const unsigned long *bits)
 #define WRITE_ONCE(x, v) __atomic_store_n(&(x), v, __ATOMIC_RELAXED)
 #define smp_load_acquire(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define smp_store_release(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
-#define smp_mb() atomic_thread_fence(memory_order_seq_cst)
+#define smp_mb() vhk_full_fence()
 #define barrier() atomic_signal_fence(memory_order_seq_cst)
 #define array_index_nospec(i, size) (i)
 

@@ -128,7 +128,7 @@ int vhk_session_find_ring(struct vhk_session *s, const struct vhk_table *t, unsi
 {
 	int ret;
 
-	*at = (struct vhk_ring_place){ NULL };
+	*at = (struct vhk_ring_place){ .view = NULL };
 	ret = find_parts(&s->ring[idx].place, t, at);
 	if (!ret && !ring_parts_aligned(at->desc, at->driver, at->device, vhk_session_packed(s)))
 		ret = -EINVAL;

@@ -311,7 +311,7 @@ int vhk_device_set_table(struct vhk_device *d, struct vhk_table *t, bool drain,
 		if (!d->queue[i].started)
 			continue;
 		if (find(arg, i, &m->at))
-			m->at = (struct vhk_ring_place){ NULL };
+			m->at = (struct vhk_ring_place){ .view = NULL };
 		m->ask = VHK_ASK_TABLE;
 		m->drain = drain;
 		m->table = vhk_table_get(t);

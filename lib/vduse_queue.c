@@ -162,7 +162,7 @@ static int find_parts(const struct vhk_vduse *v, const struct vduse_queue *q,
 	const struct ring_parts p = ring_parts_of(q->size, packed);
 	int ret;
 
-	*at = (struct vhk_ring_place){ NULL };
+	*at = (struct vhk_ring_place){ .view = NULL };
 	ret = find_part(t, q->desc, p.desc, &at->view, &at->desc);
 	if (!ret)
 		ret = find_part(t, q->driver, p.driver, &at->view, &at->driver);

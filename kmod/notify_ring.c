@@ -4,9 +4,8 @@
  *
  * Only eventfds are bound, by their contexts and not by their files: a context outlives its file,
  * so a waiter never stands in a queue that is gone. Locks: the eventfd's queue, then ours, never
- * the other way. What wakes our queue is always an eventfd, and the kernel knows by
- * current->in_eventfd that whoever is woken, an io_uring with an eventfd of its own for instance,
- * must signal none from there.
+ * the other way. Whoever is woken by us, an io_uring with an eventfd of its own for instance, must
+ * signal none from there, and knows so by current->in_eventfd.
  */
 #include <linux/file.h>
 #include <linux/nospec.h>
@@ -25,18 +24,20 @@
  * polls us must hear of it, or it would signal that eventfd again, for ever.
  *
  * At EPOLLHUP the last fd is closed: one more look at the ring, and the wait goes on, as others
- * than files can signal an eventfd.
+ * than files can signal an eventfd. Unlike a signal it comes without current->in_eventfd.
  */
 static int kick_wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key)
 {
 	struct vhk_notify_kick *kick = container_of(wait, struct vhk_notify_kick, wait);
 	struct vhk_notify *n = kick->notify;
 	const __poll_t events = key_to_poll(key);
+	const bool nested = current->in_eventfd;
 
-	if (!(events & (EPOLLIN | EPOLLHUP)))
+	if (!(events & (EPOLLIN | EPOLLHUP)) || test_and_set_bit(kick->ring, n->kicks))
 		return 0;
-	if (!test_and_set_bit(kick->ring, n->kicks))
-		wake_up_poll(&n->wait, EPOLLIN | EPOLLRDNORM | (events & EPOLL_URING_WAKE));
+	current->in_eventfd = 1;
+	wake_up_poll(&n->wait, EPOLLIN | EPOLLRDNORM | (events & EPOLL_URING_WAKE));
+	current->in_eventfd = nested;
 	return 0;
 }
 

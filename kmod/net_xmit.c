@@ -227,6 +227,7 @@ static int send(struct vhk_net_pair *pair, struct sk_buff *skb)
 
 	if (!pair->to_runs)
 		return VHK_NET_DROP_IDLE;
+	vhk_ring_refresh(&pair->to_vq->ring);
 	if (!pskb_may_pull(skb, ETH_HLEN))
 		return VHK_NET_DROP_SHORT;
 	if (!is_wanted(net, skb))
@@ -236,7 +237,6 @@ static int send(struct vhk_net_pair *pair, struct sk_buff *skb)
 		return ret;
 	f.total = HDR_LEN + skb->len;
 	pair->n_parts = 0;
-	vhk_ring_refresh(&pair->to_vq->ring);
 	do
 		ret = take_part(pair, &f, merge);
 	while (!ret && f.at < f.total);

@@ -144,6 +144,11 @@ static void give_fail(struct vhk_give *g, int err, const char *why)
 	vhk_log(&b->o.log, VHK_LOG_WARN, "%s: not handed over to process %d: %s", b->name, g->pid,
 		why ? why : strerrordesc_np(-err));
 	drop_successor(g);
+	/* nothing was stopped for it, and the session may be in the middle of a change */
+	if (g->state == GIVE_QUIET) {
+		g->state = GIVE_IDLE;
+		return;
+	}
 	g->failed = true;
 	if (!g->changing)
 		resume(g);

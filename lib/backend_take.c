@@ -49,6 +49,9 @@ void vhk_take_free(struct vhk_take *t)
 		return;
 	if (t->timer > 0)
 		vhk_loop_del_timer(t->backend->ctl, t->timer);
+	/* from COMMIT to its answer the loop has it already */
+	if (t->committed && t->front_end >= 0)
+		vhk_loop_del_fd(t->backend->ctl, t->front_end);
 	vhk_fd_close(t->front_end);
 	vhk_fd_close(t->listen_fd);
 	free(t);

@@ -123,8 +123,9 @@ static int remember(const struct backing_opts *o)
 	char path[4096];
 	int ret;
 
-	if (strchr(o->file, '\n') || (o->serial && strchr(o->serial, '\n')) ||
-	    !realpath(o->file, path)) {
+	/* Folders on the way may have such names, too. */
+	if (!realpath(o->file, path) || strchr(path, '\n') ||
+	    (o->serial && strchr(o->serial, '\n'))) {
 		say("%s: not a path that can be kept", o->file);
 		return EXIT_FAILED;
 	}

@@ -25,7 +25,7 @@ static unsigned int n_legal, n_refused, n_echoes, n_sessions;
 
 /* What the front end has said, as far as it was accepted. */
 static struct {
-	bool owned, features_set;
+	bool owned, features_set, protocol_set;
 	uint64_t features, protocol, protocol_offered;
 	bool base_mem, extra_mem; /* the rings' regions, and one more */
 	struct {
@@ -171,8 +171,10 @@ static void set_protocol(void)
 		       VHK_USER_PF(GET_VRING_BASE_SKIP_DRAIN));
 	if (!(p & VHK_USER_PF(BACKEND_REQ)))
 		p &= ~VHK_USER_PF(BACKEND_SEND_FD);
-	if (ask(legal, VHK_USER_SET_PROTOCOL_FEATURES, &p, sizeof(p), NULL, 0))
+	if (ask(legal, VHK_USER_SET_PROTOCOL_FEATURES, &p, sizeof(p), NULL, 0)) {
 		m.protocol = p;
+		m.protocol_set = true;
+	}
 }
 
 static void set_owner(void)
@@ -365,9 +367,10 @@ static void enable(void)
 {
 	unsigned int i = below(T_QUEUES);
 	struct vhk_user_vring_state v = { i, below(3) };
+	/* before SET_FEATURES it is for who has sent SET_PROTOCOL_FEATURES */
+	bool legal = m.features_set ? m.features & VHK_F_PROTOCOL_FEATURES : m.protocol_set;
 
-	if (ask(m.features & VHK_F_PROTOCOL_FEATURES && v.num < 2, VHK_USER_SET_VRING_ENABLE, &v,
-		sizeof(v), NULL, 0))
+	if (ask(legal && v.num < 2, VHK_USER_SET_VRING_ENABLE, &v, sizeof(v), NULL, 0))
 		m.ring[i].enabled = v.num;
 }
 
@@ -587,6 +590,7 @@ static void session_begin(const char *path)
 	T_MUST(t_get(&u, VHK_USER_GET_PROTOCOL_FEATURES, NULL, 0, &a));
 	m.protocol_offered = a.u64;
 	m.protocol = a.u64 & ~NOT_TAKEN;
+	m.protocol_set = true;
 	t_send(&u, VHK_USER_SET_PROTOCOL_FEATURES, 0, &m.protocol, sizeof(m.protocol), NULL, 0);
 	/* a ring more of the driver's changes the table, and is made before one is sent */
 	m.features = T_SPLIT;

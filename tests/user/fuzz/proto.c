@@ -73,12 +73,17 @@ static void check_accepted(const struct fuzz *f, const struct vhk_msg *m)
 {
 	const struct vhk_proto *row = f->back_channel ? vhk_proto_back_request(m->hdr.request) :
 							vhk_proto_request(m->hdr.request);
+	uint64_t features = f->st.features;
 	uint32_t idx;
+
+	/* as good as negotiated, until SET_FEATURES says otherwise */
+	if (f->st.protocol_set && !f->st.features_set)
+		features |= VHK_F_PROTOCOL_FEATURES;
 
 	must(row && row->served && row->name);
 	must(m->hdr.size >= row->size_min && m->hdr.size <= row->size_max);
 	must(m->n_fds >= row->fds_min && m->n_fds <= row->fds_max);
-	must(!(row->need_protocol & ~f->st.protocol) && !(row->need_features & ~f->st.features));
+	must(!(row->need_protocol & ~f->st.protocol) && !(row->need_features & ~features));
 	memcpy(&idx, m->bytes, sizeof(idx));
 	if (row->index == VHK_INDEX_U32)
 		must(idx < f->st.n_queues);

@@ -247,6 +247,9 @@ static int ring_base(const struct vhk_session *s, unsigned int idx, struct vhk_m
 {
 	const uint32_t base = s->ring[idx].base;
 
+	/* There is none before the features say of which layout. */
+	if (!s->st.features_set)
+		return 0;
 	return put_state(m, VHK_USER_SET_VRING_BASE, idx,
 			 vhk_session_packed(s) ? base : base & UINT16_MAX);
 }

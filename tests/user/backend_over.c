@@ -61,8 +61,8 @@ static int dial(const char *path)
 	return fd;
 }
 
-/* A server that may be taken over, with a front end whose ring runs. */
-static void open_old(uint64_t features)
+/* A server that may be taken over, with a front end that has said nothing. */
+static void open_server(void)
 {
 	struct vhk_backend_opts o;
 
@@ -75,11 +75,22 @@ static void open_old(uint64_t features)
 	T_MUST(!vhk_backend_listen(&u.be, u.loop, u.echo.dev, front, &o));
 	T_MUST(!vhk_backend_hand_over(u.be, over, on_given, NULL));
 	u.fd = dial(front);
-	t_negotiate(&u, features);
+}
+
+static void begin_ring(uint64_t features)
+{
 	t_ring_init(&u, &ring, 0, features);
 	T_EQ(t_ask_mem_table(&u), 0);
 	t_ring_start(&u, &ring, ring.kick);
 	t_ring_echo(&u, &ring, 3);
+}
+
+/* The same with one whose ring runs. */
+static void open_old(uint64_t features)
+{
+	open_server();
+	t_negotiate(&u, features);
+	begin_ring(features);
 }
 
 static void close_old(void)
@@ -171,6 +182,53 @@ static void split_ring_goes_on(void)
 static void packed_ring_goes_on(void)
 {
 	ring_goes_on(T_PACKED);
+}
+
+static void step(unsigned int n)
+{
+	uint64_t protocol;
+
+	switch (n) {
+	case 0:
+		t_alive(&u);
+		return;
+	case 1:
+		protocol = t_get_u64(&u, VHK_USER_GET_PROTOCOL_FEATURES);
+		protocol &= ~VHK_USER_PF(GPA_ADDRESSES);
+		t_send(&u, VHK_USER_SET_PROTOCOL_FEATURES, 0, &protocol, sizeof(protocol), NULL, 0);
+		return;
+	case 2:
+		T_EQ(t_ask(&u, VHK_USER_SET_OWNER, NULL, 0), 0);
+		return;
+	case 3:
+		T_EQ(t_ask_vring_fd(&u, VHK_USER_SET_VRING_CALL, 0, -1), 0);
+		return;
+	case 4:
+		T_EQ(t_ask_u64(&u, VHK_USER_SET_FEATURES, T_SPLIT), 0);
+		return;
+	}
+}
+
+/* A guest that has no driver yet: its front end said little, or nothing. */
+static void after_every_step(void)
+{
+	unsigned int i, k;
+
+	for (i = 0; i <= 5; i++) {
+		open_server();
+		T_UNTIL(&u, u.n_up == 1);
+		for (k = 0; k < i; k++)
+			step(k);
+		if (i > 1)
+			t_alive(&u);
+		taken_over();
+		for (; k < 5; k++)
+			step(k);
+		begin_ring(T_SPLIT);
+		T_EQ(u.echo.n_work, 0);
+		close_heir();
+		close_old();
+	}
 }
 
 /* What the front end sends meanwhile is answered by the one that serves in the end; what the device
@@ -865,6 +923,7 @@ int main(void)
 {
 	T_RUN_ON_BOTH(split_ring_goes_on);
 	T_RUN_ON_BOTH(packed_ring_goes_on);
+	T_RUN(after_every_step);
 	T_RUN(nothing_is_lost_meanwhile);
 	T_RUN(waits_for_whole_messages);
 	T_RUN(what_else_goes_along);

@@ -12,7 +12,7 @@
 	.served = true
 
 static const struct vhk_proto rows[VHK_OVER_END - VHK_OVER_HELLO] = {
-	[VHK_OVER_HELLO - VHK_OVER_HELLO] = {
+	[0] = {
 		.name = "OVER_HELLO", .size_min = sizeof(struct vhk_over_hello),
 		.size_max = sizeof(struct vhk_over_hello), .served = true,
 	},

@@ -37,7 +37,7 @@ void vhk_net_dropped(struct net_queue *nq, enum vhk_net_drop cause, uint64_t n)
 		return;
 	if (!before || 64 - __builtin_clzll(before) != 64 - __builtin_clzll(before + n))
 		vhk_log(&nq->net->log, VHK_LOG_WARN, "queue %u: %llu packets dropped: %s",
-			vhk_queue_index(nq->q), (unsigned long long)(before + n),
+			vhk_queue_index(nq->q), (unsigned long long)before + n,
 			vhk_net_drop_name(cause));
 }
 

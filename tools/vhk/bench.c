@@ -224,11 +224,13 @@ static void bench_begin(struct bench *b)
 
 static void bench_end(struct bench *b)
 {
+	const uint64_t peer = b->has_peer ? cpu_ns(b->peer_clock) : 0;
+
 	b->end = now_ns();
 	b->cpu_self = cpu_ns(CLOCK_PROCESS_CPUTIME_ID) - b->cpu_self;
-	if (b->has_peer)
-		b->cpu_peer = cpu_ns(b->peer_clock) - b->cpu_peer;
-	b->has_peer &= !b->reconnects;
+	/* The clock went with the first process where another one has taken over. */
+	b->has_peer &= !b->reconnects && peer >= b->cpu_peer;
+	b->cpu_peer = peer - b->cpu_peer;
 	progress_end(&b->bar);
 }
 

@@ -12,12 +12,15 @@
 #include "backend_give.h"
 #include "fd.h"
 
-/* From the successor's coming to COMMIT, and between looks at what is waited for. */
+/* From the successor's coming to the rings' rest, then to COMMIT, while the guest waits (front ends
+ * wait for five seconds at least), and between looks at what is waited for. */
 #define DEADLINE_NS 10000000000u
+#define STILL_NS 3000000000u
 #define LOOK_NS 1000000u
 
 static void give_listen(struct vhk_give *g);
 static void give_pump(struct vhk_give *g);
+static void give_late(void *arg);
 
 static void del_timer(struct vhk_give *g, int *timer)
 {
@@ -244,6 +247,12 @@ static void rest_next(struct vhk_give *g)
 		}
 		s->ring[idx].given = true;
 		g->changing = true;
+		return;
+	}
+	del_timer(g, &g->deadline);
+	ret = g->deadline = vhk_loop_add_timer(g->backend->ctl, STILL_NS, give_late, g);
+	if (ret < 0) {
+		give_fail(g, ret, NULL);
 		return;
 	}
 	g->state = GIVE_POSITIONS;

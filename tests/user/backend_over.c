@@ -530,6 +530,39 @@ static void record(struct script *s)
 	t_ring_echo(&u, &ring, 3);
 }
 
+/* One that answers no more while the rings rest is given up before front ends lose patience. */
+static void a_successor_that_falls_silent(void)
+{
+	struct script s;
+	uint64_t begun;
+	unsigned int i;
+	int fd;
+
+	open_old(T_SPLIT);
+	record(&s);
+	fd = dial(over);
+	for (i = 0; s.m[i].hdr.request != VHK_OVER_RING; i++) {
+		struct vhk_msg m;
+
+		T_MUST(t_recv_from(&u, fd, &m));
+		if (m.hdr.request == VHK_OVER_READY)
+			say_u64(fd, VHK_OVER_READY, 0);
+		vhk_msg_fini(&m);
+	}
+	t_settle(&u);
+	begun = t_now_ns();
+	t_ring_add(&u, &ring);
+	t_settle(&u);
+	T_EQ(u.be->s.state == VHK_SESSION_READY, false);
+	T_OK(t_ring_get(&u, &ring));
+	T_OK(t_now_ns() - begun < 5000000000u);
+	T_EQ(n_given, 0);
+	close(fd);
+	script_fini(&s);
+	t_ring_echo(&u, &ring, 3);
+	close_old();
+}
+
 /* The old one goes on, wherever its successor stops. */
 static void successors_that_hang_up(void)
 {
@@ -930,6 +963,7 @@ int main(void)
 	T_RUN(other_configuration_is_told);
 	T_RUN(notifications_as_messages);
 	T_RUN(behind_an_iommu);
+	T_RUN(a_successor_that_falls_silent);
 	T_RUN(successors_that_hang_up);
 	T_RUN(a_successor_that_dies_with_it);
 	T_RUN(successors_that_talk_nonsense);

@@ -152,7 +152,8 @@ typedef void vhk_backend_over_fn(void *arg, int ret, int pid);
  * its memory, its rings where they stand and the device (vhk_device_ops.hand_over). The front end
  * sees a pause in which nothing is answered: requests under way are completed first. At any time
  * one of the two processes serves, or none: where the other one refuses, dies or takes longer than
- * ten seconds before it has all it needs, this one goes on.
+ * ten seconds before it has all it needs, or three while the rings rest, this one goes on. Who
+ * hangs after that is waited for without limit, and the log says so.
  *
  * During a live migration's postcopy phase, during a transfer of the device's state and with memory
  * of a Xen domain nothing is handed over, which is a failure as above.

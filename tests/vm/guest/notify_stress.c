@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -196,6 +197,7 @@ static void *caller(void *arg)
 /* Children that have everything open and are killed at any moment. */
 static void *forker(void *arg)
 {
+	const pid_t parent = getpid();
 	uint32_t x = 17;
 	pid_t pid;
 
@@ -204,7 +206,9 @@ static void *forker(void *arg)
 		pid = fork();
 		SURE(pid >= 0);
 		if (!pid) {
-			for (;;) {
+			/* Whoever kills all of this means the children, too. */
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			while (getppid() == parent) {
 				const uint64_t one = 1;
 
 				if (write(kick[next(&x) % RINGS], &one, sizeof(one)) < 0)
@@ -212,6 +216,7 @@ static void *forker(void *arg)
 				mux_stage(&mux, next(&x) % RINGS);
 				mux_call(&mux);
 			}
+			_exit(0);
 		}
 		usleep(next(&x) % 3000);
 		kill(pid, SIGKILL);

@@ -4,6 +4,7 @@
  * whatever the instant.
  */
 #include <pthread.h>
+#include <unistd.h>
 
 #include "loop_t.h"
 
@@ -38,6 +39,9 @@ static void *drive(void *arg)
 			;
 		for (i = 0; i < (seed >> 8) % 1024; i++)
 			__asm__ volatile("" ::: "memory");
+		/* Longer than it ever spins: some requests need a kick. */
+		if (!((seed >> 4) % 64))
+			usleep(300);
 	}
 	return NULL;
 }

@@ -103,7 +103,6 @@ struct vhk_net {
 	_Atomic uint64_t guest; /* of NET_GUEST */
 	_Atomic uint32_t active; /* pairs in use */
 	atomic_bool up, gone, announce;
-	atomic_bool link_posted;
 	struct vhk_work link_work;
 	struct net_filter filter;
 	struct net_queue ctrl;

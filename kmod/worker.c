@@ -28,9 +28,13 @@ void vhk_vq_done(struct vhk_done *done)
 {
 	struct vhk_vq *vq = done->vq;
 
-	/* A device that goes waits for this section before its worker does. */
+	/*
+	 * The worker looks at the list itself before it sleeps; but an interrupt has the worker as
+	 * its current task, too, and can come after that look. A device that goes waits for this
+	 * section before its worker does.
+	 */
 	rcu_read_lock();
-	if (llist_add(&done->node, &vq->done) && current != vq->worker)
+	if (llist_add(&done->node, &vq->done) && (!in_task() || current != vq->worker))
 		wake_up_process(vq->worker);
 	rcu_read_unlock();
 }

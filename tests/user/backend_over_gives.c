@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+/*
+ * A back end whose session is taken over by a successor that is hostile, hangs or dies, and one
+ * whose front end goes meanwhile: it goes on, wherever it can.
+ */
+#include "t_over.h"
+
+/* One that answers no more while the rings rest is given up before front ends lose patience. */
+static void a_successor_that_falls_silent(void)
+{
+	struct script s;
+	uint64_t begun;
+	unsigned int i;
+	int fd;
+
+	open_old(T_SPLIT);
+	record(&s);
+	fd = dial(over);
+	for (i = 0; s.m[i].hdr.request != VHK_OVER_RING; i++) {
+		struct vhk_msg m;
+
+		T_MUST(t_recv_from(&u, fd, &m));
+		if (m.hdr.request == VHK_OVER_READY)
+			say_u64(fd, VHK_OVER_READY, 0);
+		vhk_msg_fini(&m);
+	}
+	t_settle(&u);
+	begun = t_now_ns();
+	t_ring_add(&u, &ring);
+	t_settle(&u);
+	T_EQ(u.be->s.state == VHK_SESSION_READY, false);
+	T_OK(t_ring_get(&u, &ring));
+	T_OK(t_now_ns() - begun < 5000000000u);
+	T_EQ(n_given, 0);
+	close(fd);
+	script_fini(&s);
+	t_ring_echo(&u, &ring, 3);
+	close_old();
+}
+
+/* The old one goes on, wherever its successor stops. */
+static void successors_that_hang_up(void)
+{
+	struct script s;
+	struct extras x;
+	unsigned int i, k;
+	int fd, fds;
+
+	open_old(T_PACKED);
+	add_extras(&x);
+	record(&s);
+	fds = t_count_fds();
+	for (i = 0; i < s.n; i++) {
+		fd = dial(over);
+		for (k = 0; k < i; k++) {
+			struct vhk_msg m;
+
+			T_MUST(t_recv_from(&u, fd, &m));
+			if (m.hdr.request == VHK_OVER_READY)
+				say_u64(fd, VHK_OVER_READY, 0);
+			vhk_msg_fini(&m);
+		}
+		/* the last of them has COMMIT before it, and has not read it */
+		t_settle(&u);
+		t_settle(&u);
+		close(fd);
+		T_UNTIL(&u, !access(over, F_OK) &&
+				    u.be->s.state == VHK_SESSION_READY);
+		T_EQ(n_given, 0);
+		t_ring_echo(&u, &ring, 3);
+		t_alive(&u);
+	}
+	T_EQ(t_count_fds(), fds);
+	script_fini(&s);
+	taken_over();
+	t_ring_echo(&u, &ring, 3);
+	close_heir();
+	close_extras(&x);
+	close_old();
+}
+
+/* It has read COMMIT, so it may have begun: the old one must not. */
+static void a_successor_that_dies_with_it(void)
+{
+	struct vhk_msg m;
+	int fd;
+
+	open_old(T_SPLIT);
+	fd = dial(over);
+	do {
+		T_MUST(t_recv_from(&u, fd, &m));
+		if (m.hdr.request == VHK_OVER_READY)
+			say_u64(fd, VHK_OVER_READY, 0);
+		vhk_msg_fini(&m);
+	} while (m.hdr.request != VHK_OVER_COMMIT);
+	t_settle(&u);
+	T_EQ(n_given, 0);
+	close(fd);
+	T_UNTIL(&u, n_given == 1);
+	T_EQ(given_ret, -ENOTCONN);
+	/* the front end sees a dead back end */
+	T_OK(t_closed(&u, u.fd));
+	T_OK(vhk_backend_is_over(u.be));
+	close_old();
+	T_OK(access(front, F_OK) < 0);
+}
+
+static void successors_that_talk_nonsense(void)
+{
+	static const struct {
+		uint32_t request;
+		uint64_t v;
+		unsigned int after; /* messages that are read first */
+	} cases[] = {
+		{ VHK_OVER_READY, 0, 1 },   { VHK_OVER_READY, 1, 1 },
+		{ VHK_OVER_COMMIT, 0, 1 },  { VHK_OVER_COMMIT, 1, 2 },
+		{ VHK_OVER_READY, 9, 99 },
+	};
+	struct vhk_msg m;
+	unsigned int i, k;
+	int fd;
+
+	open_old(T_SPLIT);
+	for (i = 0; i < vhk_array_size(cases); i++) {
+		fd = dial(over);
+		for (k = 0; k < cases[i].after; k++) {
+			T_MUST(t_recv_from(&u, fd, &m));
+			vhk_msg_fini(&m);
+			if (m.hdr.request == VHK_OVER_READY)
+				break;
+		}
+		if (cases[i].after < 99)
+			say_u64(fd, cases[i].request, cases[i].v);
+		say_u64(fd, cases[i].request, cases[i].v);
+		shutdown(fd, SHUT_WR);
+		T_UNTIL(&u, u.be->s.state == VHK_SESSION_READY && !access(over, F_OK));
+		t_ring_echo(&u, &ring, 3);
+		close(fd);
+		T_EQ(n_given, 0);
+	}
+	/* not a message at all */
+	fd = dial(over);
+	T_MUST(send(fd, "garbage garbage garbage", 23, MSG_NOSIGNAL) == 23);
+	T_UNTIL(&u, u.log.n[VHK_LOG_WARN] > i);
+	close(fd);
+	T_UNTIL(&u, u.be->s.state == VHK_SESSION_READY);
+	t_ring_echo(&u, &ring, 3);
+	/* one at a time */
+	fd = dial(over);
+	T_MUST(t_recv_from(&u, fd, &m));
+	k = (unsigned int)dial(over);
+	T_OK(t_closed(&u, (int)k));
+	close((int)k);
+	close(fd);
+	close_old();
+}
+
+/* Closed, behind what was said before. */
+static bool closed_after_all(int fd)
+{
+	char bytes[4096];
+
+	while (t_wait_readable(&u, fd))
+		if (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) <= 0)
+			return true;
+	return false;
+}
+
+/* The front end goes while the session is on its way. */
+static void front_ends_that_hang_up(void)
+{
+	struct vhk_msg m;
+	struct script s;
+	unsigned int i, k;
+	int fd;
+
+	open_old(T_SPLIT);
+	record(&s);
+	for (i = 1; i < s.n - 1; i += 3) {
+		fd = dial(over);
+		for (k = 0; k < i; k++) {
+			T_MUST(t_recv_from(&u, fd, &m));
+			if (m.hdr.request == VHK_OVER_READY)
+				say_u64(fd, VHK_OVER_READY, 0);
+			vhk_msg_fini(&m);
+		}
+		t_user_hang_up(&u);
+		T_UNTIL(&u, u.n_down == u.n_up);
+		T_OK(closed_after_all(fd));
+		close(fd);
+		u.fd = dial(front);
+		t_negotiate(&u, T_SPLIT);
+		T_EQ(t_ask_mem_table(&u), 0);
+		t_ring_start(&u, &ring, ring.kick);
+		t_ring_echo(&u, &ring, 3);
+	}
+	script_fini(&s);
+	T_EQ(n_given, 0);
+	close_old();
+}
+
+/* Either back end is closed in the middle. */
+static void closed_in_the_middle(void)
+{
+	unsigned int i, k;
+	int fds = t_count_fds();
+
+	for (i = 0; i < 24; i++) {
+		open_old(T_SPLIT);
+		T_MUST(!begin_heir(over));
+		for (k = 0; k < i / 2; k++)
+			vhk_loop_step(u.loop, 0);
+		if (i % 2) {
+			close_heir();
+			T_UNTIL(&u, u.be->over || u.be->s.state == VHK_SESSION_READY);
+			if (!u.be->over)
+				t_ring_echo(&u, &ring, 3);
+		} else {
+			vhk_backend_close(u.be);
+			u.be = NULL;
+			T_UNTIL(&u, heir.n_done);
+			if (!heir.ret)
+				t_ring_echo(&u, &ring, 3);
+			close_heir();
+		}
+		close_old();
+		T_EQ(t_count_fds(), fds);
+	}
+}
+
+int main(void)
+{
+	T_RUN(a_successor_that_falls_silent);
+	T_RUN(successors_that_hang_up);
+	T_RUN(a_successor_that_dies_with_it);
+	T_RUN(successors_that_talk_nonsense);
+	T_RUN(front_ends_that_hang_up);
+	T_RUN(closed_in_the_middle);
+	return t_end();
+}

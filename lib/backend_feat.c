@@ -25,26 +25,26 @@ static bool repeats_regions(const struct vhk_device_info *info)
 	return info->device_id == ID_NET && info->n_queues > NET_QUEUES_OF_ONE_PAIR;
 }
 
-void vhk_session_offer(struct vhk_session *s)
+void vhk_backend_offer(const struct vhk_backend *b, struct vhk_proto_state *st)
 {
-	const struct vhk_device_info *info = vhk_device_info(s->backend->dev);
+	const struct vhk_device_info *info = vhk_device_info(b->dev);
 
-	s->st = (struct vhk_proto_state){
+	*st = (struct vhk_proto_state){
 		.features_offered = info->features | VHK_F_PROTOCOL_FEATURES | VHK_F_LOG_ALL |
 				    VHK_F_ACCESS_PLATFORM,
 		.protocol_offered =
 			PROTOCOL_OFFERED | (info->config_size ? VHK_USER_PF(CONFIG) : 0) |
-			(vhk_device_has_state(s->backend->dev) ? VHK_USER_PF(DEVICE_STATE) : 0) |
-			vhk_session_type_features(s->backend->dev),
+			(vhk_device_has_state(b->dev) ? VHK_USER_PF(DEVICE_STATE) : 0) |
+			vhk_session_type_features(b->dev),
 		.n_queues = vhk_min((uint32_t)info->n_queues, (uint32_t)VHK_BACKEND_QUEUES_MAX),
 	};
 	if (repeats_regions(info))
-		s->st.protocol_offered &= ~VHK_USER_PF(CONFIGURE_MEM_SLOTS);
-	if (s->backend->o.flags & VHK_BACKEND_F_XEN)
-		s->st.protocol_offered |= VHK_USER_PF(XEN_MMAP);
-	if (s->backend->o.flags & VHK_BACKEND_F_POSTCOPY) {
-		s->st.protocol_offered |= VHK_USER_PF(PAGEFAULT);
-		s->st.protocol_offered &= ~VHK_USER_PF(CONFIGURE_MEM_SLOTS);
+		st->protocol_offered &= ~VHK_USER_PF(CONFIGURE_MEM_SLOTS);
+	if (b->o.flags & VHK_BACKEND_F_XEN)
+		st->protocol_offered |= VHK_USER_PF(XEN_MMAP);
+	if (b->o.flags & VHK_BACKEND_F_POSTCOPY) {
+		st->protocol_offered |= VHK_USER_PF(PAGEFAULT);
+		st->protocol_offered &= ~VHK_USER_PF(CONFIGURE_MEM_SLOTS);
 	}
 }
 

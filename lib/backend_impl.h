@@ -237,6 +237,7 @@ void vhk_session_answer(struct vhk_session *s, int ret);
 int vhk_session_begin_take_fd(struct vhk_backend *b, int fd);
 /* Queues drain, then all is taken down. */
 void vhk_session_stop(struct vhk_session *s);
+/* @why NULL: nothing is to be said of it. */
 void vhk_session_end(struct vhk_session *s, const char *why);
 /* Ends it for what the front end did wrong, which is worth a warning. */
 void vhk_session_fail(struct vhk_session *s, const char *why);
@@ -266,7 +267,8 @@ static inline bool vhk_session_packed(const struct vhk_session *s)
 }
 
 /* backend_feat.c */
-void vhk_session_offer(struct vhk_session *s);
+/* The state of a session that has just begun. */
+void vhk_backend_offer(const struct vhk_backend *b, struct vhk_proto_state *st);
 int vhk_backend_get_features(struct vhk_session *s);
 int vhk_backend_set_features(struct vhk_session *s);
 int vhk_backend_get_protocol_features(struct vhk_session *s);

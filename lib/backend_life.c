@@ -112,7 +112,10 @@ static void session_end(struct vhk_session *s, enum vhk_log_level level, const c
 		level = VHK_LOG_WARN;
 		why = "a file of its memory was cut short";
 	}
-	vhk_session_log(s, level, "session ends: %s", why);
+	if (s->backend->take)
+		vhk_take_note(s, -ENOTCONN, NULL, why);
+	else if (why)
+		vhk_session_log(s, level, "session ends: %s", why);
 	vhk_device_hurry(s->backend->dev);
 	vhk_session_drop_state(s);
 	/* The socket stays open until the queues have stopped: who sees it close may send the same
@@ -162,7 +165,7 @@ static int session_init(struct vhk_session *s, struct vhk_backend *b)
 	s->moved = -ENODATA;
 	vhk_msg_init(&s->req, 0, 0);
 	vhk_msg_init(&s->reply, 0, 0);
-	vhk_session_offer(s);
+	vhk_backend_offer(b, &s->st);
 	ret = vhk_mem_new(&s->mem);
 	if (ret)
 		return ret;

@@ -16,6 +16,10 @@ static const struct vhk_proto rows[VHK_OVER_END - VHK_OVER_HELLO] = {
 		.name = "OVER_HELLO", .size_min = sizeof(struct vhk_over_hello),
 		.size_max = sizeof(struct vhk_over_hello), .served = true,
 	},
+	[VHK_OVER_OFFER - VHK_OVER_HELLO] = {
+		.name = "OVER_OFFER", .size_min = sizeof(struct vhk_over_offer),
+		.size_max = sizeof(struct vhk_over_offer), .served = true,
+	},
 	[VHK_OVER_SESSION - VHK_OVER_HELLO] = {
 		.name = "OVER_SESSION", .size_min = sizeof(struct vhk_over_session),
 		.size_max = sizeof(struct vhk_over_session), .served = true,

@@ -5,7 +5,7 @@
  * session from nothing, and those below for what vhost-user has no message for. So what is handed
  * over is judged by the tables and handlers that judge a front end.
  *
- *   HELLO, the session's settings, READY          while the rings still run in the old process
+ *   HELLO, DEVICE, OFFER, settings, READY         while the rings still run in the old process
  *   DEVICE, CONFIG, positions, RING..., READY     when they rest; they start, and take nothing yet
  *   COMMIT                                        the sockets: from here on the new process serves
  *
@@ -21,6 +21,7 @@
 
 enum vhk_over_req {
 	VHK_OVER_HELLO = 0x76686b00,
+	VHK_OVER_OFFER,
 	VHK_OVER_SESSION,
 	VHK_OVER_READY,
 	VHK_OVER_DEVICE,
@@ -38,10 +39,15 @@ struct vhk_over_hello {
 	uint32_t n_queues;
 	uint32_t queue_size;
 	uint32_t config_size;
-	uint64_t features; /* offered */
-	uint64_t protocol; /* offered */
 	uint32_t session;  /* 1: a front end is there */
 	uint32_t padding;
+	uint64_t dev, ino; /* the socket's file that front ends come to, or are met at; 0: none */
+};
+
+/* What any front end has been offered, or would be. */
+struct vhk_over_offer {
+	uint64_t features;
+	uint64_t protocol;
 };
 
 #define VHK_OVER_OWNED 0x1u
@@ -90,8 +96,9 @@ struct vhk_take;
 void vhk_take_free(struct vhk_take *t);
 /* Serves one of the messages above. As a handler's return value. */
 int vhk_take_handle(struct vhk_session *s);
-/* A request of the old process was answered by @ret: the first refusal decides. */
-void vhk_take_note(struct vhk_session *s, int ret);
+/* The session is refused with @err, or ends; the first reason decides, and is logged. @row: of the
+ * message that it is about, or NULL. */
+void vhk_take_note(struct vhk_session *s, int err, const struct vhk_proto *row, const char *why);
 /* The answer is sent. True when it was that to COMMIT: the session goes on with the front end. */
 bool vhk_take_answered(struct vhk_session *s);
 /* The session is gone before that. */

@@ -242,9 +242,10 @@ void vhk_session_answer(struct vhk_session *s, int ret)
 {
 	int sent = 0;
 
-	if (ret < 0)
+	if (ret < 0 && s->backend->take)
+		vhk_take_note(s, ret, s->row, s->why);
+	else if (ret < 0)
 		session_log_refusal(s, ret);
-	vhk_take_note(s, ret);
 	if (session_make_reply(s, ret))
 		sent = vhk_sock_send(&s->sock, &s->reply);
 	vhk_msg_fini(&s->reply);

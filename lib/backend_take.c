@@ -6,6 +6,8 @@
  * here, and the old process goes on.
  */
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -19,9 +21,12 @@ struct vhk_take {
 	struct vhk_backend *backend;
 	vhk_backend_over_fn *fn;
 	void *arg;
-	bool greeted;
+	bool greeted, offered; /* those came */
+	unsigned int n_device; /* DEVICE, since the last READY */
+	bool described;	       /* the first READY came */
 	struct vhk_over_hello hello;
 	int failed; /* the first refusal; what follows does not mend it */
+	char why[VHK_PARCEL_WHY];
 	bool committed;
 	bool config_differs;
 	uint64_t n_state; /* bytes of the device's own */
@@ -35,12 +40,19 @@ static struct vhk_take *take_of(const struct vhk_session *s)
 	return s->backend->take;
 }
 
-void vhk_take_note(struct vhk_session *s, int ret)
+void vhk_take_note(struct vhk_session *s, int err, const struct vhk_proto *row, const char *why)
 {
 	struct vhk_take *t = take_of(s);
+	const bool own = !row || vhk_over_row(s->req.hdr.request) == row;
 
-	if (t && ret < 0 && !t->failed)
-		t->failed = ret;
+	if (t->failed)
+		return;
+	t->failed = err;
+	if (!why)
+		why = strerrordesc_np(-err);
+	vhk_session_log(s, s->backend->closing ? VHK_LOG_INFO : VHK_LOG_ERROR,
+			"not taken over from process %d: %s%s%s", t->pid, own ? "" : row->name,
+			own ? "" : " refused: ", why);
 }
 
 void vhk_take_free(struct vhk_take *t)
@@ -57,30 +69,90 @@ void vhk_take_free(struct vhk_take *t)
 	free(t);
 }
 
+/* Refuses a message of the old process for what it says. */
+__attribute__((format(printf, 3, 4))) static int take_refuse(struct vhk_session *s, int err,
+							      const char *fmt, ...)
+{
+	struct vhk_take *t = take_of(s);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(t->why, sizeof(t->why), fmt, ap);
+	va_end(ap);
+	return vhk_session_refuse(s, err, t->why);
+}
+
+/* Whether front ends go on coming to, or are met at, the path that was said here. */
+static bool same_door(const struct vhk_backend *b, const struct vhk_over_hello *h)
+{
+	const struct vhk_sock_file door = { (dev_t)h->dev, (ino_t)h->ino };
+
+	if (!b->path || (h->kind == VHK_BACKEND_CONNECT && !h->ino))
+		return true;
+	return vhk_sock_is_file(&door, b->path);
+}
+
+static int check_hello(struct vhk_session *s, const struct vhk_over_hello *h)
+{
+	const struct vhk_device_info *info = vhk_device_info(s->backend->dev);
+
+	if (h->version != VHK_OVER_VERSION)
+		return take_refuse(s, -EOPNOTSUPP,
+				   "it speaks version %u of the hand-over, this one %u", h->version,
+				   VHK_OVER_VERSION);
+	if (h->kind > VHK_BACKEND_CONNECTED || h->session > 1 || h->padding)
+		return vhk_session_refuse(s, -EINVAL, "what it says makes no sense");
+	if (h->device_id != info->device_id)
+		return take_refuse(s, -EINVAL, "its device is of type %u, not %u", h->device_id,
+				   info->device_id);
+	if (h->n_queues > s->st.n_queues)
+		return take_refuse(s, -EINVAL, "it has %u queues, more than the %u here",
+				   h->n_queues, s->st.n_queues);
+	if (h->queue_size > info->queue_size)
+		return take_refuse(s, -EINVAL, "its queues have a size of up to %u, here of %u",
+				   h->queue_size, info->queue_size);
+	if (h->config_size > info->config_size)
+		return take_refuse(s, -EINVAL,
+				   "its configuration space has %u bytes, more than the %u here",
+				   h->config_size, info->config_size);
+	if (!same_door(s->backend, h))
+		return take_refuse(s, -EINVAL, "its socket for front ends is not %s",
+				   s->backend->path);
+	return 0;
+}
+
 /* What the front end was told when it came has to stay true. */
 static int take_hello(struct vhk_session *s)
 {
-	const struct vhk_device_info *info = vhk_device_info(s->backend->dev);
 	struct vhk_take *t = take_of(s);
 	struct vhk_over_hello h;
+	int ret;
 
-	memcpy(&h, s->req.bytes, sizeof(h));
-	if (h.version != VHK_OVER_VERSION)
-		return vhk_session_refuse(s, -EOPNOTSUPP, "another version of the hand-over");
-	if (h.device_id != info->device_id)
-		return vhk_session_refuse(s, -EINVAL, "another type of device");
-	if (h.n_queues > s->st.n_queues || h.queue_size > info->queue_size)
-		return vhk_session_refuse(s, -EINVAL, "it offers more or larger queues");
-	if (h.config_size > info->config_size)
-		return vhk_session_refuse(s, -EINVAL, "its configuration space is longer");
-	if ((h.features & ~s->st.features_offered) || (h.protocol & ~s->st.protocol_offered))
-		return vhk_session_refuse(s, -EOPNOTSUPP, "it offers features that are not here");
-	if (h.kind > VHK_BACKEND_CONNECTED || h.session > 1 || h.padding)
-		return vhk_session_refuse(s, -EINVAL, "it makes no sense");
 	if (t->greeted)
-		return vhk_session_refuse(s, -EBUSY, "it came before");
+		return vhk_session_refuse(s, -EBUSY, "it greets twice");
+	memcpy(&h, s->req.bytes, sizeof(h));
+	ret = check_hello(s, &h);
+	if (ret)
+		return ret;
 	t->greeted = true;
 	t->hello = h;
+	return 0;
+}
+
+static int take_offer(struct vhk_session *s)
+{
+	struct vhk_over_offer o;
+
+	memcpy(&o, s->req.bytes, sizeof(o));
+	if (o.features & ~s->st.features_offered)
+		return take_refuse(s, -EOPNOTSUPP,
+				   "it offers features 0x%" PRIx64 ", which are not here",
+				   o.features & ~s->st.features_offered);
+	if (o.protocol & ~s->st.protocol_offered)
+		return take_refuse(s, -EOPNOTSUPP,
+				   "it offers protocol features 0x%" PRIx64 ", which are not here",
+				   o.protocol & ~s->st.protocol_offered);
+	take_of(s)->offered = true;
 	return 0;
 }
 
@@ -96,33 +168,51 @@ static int take_session(struct vhk_session *s)
 	return 0;
 }
 
+/* What the other device is has been looked at, if this one looks at it. */
+static bool device_came(const struct vhk_session *s)
+{
+	return take_of(s)->n_device || !vhk_device_ops(s->backend->dev)->take_over;
+}
+
 static int take_ready(struct vhk_session *s)
 {
-	const struct vhk_take *t = take_of(s);
+	struct vhk_take *t = take_of(s);
 
 	if (t->failed)
-		return vhk_session_refuse(s, t->failed, "what came before was refused");
-	return t->greeted ? 0 : vhk_session_refuse(s, -EINVAL, "nothing came before");
+		return t->failed;
+	if (!t->greeted || !t->offered || !device_came(s))
+		return vhk_session_refuse(s, -EINVAL, "it does not say what it has");
+	t->described = true;
+	t->n_device = 0;
+	return 0;
 }
 
 static int take_device(struct vhk_session *s)
 {
 	const struct vhk_device_ops *ops = vhk_device_ops(s->backend->dev);
 	struct vhk_parcel p = { .len = s->req.hdr.size, .n_fds = s->req.n_fds };
+	struct vhk_take *t = take_of(s);
 	unsigned int i;
 	int ret;
 
+	if (!t->greeted)
+		return vhk_session_refuse(s, -EINVAL, "it does not say which device it has");
 	if (!ops->take_over)
 		return vhk_session_refuse(s, -EOPNOTSUPP, "this device takes nothing over");
 	if (vhk_session_runs_any(s))
 		return vhk_session_refuse(s, -EBUSY, "a ring is running");
+	t->n_device++;
+	p.at_rest = t->described;
 	memcpy(p.bytes, s->req.bytes, p.len);
 	for (i = 0; i < p.n_fds; i++)
 		p.fd[i] = vhk_msg_take_fd(&s->req, i);
 	ret = ops->take_over(vhk_device_priv(s->backend->dev), &p);
 	for (i = 0; i < p.n_fds; i++)
 		vhk_fd_close(p.fd[i]);
-	return ret < 0 ? vhk_session_refuse(s, ret, "the device cannot take over what it had") : 0;
+	p.why[sizeof(p.why) - 1] = 0;
+	if (ret >= 0)
+		return 0;
+	return take_refuse(s, ret, "%s", p.why[0] ? p.why : "the device is not as it is here");
 }
 
 static int take_state(struct vhk_session *s)
@@ -212,7 +302,7 @@ static int check_commit(struct vhk_session *s, const struct vhk_over_commit *c)
 	const bool channel = c->flags & VHK_OVER_CHANNEL;
 
 	if (t->failed || !t->greeted)
-		return vhk_session_refuse(s, -EINVAL, "what came before was refused");
+		return vhk_session_refuse(s, -EINVAL, "it does not say what it has");
 	if ((c->flags & ~VHK_OVER_COMMIT_ALL) || c->n_asked > VHK_OVER_ASKED_MAX ||
 	    s->req.hdr.size != VHK_OVER_COMMIT_MIN + c->n_asked * sizeof(c->asked[0]) ||
 	    s->req.n_fds != (unsigned int)__builtin_popcount(c->flags))
@@ -307,6 +397,8 @@ int vhk_take_handle(struct vhk_session *s)
 	switch (s->req.hdr.request) {
 	case VHK_OVER_HELLO:
 		return take_hello(s);
+	case VHK_OVER_OFFER:
+		return take_offer(s);
 	case VHK_OVER_SESSION:
 		return take_session(s);
 	case VHK_OVER_READY:
@@ -334,8 +426,8 @@ static void go_on_listening(struct vhk_backend *b, struct vhk_take *t)
 		b->kind = VHK_BACKEND_CONNECTED;
 	b->listen_fd = t->listen_fd;
 	t->listen_fd = -1;
-	if (b->path)
-		vhk_sock_note_file(&b->bound, b->path);
+	if (b->kind == VHK_BACKEND_LISTEN)
+		b->bound = (struct vhk_sock_file){ (dev_t)t->hello.dev, (ino_t)t->hello.ino };
 }
 
 static void exchange_connection(struct vhk_session *s, struct vhk_take *t)
@@ -370,7 +462,9 @@ bool vhk_take_answered(struct vhk_session *s)
 		vhk_session_log(s, VHK_LOG_INFO, "session taken over from process %d", t->pid);
 		vhk_backend_session_up(b);
 	} else {
-		vhk_session_end(s, "taken over from a process that served nobody");
+		vhk_session_log(s, VHK_LOG_INFO, "taken over from process %d, which served nobody",
+				t->pid);
+		vhk_session_end(s, NULL);
 	}
 	vhk_backend_watch(b);
 	t->fn(t->arg, 0, t->pid);
@@ -394,8 +488,8 @@ static void take_too_late(void *arg)
 	struct vhk_take *t = arg;
 
 	t->timer = 0;
-	vhk_take_note(&t->backend->s, -ETIMEDOUT);
-	vhk_session_fail(&t->backend->s, "the hand-over does not come to an end");
+	vhk_take_note(&t->backend->s, -ETIMEDOUT, NULL, "it takes too long");
+	vhk_session_end(&t->backend->s, NULL);
 }
 
 static int take_new(struct vhk_backend *b, int fd, vhk_backend_over_fn *fn, void *arg)

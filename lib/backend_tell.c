@@ -23,10 +23,24 @@ static void put_fd(struct vhk_msg *m, int fd)
 	m->fd[m->n_fds++] = fd;
 }
 
+/* Where front ends come to, or are met: known by the name that a listening socket has where it was
+ * made elsewhere. */
+static struct vhk_sock_file door_of(const struct vhk_backend *b)
+{
+	struct vhk_sock_file f = b->bound;
+
+	if (b->kind == VHK_BACKEND_CONNECT)
+		vhk_sock_note_file(&f, b->path);
+	else if (b->listen_fd >= 0 && !f.ino)
+		vhk_sock_note_name(&f, b->listen_fd);
+	return f;
+}
+
 static int tell_hello(struct vhk_give *g, struct vhk_msg *m, const char **why)
 {
 	const struct vhk_backend *b = g->backend;
 	const struct vhk_device_info *info = vhk_device_info(b->dev);
+	const struct vhk_sock_file door = door_of(b);
 	const struct vhk_over_hello h = {
 		.version = VHK_OVER_VERSION,
 		.kind = b->kind,
@@ -34,13 +48,25 @@ static int tell_hello(struct vhk_give *g, struct vhk_msg *m, const char **why)
 		.n_queues = vhk_min((uint32_t)info->n_queues, (uint32_t)VHK_BACKEND_QUEUES_MAX),
 		.queue_size = info->queue_size,
 		.config_size = info->config_size,
-		.features = g->session ? b->s.st.features_offered : 0,
-		.protocol = g->session ? b->s.st.protocol_offered : 0,
 		.session = g->session,
+		.dev = door.dev,
+		.ino = door.ino,
 	};
 
 	(void)why;
 	return g->at ? 0 : put(m, VHK_OVER_HELLO, &h, sizeof(h));
+}
+
+/* Where nobody is there, somebody may come back who was. */
+static int tell_offer(struct vhk_give *g, struct vhk_msg *m, const char **why)
+{
+	struct vhk_proto_state st;
+	struct vhk_over_offer o;
+
+	(void)why;
+	vhk_backend_offer(g->backend, &st);
+	o = (struct vhk_over_offer){ st.features_offered, st.protocol_offered };
+	return g->at ? 0 : put(m, VHK_OVER_OFFER, &o, sizeof(o));
 }
 
 static int tell_protocol(struct vhk_give *g, struct vhk_msg *m, const char **why)
@@ -317,7 +343,7 @@ static int tell_ready(struct vhk_give *g, struct vhk_msg *m, const char **why)
 static int tell_device(struct vhk_give *g, struct vhk_msg *m, const char **why)
 {
 	struct vhk_device *d = g->backend->dev;
-	struct vhk_parcel p = { 0 };
+	struct vhk_parcel p = { .at_rest = g->state == GIVE_POSITIONS };
 	unsigned int i;
 	int ret;
 
@@ -395,9 +421,9 @@ static int tell_commit(struct vhk_give *g, struct vhk_msg *m, const char **why)
 }
 
 vhk_tell_fn *const vhk_tell_session[] = {
-	tell_hello,  tell_protocol,    tell_features, tell_status, tell_memory, tell_inflight,
-	tell_log_call, tell_log, tell_translation, tell_nums,	tell_addrs,  tell_calls,
-	tell_errs,   tell_ready,       NULL,
+	tell_hello,    tell_device,   tell_offer, tell_protocol,    tell_features, tell_status,
+	tell_memory,   tell_inflight, tell_log_call, tell_log,      tell_translation, tell_nums,
+	tell_addrs,    tell_calls,    tell_errs,     tell_ready,    NULL,
 };
 
 vhk_tell_fn *const vhk_tell_positions[] = {

@@ -110,7 +110,7 @@ static int make_id(struct vhk_blk *blk, const char *serial)
 	return 0;
 }
 
-static int look_at_size(struct vhk_blk *blk)
+int vhk_blk_look_at_size(struct vhk_blk *blk)
 {
 	int64_t size = vhk_blk_file_size(&blk->file);
 	uint64_t sectors;
@@ -153,7 +153,7 @@ static int fill_in(struct vhk_blk *blk, const struct vhk_blk_opts *o)
 		ret = make_id(blk, o->serial);
 	if (ret)
 		return ret;
-	ret = look_at_size(blk);
+	ret = vhk_blk_look_at_size(blk);
 	if (ret >= 0 && !sectors_of(blk))
 		vhk_log(&blk->log, VHK_LOG_WARN, "%s: is empty: a disk without blocks", blk->path);
 	blk->offered = vhk_blk_offer(blk);
@@ -226,7 +226,7 @@ int vhk_blk_resize(struct vhk_device *d)
 		return -EINVAL;
 	blk = vhk_device_priv(d);
 	was = sectors_of(blk);
-	ret = look_at_size(blk);
+	ret = vhk_blk_look_at_size(blk);
 	if (ret <= 0)
 		return ret;
 	is = sectors_of(blk);

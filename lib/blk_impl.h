@@ -166,6 +166,9 @@ int vhk_blk_lock_open(const struct vhk_blk *blk);
 int vhk_blk_begin(void *priv);
 void vhk_blk_end(void *priv, bool logged);
 
+/* blk.c: as the image has it. 1: it is another one, 0: it is not. */
+int vhk_blk_look_at_size(struct vhk_blk *blk);
+
 /* blk_over.c */
 int vhk_blk_hand_over(void *priv, struct vhk_parcel *p);
 int vhk_blk_take_over(void *priv, struct vhk_parcel *p);

@@ -106,6 +106,10 @@ struct vhk_sock_file {
 };
 
 void vhk_sock_note_file(struct vhk_sock_file *f, const char *path);
+/* The same of the path that a socket was bound to, as long as that is its name. */
+void vhk_sock_note_name(struct vhk_sock_file *f, int fd);
+/* @path, through symbolic links, is that file. */
+bool vhk_sock_is_file(const struct vhk_sock_file *f, const char *path);
 /* Unless somebody else's socket is there by now. */
 void vhk_sock_remove_file(const struct vhk_sock_file *f, const char *path);
 int vhk_sock_accept(int listen_fd); /* fd, -EAGAIN, or -errno */

@@ -178,6 +178,25 @@ void vhk_sock_note_file(struct vhk_sock_file *f, const char *path)
 	f->ino = st.st_ino;
 }
 
+void vhk_sock_note_name(struct vhk_sock_file *f, int fd)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	char path[sizeof(sun.sun_path) + 1] = "";
+	socklen_t len = sizeof(sun);
+
+	/* a path may fill its place to the last byte */
+	if (!getsockname(fd, (struct sockaddr *)&sun, &len))
+		memcpy(path, sun.sun_path, sizeof(sun.sun_path));
+	vhk_sock_note_file(f, path);
+}
+
+bool vhk_sock_is_file(const struct vhk_sock_file *f, const char *path)
+{
+	struct stat st;
+
+	return f->ino && !stat(path, &st) && st.st_dev == f->dev && st.st_ino == f->ino;
+}
+
 void vhk_sock_remove_file(const struct vhk_sock_file *f, const char *path)
 {
 	struct vhk_sock_file is;

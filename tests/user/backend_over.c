@@ -115,7 +115,7 @@ static void nothing_is_lost_meanwhile(void)
 	u.echo.hold = true;
 	t_ring_add(&u, &ring);
 	T_UNTIL(&u, u.echo.n_held == 1);
-	T_MUST(!begin_heir(over));
+	T_MUST(!begin_heir());
 	t_settle(&u);
 	t_settle(&u);
 	t_send(&u, VHK_USER_GET_QUEUE_NUM, 0, NULL, 0, NULL, 0);
@@ -145,7 +145,7 @@ static void waits_for_whole_messages(void)
 	open_old(T_SPLIT);
 	t_send_bytes(u.fd, &h, 5, NULL, 0);
 	t_settle(&u);
-	T_MUST(!begin_heir(over));
+	T_MUST(!begin_heir());
 	t_settle(&u);
 	t_settle(&u);
 	T_EQ(heir.n_done, 0);
@@ -202,7 +202,7 @@ static void other_configuration_is_told(void)
 	for (i = 0; i < 2; i++) {
 		open_old(T_SPLIT);
 		add_extras(&x);
-		T_MUST(!begin_heir(over));
+		T_MUST(!begin_heir());
 		heir.echo.config[5] = (unsigned char)(heir.echo.config[5] + i);
 		T_UNTIL(&u, heir.n_done && n_given);
 		T_EQ(t_readable(x.channel, 0), i);
@@ -298,6 +298,95 @@ static void behind_an_iommu(void)
 	close_old();
 }
 
+/* @h is refused by what it has, and says so in one line with @why in it. */
+static void refused(struct heir *h, const char *why)
+{
+	T_UNTIL(&u, h->n_done);
+	T_OK(h->ret < 0);
+	T_EQ(h->log.n[VHK_LOG_ERROR] + h->log.n[VHK_LOG_WARN], 1);
+	T_OK(strstr(h->log.last, why));
+	if (!strstr(h->log.last, why))
+		printf("# %s\n", h->log.last);
+	T_EQ(h->n_up, 0);
+	T_EQ(n_given, 0);
+	vhk_backend_close(h->be);
+	vhk_device_free(h->echo.dev);
+	t_alive(&u);
+}
+
+/* Whoever was offered something would miss it. */
+static void what_offers_less(void)
+{
+	struct vhk_backend_opts o;
+
+	open_server();
+	t_alive(&u);
+	T_MUST(!begin_heir_at(&heir, front, VHK_F_RING_ALL & ~VHK_F_EVENT_IDX));
+	refused(&heir, "features 0x20000000");
+	t_user_hang_up(&u);
+	vhk_backend_close(u.be);
+	o = t_user_opts(&u);
+	o.flags = VHK_BACKEND_F_HAND_OVER | VHK_BACKEND_F_XEN;
+	T_MUST(!vhk_backend_listen(&u.be, u.loop, u.echo.dev, front, &o));
+	T_MUST(!vhk_backend_hand_over(u.be, over, on_given, NULL));
+	u.fd = dial(front);
+	t_alive(&u);
+	T_MUST(!begin_heir());
+	refused(&heir, "protocol features 0x20000");
+	t_user_fini(&u);
+}
+
+/* The socket that front ends come to is known by its file, whoever made it and whatever way leads
+ * there. */
+static void where_front_ends_come_to(void)
+{
+	static struct heir third;
+	char elsewhere[128], link[128];
+	struct vhk_backend_opts o;
+
+	open_server();
+	t_alive(&u);
+	snprintf(elsewhere, sizeof(elsewhere), "%s/elsewhere", t_dir());
+	snprintf(link, sizeof(link), "%s/link", t_dir());
+	T_MUST(!begin_heir_at(&heir, elsewhere, VHK_F_RING_ALL));
+	refused(&heir, elsewhere);
+	T_MUST(!begin_heir_at(&heir, over, VHK_F_RING_ALL));
+	refused(&heir, over);
+	/* one that does not know, and the next one does */
+	T_MUST(!begin_heir_at(&heir, NULL, VHK_F_RING_ALL));
+	T_UNTIL(&u, heir.n_done && n_given);
+	T_EQ(heir.ret, 0);
+	T_EQ(vhk_backend_hand_over(heir.be, over, on_given, NULL), 0);
+	n_given = 0;
+	T_MUST(!symlink(front, link));
+	T_MUST(!begin_heir_at(&third, link, VHK_F_RING_ALL));
+	T_UNTIL(&u, third.n_done && n_given);
+	T_EQ(third.ret, 0);
+	close_heir();
+	t_alive(&u);
+	vhk_backend_close(third.be);
+	vhk_device_free(third.echo.dev);
+	unlink(front);
+	/* a listening socket that came as an fd, as systemd's do */
+	t_user_hang_up(&u);
+	vhk_backend_close(u.be);
+	o = t_user_opts(&u);
+	o.flags = VHK_BACKEND_F_HAND_OVER;
+	T_MUST(!vhk_backend_take_fd(&u.be, u.loop, u.echo.dev, bound_socket(front), &o));
+	n_given = 0;
+	T_MUST(!vhk_backend_hand_over(u.be, over, on_given, NULL));
+	u.fd = dial(front);
+	t_alive(&u);
+	T_MUST(!begin_heir_at(&heir, elsewhere, VHK_F_RING_ALL));
+	refused(&heir, elsewhere);
+	T_MUST(!begin_heir());
+	T_UNTIL(&u, heir.n_done && n_given);
+	T_EQ(heir.ret, 0);
+	close_heir();
+	T_OK(access(front, F_OK) < 0);
+	t_user_fini(&u);
+}
+
 static void what_cannot_be_opened(void)
 {
 	struct vhk_backend_opts o;
@@ -316,9 +405,10 @@ static void what_cannot_be_opened(void)
 	T_MUST(!vhk_backend_listen(&u.be, u.loop, u.echo.dev, path, &o));
 	T_OK(vhk_backend_hand_over(u.be, "/nowhere/at/all", on_given, NULL) < 0);
 	T_EQ(vhk_backend_hand_over(u.be, path, on_given, NULL), -EADDRINUSE);
-	T_EQ(begin_heir(over), -ENOENT);
+	T_EQ(begin_heir(), -ENOENT);
 	vhk_device_free(heir.echo.dev);
-	T_OK(begin_heir("") < 0);
+	over[0] = 0;
+	T_OK(begin_heir() < 0);
 	vhk_device_free(heir.echo.dev);
 	vhk_backend_close(u.be);
 	u.be = NULL;
@@ -337,6 +427,8 @@ int main(void)
 	T_RUN(other_configuration_is_told);
 	T_RUN(notifications_as_messages);
 	T_RUN(behind_an_iommu);
+	T_RUN(what_offers_less);
+	T_RUN(where_front_ends_come_to);
 	T_RUN(what_cannot_be_opened);
 	return t_end();
 }

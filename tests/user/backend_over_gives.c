@@ -207,7 +207,7 @@ static void closed_in_the_middle(void)
 
 	for (i = 0; i < 24; i++) {
 		open_old(T_SPLIT);
-		T_MUST(!begin_heir(over));
+		T_MUST(!begin_heir());
 		for (k = 0; k < i / 2; k++)
 			vhk_loop_step(u.loop, 0);
 		if (i % 2) {

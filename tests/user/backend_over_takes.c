@@ -110,7 +110,8 @@ static void play(const struct script *s, unsigned int at, enum harm h, int liste
 	unsigned int i;
 	int sock;
 
-	T_MUST(!begin_heir(over));
+	/* the socket's file went with its server */
+	T_MUST(!begin_heir_at(&heir, NULL, VHK_F_RING_ALL));
 	sock = vhk_sock_accept(listener);
 	T_MUST(sock >= 0);
 	fcntl(sock, F_SETFL, 0);

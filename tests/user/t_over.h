@@ -64,6 +64,17 @@ static inline int dial(const char *path)
 	return fd;
 }
 
+/* A listening socket that somebody else made. */
+static inline int bound_socket(const char *path)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
+	T_MUST(fd >= 0 && !bind(fd, (struct sockaddr *)&sun, sizeof(sun)) && !listen(fd, 4));
+	return fd;
+}
+
 /* A server that may be taken over, with a front end that has said nothing. */
 static inline void open_server(void)
 {
@@ -102,20 +113,26 @@ static inline void close_old(void)
 	t_user_fini(&u);
 }
 
-static inline int begin_heir(const char *from)
+/* @h takes over. @path: where it thinks that front ends come to, or NULL. @features: what its device
+ * offers. */
+static inline int begin_heir_at(struct heir *h, const char *path, uint64_t features)
 {
 	struct vhk_backend_opts o = {
 		.sz = sizeof(o),
-		.log = { t_log_line, &heir.log, VHK_LOG_DEBUG },
+		.log = { t_log_line, &h->log, VHK_LOG_DEBUG },
 		.on_session = heir_session,
-		.arg = &heir,
+		.arg = h,
 		.flags = VHK_BACKEND_F_HAND_OVER,
 	};
 
-	memset(&heir, 0, sizeof(heir));
-	t_echo_init(&heir.echo);
-	return vhk_backend_take_over(&heir.be, u.loop, heir.echo.dev, from, front, &o, on_taken,
-				     &heir);
+	memset(h, 0, sizeof(*h));
+	t_echo_init_offer(&h->echo, features);
+	return vhk_backend_take_over(&h->be, u.loop, h->echo.dev, over, path, &o, on_taken, h);
+}
+
+static inline int begin_heir(void)
+{
+	return begin_heir_at(&heir, front, VHK_F_RING_ALL);
 }
 
 static inline void close_heir(void)
@@ -126,7 +143,7 @@ static inline void close_heir(void)
 
 static inline void taken_over(void)
 {
-	T_MUST(!begin_heir(over));
+	T_MUST(!begin_heir());
 	T_UNTIL(&u, heir.n_done && n_given);
 	T_EQ(heir.ret, 0);
 	T_EQ(given_ret, 0);

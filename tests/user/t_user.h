@@ -119,7 +119,7 @@ static inline void t_echo_free(void *priv)
 	((struct t_echo *)priv)->n_free++;
 }
 
-static inline void t_echo_init(struct t_echo *e)
+static inline void t_echo_init_offer(struct t_echo *e, uint64_t features)
 {
 	static const struct vhk_device_ops ops = {
 		.sz = sizeof(ops),
@@ -132,10 +132,10 @@ static inline void t_echo_init(struct t_echo *e)
 		.begin = t_echo_begin,
 		.end = t_echo_end,
 	};
-	static const struct vhk_device_info info = {
+	const struct vhk_device_info info = {
 		.sz = sizeof(info),
 		.device_id = 2,
-		.features = VHK_F_RING_ALL,
+		.features = features,
 		.n_queues = T_QUEUES,
 		.queue_size = T_QUEUE_SIZE,
 		.config_size = T_CONFIG_SIZE,
@@ -146,6 +146,11 @@ static inline void t_echo_init(struct t_echo *e)
 	for (i = 0; i < T_CONFIG_SIZE; i++)
 		e->config[i] = (unsigned char)(i + 1);
 	T_MUST(!vhk_device_new(&e->dev, &info, &ops, e));
+}
+
+static inline void t_echo_init(struct t_echo *e)
+{
+	t_echo_init_offer(e, VHK_F_RING_ALL);
 }
 
 /* Lines that the back end logged; the last one is kept. */

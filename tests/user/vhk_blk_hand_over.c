@@ -24,18 +24,24 @@ static void paths(const char *folder)
 	T_MUST(!truncate(other, BLOCK * BLOCKS));
 }
 
-/* @taker: takes over. @more: further options, or NULL. */
-static void start_server(struct t_prog *p, const char *file, bool taker, const char *more)
+/* @at: its socket. @taker: takes over. @more: further options, or NULL. */
+static void start_server_at(struct t_prog *p, const char *at, const char *file, bool taker,
+			    const char *more)
 {
 	char file_opt[128], sock_opt[128], give[128], take[128];
 	const char *args[] = { file_opt, sock_opt, give, more ? more : "--poll-us=64",
 			       taker ? take : NULL, NULL };
 
 	snprintf(file_opt, sizeof(file_opt), "--blk-file=%s", file);
-	snprintf(sock_opt, sizeof(sock_opt), "--socket-path=%s", sock);
+	snprintf(sock_opt, sizeof(sock_opt), "--socket-path=%s", at);
 	snprintf(give, sizeof(give), "--hand-over=%s", over);
 	snprintf(take, sizeof(take), "--take-over=%s", over);
 	t_prog_start(p, "vhk-blk", args);
+}
+
+static void start_server(struct t_prog *p, const char *file, bool taker, const char *more)
+{
+	start_server_at(p, sock, file, taker, more);
 }
 
 static int open_front(uint64_t layout)
@@ -155,30 +161,37 @@ static void nobody_is_connected(void)
 	unlink(other);
 }
 
-/* A successor that does not fit: the old server goes on, then one that does takes over. */
+/* A successor that does not fit says what it lacks, in one line, and the old server goes on. Then
+ * one that does takes over. */
 static void what_does_not_fit(void)
 {
 	static const struct {
 		const char *more, *says;
-		bool other;
+		bool other, elsewhere;
 	} cases[] = {
-		{ "--read-only", "features", false },
-		{ "--num-queues=1", "more or larger queues", false },
-		{ "--queue-size=64", "more or larger queues", false },
-		{ NULL, "another image", true },
+		{ "--read-only", "its disk is writable, this one is not", false, false },
+		{ "--num-queues=1", "it has 16 queues, more than the 1 here", false, false },
+		{ "--queue-size=64", "size of up to 1024, here of 64", false, false },
+		{ "--serial=another", "the serial \"", false, false },
+		{ "--block-size=4096", "block size of 512 bytes, this one of 4096", false, false },
+		{ "--direct", "without O_DIRECT", false, false },
+		{ NULL, "another image", true, false },
+		{ NULL, "its socket for front ends is not", false, true },
 	};
 	unsigned int i;
 
-	paths("/dev/shm");
+	paths("/var/tmp");
 	load_init();
 	start_server(&server[0], image, false, NULL);
 	T_MUST(t_prog_ready(&server[0], MS));
 	T_MUST(!open_front(VHK_F_RING_PACKED));
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		T_EQ(load(100), 0);
-		start_server(&server[1], cases[i].other ? other : image, true, cases[i].more);
+		start_server_at(&server[1], cases[i].elsewhere ? image : sock,
+				cases[i].other ? other : image, true, cases[i].more);
 		load_until_end(&server[1]);
 		T_EQ(t_prog_end(&server[1], MS), 1);
+		T_EQ(t_lines(server[1].text[2]), 1);
 		T_OK(strstr(server[1].text[2], cases[i].says));
 		if (!strstr(server[1].text[2], cases[i].says))
 			printf("# %s\n", server[1].text[2]);
@@ -191,7 +204,52 @@ static void what_does_not_fit(void)
 	t_front_close(&front);
 	kill(server[1].pid, SIGTERM);
 	T_EQ(t_prog_end(&server[1], MS), 0);
+	T_OK(access(sock, F_OK) < 0);
 	whole_image_is_right(image);
+	unlink(image);
+	unlink(other);
+}
+
+/* Nobody is there, but a front end that was there may come back and find less than it had. */
+static void nor_while_nobody_is_connected(void)
+{
+	paths("/dev/shm");
+	start_server(&server[0], image, false, NULL);
+	T_MUST(t_prog_ready(&server[0], MS));
+	start_server(&server[1], image, true, "--serial=another");
+	T_EQ(t_prog_end(&server[1], MS), 1);
+	T_OK(strstr(server[1].text[2], "the serial \""));
+	T_EQ(open_front(0), 0);
+	t_front_close(&front);
+	kill(server[0].pid, SIGTERM);
+	T_EQ(t_prog_end(&server[0], MS), 0);
+	unlink(image);
+	unlink(other);
+}
+
+/* Of a size that changes there and then the driver is told, whoever sees it first. */
+static void a_size_that_changes(void)
+{
+	uint64_t capacity = 0, end = t_now_ns() + MS * 1000000ull;
+
+	paths("/dev/shm");
+	load_init();
+	start_server(&server[0], image, false, NULL);
+	T_MUST(t_prog_ready(&server[0], MS));
+	T_MUST(!open_front(0));
+	T_MUST(!truncate(image, 2 * BLOCK * BLOCKS));
+	start_server(&server[1], image, true, NULL);
+	load_until_end(&server[0]);
+	T_EQ(t_prog_end(&server[0], MS), 0);
+	while (!front.n_config && t_now_ns() < end)
+		vhk_ctl_process(front.ctl);
+	T_OK(front.n_config);
+	T_EQ(vhk_ctl_get_config(front.ctl, 0, &capacity, sizeof(capacity)), 0);
+	T_EQ(capacity, 2 * BLOCK * BLOCKS / 512);
+	T_EQ(drain(), 0);
+	t_front_close(&front);
+	kill(server[1].pid, SIGTERM);
+	T_EQ(t_prog_end(&server[1], MS), 0);
 	unlink(image);
 	unlink(other);
 }
@@ -255,12 +313,13 @@ static void killed_in_the_middle(void)
 
 static void options_that_exclude_each_other(void)
 {
-	static const char *const lines[][4] = {
+	static const char *const lines[][5] = {
 		{ "--blk-file=/x", "--vduse=d", "--hand-over=/y", NULL },
 		{ "--blk-file=/x", "--vduse=d", "--take-over=/y", NULL },
 		{ "--blk-file=/x", "--fd=3", "--take-over=/y", NULL },
 		{ "--blk-file=/x", "--incoming", "--take-over=/y", NULL },
 		{ "--blk-file=/x", "--socket-path=/z", "--take-over=", NULL },
+		{ "--socket-path=/z", "--client", "--take-over=/y", "--blk-file=/x" },
 	};
 	unsigned int i;
 
@@ -293,6 +352,8 @@ int main(void)
 	T_RUN(packed_ring_on_a_memory_file);
 	T_RUN(nobody_is_connected);
 	T_RUN(what_does_not_fit);
+	T_RUN(nor_while_nobody_is_connected);
+	T_RUN(a_size_that_changes);
 	T_RUN(killed_in_the_middle);
 	T_RUN(options_that_exclude_each_other);
 	T_RUN(nobody_to_take_over_from);

@@ -202,8 +202,9 @@ static void on_taken_over(void *arg, int ret, int pid)
 {
 	struct server *s = arg;
 
+	(void)pid;
+	/* why not was logged, and the other server keeps its guest */
 	if (ret) {
-		say("%s: server %d keeps its guest: %s", s->o.take_over, pid, strerror(-ret));
 		s->failed = ret;
 		vhk_loop_stop(s->ctl);
 		return;

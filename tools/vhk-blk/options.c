@@ -320,6 +320,8 @@ static bool fits(const struct options *o)
 		say("--vduse excludes --hand-over and --take-over: its device waits by itself");
 	else if (o->take_over && o->fd >= 0)
 		say("--take-over excludes --fd: it has its socket from the other server");
+	else if (o->take_over && o->client)
+		say("--take-over excludes --client: as the other server did, it listens or connects");
 	else if (o->take_over && o->blk.flags & VHK_BLK_F_INCOMING)
 		say("--take-over excludes --incoming: the guest is here already");
 	else if (o->threads > o->blk.num_queues)

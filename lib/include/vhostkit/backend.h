@@ -169,17 +169,21 @@ VHK_API int vhk_backend_hand_over(struct vhk_backend *b, const char *path, vhk_b
  * vhk_backend_take_over() - go on with what another process serves
  * @out:  the back end, the caller's; NULL on failure
  * @ctl:  loop that runs the protocol; outlives the back end
- * @d:    the device, which offers no less than the other process's; outlives the back end, and is
- *        served by no other. Its loops run, or will
+ * @d:    the device, which offers no less than the other process's: features, queues and their
+ *        size, bytes of configuration space, and what its type compares (vhk_device_ops.take_over);
+ *        outlives the back end, and is served by no other. Its loops run, or will
  * @from: of the socket that the other process's vhk_backend_hand_over() listens at
  * @path: of the socket that front ends come to, up to 107 bytes: where the listening socket that
- *        is taken over is found, to be removed at the end, or where to connect again. NULL: neither
+ *        is taken over is found, to be removed at the end, or where to connect again. Refused
+ *        where the other process has it elsewhere, known by the file. NULL: neither
  * @o:    options, or NULL. on_session tells of a front end that is taken over
  * @fn:   called once
  * @arg:  handed to @fn
  *
- * What the other process says is checked like a front end's messages. It needs to be of the same
- * user or root.
+ * What the other process says is checked like a front end's messages, and judged before it lets
+ * go: where something cannot be had here, one line of @o->log (VHK_LOG_ERROR) says what. The other
+ * process needs to be of the same user or root. A configuration space of other contents is no
+ * reason: the driver is told, as of any change.
  *
  * Return: 0: @fn will be called; -ENOENT, -ECONNREFUSED: nobody hands over at @from; -EPERM: it is
  * another user's; -EBUSY: the device is served already; -EINVAL or -EOPNOTSUPP: an option is wrong

@@ -28,6 +28,8 @@ struct vhk_queue;
 /** Bytes and files of a device that another process goes on with, at most. */
 #define VHK_PARCEL_BYTES 1024
 #define VHK_PARCEL_FDS 16
+/** Of the line that says why a parcel is not taken, its end included. */
+#define VHK_PARCEL_WHY 160
 
 /**
  * struct vhk_parcel - what a device hands to the process that goes on with it
@@ -36,12 +38,17 @@ struct vhk_queue;
  * @n_fds: files, up to VHK_PARCEL_FDS
  * @fd:    the files: borrowed from the device that hands over; of those that come, the device that
  *         takes over puts -1 in the place of what it keeps
+ * @at_rest: false: the queues still run there, and the parcel is for being judged, nothing of it to
+ *         be kept; true: they rest, and it is taken over. Each hand-over has both, in this order
+ * @why:   where vhk_device_ops.take_over may say why it refuses, in some words for the log
  * @bytes: in a form of the device type's own, which is the same machine's
  */
 struct vhk_parcel {
 	uint32_t len;
 	uint32_t n_fds;
 	int fd[VHK_PARCEL_FDS];
+	bool at_rest;
+	char why[VHK_PARCEL_WHY];
 	unsigned char bytes[VHK_PARCEL_BYTES];
 };
 
@@ -99,10 +106,12 @@ struct vhk_parcel {
  *               it. 0 or -errno. Control thread, no queue runs. Optional, with @save
  * @hand_over:   fill in what another process needs to go on with the device, beside what @save
  *               has (vhk_backend_hand_over()). It may come to nothing, and the queues start here
- *               again; @end is not called in between. Control thread, no queue runs. Optional
- * @take_over:   the other side of it, before a queue starts. Anybody may have sent it: a negative
- *               code refuses, and the other process goes on. Control thread. Needed for what has
- *               @hand_over there
+ *               again; @end is not called in between. Called twice, before and after the queues
+ *               come to rest (vhk_parcel.at_rest). Control thread. Optional
+ * @take_over:   the other side of it, before a queue starts: refuses what is not as drivers know it
+ *               from the other process, and at rest goes on with it. Anybody may have sent it: a
+ *               negative code refuses, and the other process goes on. Control thread. Needed for
+ *               what has @hand_over there, and needs it there
  */
 struct vhk_device_ops {
 	size_t sz;

@@ -295,6 +295,8 @@ int vhk_session_fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
 			   struct vhk_queue_setup *q);
 /* Starts a ring that was placed. As a handler's return value. */
 int vhk_session_start_placed(struct vhk_session *s, unsigned int idx, vhk_session_finish_fn *fn);
+/* What a ring that did not start, with @ret, means for the request; @ret. */
+int vhk_session_refuse_start(struct vhk_session *s, int ret);
 /* A ring that waits to be started does so no more. */
 void vhk_session_stop_waiting(struct vhk_session *s, unsigned int idx);
 void vhk_session_reset_rings(struct vhk_session *s);

@@ -58,7 +58,7 @@ static int start_next(struct vhk_session *s, int ret, uint32_t base)
 {
 	(void)base;
 	if (ret)
-		start_failed(s, s->cursor - 1, ret);
+		start_failed(s, s->cursor - 1, vhk_session_refuse_start(s, ret));
 	else
 		s->ring[s->cursor - 1].waits = false;
 	return start_waiting(s);

@@ -226,29 +226,11 @@ int vhk_session_fill_setup(struct vhk_session *s, unsigned int idx, int kick_fd,
 	return ret;
 }
 
-static int finish_start(struct vhk_session *s, int ret, uint32_t base)
-{
-	unsigned int idx = s->cursor;
-	struct vhk_backend_ring *r = &s->ring[idx];
-
-	(void)base;
-	if (ret)
-		vhk_session_stop_waiting(s, idx);
-	if (ret == -EBUSY) {
-		s->deaf = !(s->req.hdr.flags & VHK_MSG_NEED_REPLY);
-		return vhk_session_refuse(s, ret, "another server has what the device needs");
-	}
-	if (ret)
-		return vhk_session_refuse(s, ret, "the device cannot start the queue");
-	r->waits = false;
-	vhk_session_log(s, VHK_LOG_DEBUG, "queue %u starts: %s, size %u, base 0x%x", idx,
-			vhk_session_packed(s) ? "packed" : "split", r->size, r->base);
-	return 0;
-}
-
 static const char *why_not_started(int err)
 {
 	switch (err) {
+	case -EBUSY:
+		return "another server has what the device needs";
 	case -EFAULT:
 		return "a file of its memory was cut short";
 	case -EPROTO:
@@ -257,8 +239,33 @@ static const char *why_not_started(int err)
 	case -EBADMSG:
 		return "its size or position makes no sense";
 	default:
-		return NULL;
+		return "the device cannot start the queue";
 	}
+}
+
+int vhk_session_refuse_start(struct vhk_session *s, int ret)
+{
+	if (ret == -EFAULT)
+		s->torn = true;
+	return vhk_session_refuse(s, ret, why_not_started(ret));
+}
+
+static int finish_start(struct vhk_session *s, int ret, uint32_t base)
+{
+	unsigned int idx = s->cursor;
+	struct vhk_backend_ring *r = &s->ring[idx];
+
+	(void)base;
+	if (ret)
+		vhk_session_stop_waiting(s, idx);
+	if (ret == -EBUSY)
+		s->deaf = !(s->req.hdr.flags & VHK_MSG_NEED_REPLY);
+	if (ret)
+		return vhk_session_refuse_start(s, ret);
+	r->waits = false;
+	vhk_session_log(s, VHK_LOG_DEBUG, "queue %u starts: %s, size %u, base 0x%x", idx,
+			vhk_session_packed(s) ? "packed" : "split", r->size, r->base);
+	return 0;
 }
 
 /* Owns @kick_fd. */
@@ -278,11 +285,7 @@ static int start_queue(struct vhk_session *s, unsigned int idx, int kick_fd,
 		return ret;
 	r->lost = r->left = false;
 	ret = vhk_device_start_queue(s->backend->dev, idx, &q, vhk_session_changed, s);
-	if (ret == -EFAULT)
-		s->torn = true;
-	if (ret)
-		s->why = why_not_started(ret);
-	return vhk_session_wait(s, ret, finish);
+	return ret ? vhk_session_refuse_start(s, ret) : vhk_session_wait(s, ret, finish);
 }
 
 int vhk_session_start_placed(struct vhk_session *s, unsigned int idx, vhk_session_finish_fn *finish)

@@ -3,11 +3,9 @@
  * Starting a queue, seen from the control thread: what it starts with, what the device takes hold
  * of before its first one. What happens to queues that run is in device_change.c.
  */
-#include "barrier.h"
 #include "base.h"
 #include "device_impl.h"
 #include "fd.h"
-#include "ring_layout.h"
 
 #define BEGIN_AGAIN_NS 2000000u
 
@@ -35,61 +33,6 @@ static void setup_fini(struct vhk_queue_setup *s)
 	s->iotlb = NULL;
 }
 
-/*
- * A split ring whose position contradicts its used index goes on from there: what was not answered
- * is taken once more. Front ends that lost a back end (DPDK's) begin at 0, whatever the ring holds.
- */
-static int make_lost_ring(struct vhk_queue *q, const struct vhk_queue_setup *s,
-			  struct vhk_ring_opts *o)
-{
-	const struct split_used *used = s->at.device;
-
-	if (s->features & VHK_F_RING_PACKED || s->inflight)
-		return -EBADMSG;
-	o->base = vhk_load16_acquire(&used->idx);
-	return vhk_ring_new_table(&q->ring, s->table, o);
-}
-
-static int make_ring(struct vhk_queue *q, const struct vhk_queue_setup *s)
-{
-	const struct vhk_device_info *info = &q->dev->info;
-	struct vhk_ring_opts o = {
-		.sz = sizeof(o),
-		.size = s->size,
-		.features = s->features,
-		.desc = s->at.desc,
-		.driver = s->at.driver,
-		.device = s->at.device,
-		.base = s->base,
-		.ctx_size = info->ctx_size,
-		.max_segs = info->max_segs,
-		.inflight = s->inflight,
-		.inflight_size = s->inflight_size,
-	};
-	struct vhk_fault_scope scope, view_scope, inflight_scope;
-	int ret;
-
-	/* reads positions out of the front end's memory, in this thread */
-	vhk_fault_enter(&scope, s->table);
-	vhk_fault_enter(&view_scope, s->at.view);
-	vhk_fault_enter(&inflight_scope, s->inflight_table);
-	ret = vhk_ring_new_table(&q->ring, s->table, &o);
-	if (ret == -EBADMSG)
-		ret = make_lost_ring(q, s, &o);
-	if (!ret && s->iotlb)
-		ret = vhk_ring_use_iotlb(q->ring, s->iotlb, vhk_queue_lacks, q);
-	vhk_fault_leave(&inflight_scope);
-	vhk_fault_leave(&view_scope);
-	vhk_fault_leave(&scope);
-	if (vhk_table_torn(s->table) || vhk_table_torn(s->inflight_table))
-		ret = -EFAULT;
-	if (ret) {
-		vhk_ring_free(q->ring);
-		q->ring = NULL;
-	}
-	return ret;
-}
-
 static int take_notifies(struct vhk_queue *q, struct vhk_queue_setup *s)
 {
 	int ret = 0;
@@ -114,16 +57,7 @@ static int queue_set_up(struct vhk_queue *q, struct vhk_queue_setup *s)
 
 	if (ret)
 		return ret;
-	ret = make_ring(q, s);
-	if (ret) {
-		vhk_notify_fini(&q->call);
-		vhk_notify_fini(&q->err);
-		return ret;
-	}
-	vhk_ring_set_view(q->ring, s->at.view);
-	vhk_ring_set_dirty(q->ring, s->dirty, s->used_gpa);
-	if (s->waits)
-		vhk_ring_set_waits(q->ring);
+	q->msg.start = *s;
 	q->miss_told = false;
 	q->features = s->features;
 	q->enabled = s->enabled;
@@ -182,7 +116,7 @@ int vhk_device_start_queue(struct vhk_device *d, unsigned int idx, struct vhk_qu
 	if (!q || s->size > d->info.queue_size)
 		goto err;
 	ret = -EBUSY;
-	if (q->ring)
+	if (q->started)
 		goto err;
 	ret = vhk_change_begin(d, fn, arg);
 	if (ret)

@@ -445,9 +445,12 @@ const struct vhk_source_ops vhk_queue_source_ops = {
 static int queue_start(struct vhk_queue *q)
 {
 	const struct vhk_device_ops *ops = &q->dev->ops;
-	int ret = 0;
+	int ret;
 
 	queue_enter_scopes(q);
+	ret = vhk_queue_make_ring(q);
+	if (ret)
+		goto err_scope;
 	vhk_ring_log_parts(q->ring);
 	q->pulls = q->wants = false;
 	q->batch = q->dev->info.flags & VHK_DEVICE_F_BATCH;

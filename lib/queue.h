@@ -37,6 +37,8 @@ struct vhk_queue_msg {
 	uint32_t base;
 	struct vhk_notify notify; /* CALL, ERR: the new one in, the old one out */
 	int kick_fd;		  /* KICK: likewise */
+	/* START: what the ring is made from; what it owns is in the queue. */
+	struct vhk_queue_setup start;
 	bool on;		  /* ENABLE; MISS: it is nowhere */
 	struct vhk_table *table;  /* TABLE: the new one in, the old one out */
 	struct vhk_ring_place at; /* TABLE: where the ring lies in it; its view: as @table */
@@ -136,6 +138,9 @@ void vhk_queue_ask(struct vhk_queue *q);
 void vhk_queue_answered(struct vhk_work *w);
 void vhk_queue_failed(struct vhk_work *w);
 void vhk_queue_missed(struct vhk_work *w);
+/* Makes the ring from q->msg.start, within the queue's fault scopes; whatever is there of it is the
+ * queue's, even on failure. Loop's thread. */
+int vhk_queue_make_ring(struct vhk_queue *q);
 /* vhk_ring_miss_fn; @arg is the queue. Loop's thread. */
 void vhk_queue_lacks(void *arg, uint64_t iova, uint8_t perm, bool denied);
 

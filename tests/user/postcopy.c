@@ -129,6 +129,14 @@ static void bringer_stop(struct bringer *b)
 	close(b->uffd);
 }
 
+static int sessions; /* that there are */
+
+static void on_session(void *arg, bool up)
+{
+	(void)arg;
+	__atomic_add_fetch(&sessions, up ? 1 : -1, __ATOMIC_RELEASE);
+}
+
 struct fixture {
 	struct t_both both;
 	struct copier dev;
@@ -143,7 +151,9 @@ struct fixture {
 
 static void fixture_init(struct fixture *f, uint32_t flags)
 {
-	const struct vhk_backend_opts bo = { .sz = sizeof(bo), .flags = flags };
+	const struct vhk_backend_opts bo = { .sz = sizeof(bo),
+					     .on_session = on_session,
+					     .flags = flags };
 	struct vhk_vq_opts vo = {
 		.sz = sizeof(vo), .size = 64, .features = VHK_F_VERSION_1, .gpa = { 0x1000000 }
 	};
@@ -182,7 +192,8 @@ static void negotiate(struct fixture *f, uint64_t protocol)
 	T_MUST(!vhk_ctl_set_features(f->c, VHK_F_VERSION_1 | VHK_F_PROTOCOL_FEATURES));
 }
 
-static void start_ring(struct fixture *f)
+/* Says where the ring is, which is that. */
+static struct vhk_vq_addr place_ring(struct fixture *f)
 {
 	struct vhk_ctl_vring_addr addr = { .index = 0 };
 	struct vhk_vq_addr a;
@@ -195,6 +206,12 @@ static void start_ring(struct fixture *f)
 	T_MUST(!vhk_ctl_set_vring_base(f->c, 0, a.base));
 	T_MUST(!vhk_ctl_set_vring_addr(f->c, &addr));
 	T_MUST(!vhk_ctl_set_vring_call(f->c, 0, f->call));
+	return a;
+}
+
+static void start_ring(struct fixture *f)
+{
+	place_ring(f);
 	T_MUST(!vhk_ctl_set_vring_kick(f->c, 0, f->kick));
 	T_MUST(!vhk_ctl_set_vring_enable(f->c, 0, true));
 }
@@ -361,10 +378,55 @@ static void not_negotiated(void)
 	fixture_fini(&f);
 }
 
+static bool waited_for(struct fixture *f)
+{
+	uint64_t end = t_now_ns() + 20 * T_SECOND;
+
+	while (!__atomic_load_n(&f->bringer.n_faults, __ATOMIC_ACQUIRE) && t_now_ns() < end)
+		poll(NULL, 0, 1);
+	return __atomic_load_n(&f->bringer.n_faults, __ATOMIC_ACQUIRE);
+}
+
+static bool session_ends(void)
+{
+	uint64_t end = t_now_ns() + 20 * T_SECOND;
+
+	while (__atomic_load_n(&sessions, __ATOMIC_ACQUIRE) && t_now_ns() < end)
+		poll(NULL, 0, 1);
+	return !__atomic_load_n(&sessions, __ATOMIC_ACQUIRE);
+}
+
+/* Where the ring itself has not arrived, whoever waits for it is not who hears that the front end
+ * is gone. */
+static void front_end_dies_as_a_ring_starts(void)
+{
+	struct vhk_vq_addr a;
+	struct fixture f;
+
+	fixture_init(&f, VHK_BACKEND_F_POSTCOPY);
+	negotiate(&f, ALSO);
+	if (advise(&f)) {
+		T_EQ(vhk_ctl_postcopy_listen(f.c), 0);
+		share(&f);
+		f.bringer.idle = true;
+		bringer_start(&f.bringer);
+		T_EQ(vhk_ctl_accept_bases(f.c, true), 0);
+		a = place_ring(&f);
+		T_MUST(!madvise((void *)((uintptr_t)a.device & ~(uintptr_t)(PAGE - 1)), PAGE,
+				MADV_REMOVE));
+		T_MUST(!vhk_ctl_set_vring_kick(f.c, 0, f.kick));
+		T_MUST(waited_for(&f));
+		vhk_ctl_close(f.c);
+		f.both.ctl = NULL;
+		T_MUST(session_ends());
+		bringer_stop(&f.bringer);
+	}
+	fixture_fini(&f);
+}
+
 /* The front end goes with a loop in the middle of a fault: the loop comes back. */
 static void front_end_dies(void)
 {
-	uint64_t end = t_now_ns() + 20 * T_SECOND;
 	struct fixture f;
 
 	fixture_init(&f, VHK_BACKEND_F_POSTCOPY);
@@ -377,9 +439,7 @@ static void front_end_dies(void)
 		T_EQ(vhk_ctl_accept_bases(f.c, true), 0);
 		start_ring(&f);
 		offer(&f, 0, 1);
-		while (!__atomic_load_n(&f.bringer.n_faults, __ATOMIC_ACQUIRE) && t_now_ns() < end)
-			poll(NULL, 0, 1);
-		T_EQ(__atomic_load_n(&f.bringer.n_faults, __ATOMIC_ACQUIRE), 1);
+		T_MUST(waited_for(&f));
 		vhk_ctl_close(f.c);
 		f.both.ctl = NULL;
 		T_MUST(take(&f));
@@ -394,6 +454,7 @@ int main(void)
 	T_RUN(memory_that_was_there_before);
 	T_RUN(refused);
 	T_RUN(not_negotiated);
+	T_RUN(front_end_dies_as_a_ring_starts);
 	T_RUN(front_end_dies);
 	return t_end();
 }

@@ -333,8 +333,10 @@ static void give_pump(struct vhk_give *g)
 			continue;
 		}
 		g->at++;
-		if (ret > 0)
+		if (ret > 0) {
 			ret = vhk_sock_send(&g->sock, &m);
+			why = ret == -ENOTCONN ? "it hung up" : NULL;
+		}
 		if (ret < 0) {
 			give_fail(g, ret, why);
 			return;

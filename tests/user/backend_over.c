@@ -298,6 +298,26 @@ static void behind_an_iommu(void)
 	close_old();
 }
 
+/* No session went along, so none ends either. */
+static void nobody_is_served(void)
+{
+	open_server();
+	T_UNTIL(&u, u.n_up == 1);
+	t_user_hang_up(&u);
+	T_UNTIL(&u, u.n_down == 1);
+	T_MUST(!begin_heir());
+	T_UNTIL(&u, heir.n_done && n_given);
+	T_EQ(heir.ret, 0);
+	T_EQ(heir.n_up, 0);
+	T_OK(!heir.ended);
+	T_OK(strstr(heir.said, "which served nobody"));
+	u.fd = dial(front);
+	t_alive(&u);
+	T_OK(!heir.ended);
+	close_heir();
+	t_user_fini(&u);
+}
+
 /* @h is refused by what it has, and says so in one line with @why in it. */
 static void refused(struct heir *h, const char *why)
 {
@@ -427,6 +447,7 @@ int main(void)
 	T_RUN(other_configuration_is_told);
 	T_RUN(notifications_as_messages);
 	T_RUN(behind_an_iommu);
+	T_RUN(nobody_is_served);
 	T_RUN(what_offers_less);
 	T_RUN(where_front_ends_come_to);
 	T_RUN(what_cannot_be_opened);

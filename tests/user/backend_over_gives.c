@@ -79,6 +79,34 @@ static void successors_that_hang_up(void)
 	close_old();
 }
 
+/* The line is about what happened, not about what was being said. */
+static void why_it_came_to_nothing(void)
+{
+	unsigned int silent;
+	struct vhk_msg m;
+	int fd;
+
+	open_old(T_SPLIT);
+	for (silent = 0; silent < 2; silent++) {
+		u.log.last[0] = 0;
+		fd = dial(over);
+		while (!silent) {
+			T_MUST(t_recv_from(&u, fd, &m));
+			vhk_msg_fini(&m);
+			if (m.hdr.request == VHK_OVER_READY)
+				break;
+		}
+		if (!silent)
+			say_u64(fd, VHK_OVER_READY, 0);
+		close(fd);
+		T_UNTIL(&u, u.log.last[0]);
+		T_OK(strstr(u.log.last, "it hung up"));
+		T_UNTIL(&u, u.be->s.state == VHK_SESSION_READY);
+		t_ring_echo(&u, &ring, 3);
+	}
+	close_old();
+}
+
 /* It has read COMMIT, so it may have begun: the old one must not. */
 static void a_successor_that_dies_with_it(void)
 {
@@ -232,6 +260,7 @@ int main(void)
 {
 	T_RUN(a_successor_that_falls_silent);
 	T_RUN(successors_that_hang_up);
+	T_RUN(why_it_came_to_nothing);
 	T_RUN(a_successor_that_dies_with_it);
 	T_RUN(successors_that_talk_nonsense);
 	T_RUN(front_ends_that_hang_up);

@@ -20,6 +20,8 @@ struct heir {
 	struct t_log log;
 	int n_done, ret;
 	unsigned int n_up, n_down;
+	bool ended; /* it logged that a session ended */
+	char said[200]; /* the last line of VHK_LOG_INFO */
 };
 
 static struct t_user u;
@@ -51,6 +53,17 @@ static inline void heir_session(void *arg, bool up)
 
 	h->n_up += up;
 	h->n_down += !up;
+}
+
+static inline void heir_line(void *arg, enum vhk_log_level level, const char *text)
+{
+	struct heir *h = arg;
+
+	if (level == VHK_LOG_INFO)
+		snprintf(h->said, sizeof(h->said), "%s", text);
+	if (strstr(text, "session ends"))
+		h->ended = true;
+	t_log_line(&h->log, level, text);
 }
 
 static inline int dial(const char *path)
@@ -119,7 +132,7 @@ static inline int begin_heir_at(struct heir *h, const char *path, uint64_t featu
 {
 	struct vhk_backend_opts o = {
 		.sz = sizeof(o),
-		.log = { t_log_line, &h->log, VHK_LOG_DEBUG },
+		.log = { heir_line, h, VHK_LOG_DEBUG },
 		.on_session = heir_session,
 		.arg = h,
 		.flags = VHK_BACKEND_F_HAND_OVER,

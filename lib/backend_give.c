@@ -18,11 +18,10 @@
 #define STILL_NS 3000000000u
 #define LOOK_NS 1000000u
 
-static void give_listen(struct vhk_give *g);
 static void give_pump(struct vhk_give *g);
 static void give_late(void *arg);
 
-static void del_timer(struct vhk_give *g, int *timer)
+void vhk_give_del_timer(struct vhk_give *g, int *timer)
 {
 	if (*timer > 0)
 		vhk_loop_del_timer(g->backend->ctl, *timer);
@@ -32,22 +31,12 @@ static void del_timer(struct vhk_give *g, int *timer)
 /* The successor is gone, or has no more to say. */
 static void drop_successor(struct vhk_give *g)
 {
-	del_timer(g, &g->deadline);
-	del_timer(g, &g->look);
+	vhk_give_del_timer(g, &g->deadline);
+	vhk_give_del_timer(g, &g->look);
 	if (g->sock.fd < 0)
 		return;
 	vhk_loop_del_fd(g->backend->ctl, g->sock.fd);
 	vhk_sock_fini(&g->sock);
-}
-
-static void unlisten(struct vhk_give *g)
-{
-	if (g->listen_fd < 0)
-		return;
-	vhk_loop_del_fd(g->backend->ctl, g->listen_fd);
-	close(g->listen_fd);
-	g->listen_fd = -1;
-	vhk_sock_remove_file(&g->bound, g->path);
 }
 
 /* The session, if there is one, goes on here. */
@@ -59,7 +48,7 @@ static void go_on(struct vhk_give *g)
 	g->state = GIVE_IDLE;
 	vhk_device_share(b->dev, false);
 	if (!b->closing)
-		give_listen(g);
+		vhk_give_listen(g);
 	if (!g->session) {
 		if (!b->closing)
 			vhk_backend_next(b);
@@ -142,10 +131,7 @@ static void resume(struct vhk_give *g)
 
 static void give_fail(struct vhk_give *g, int err, const char *why)
 {
-	struct vhk_backend *b = g->backend;
-
-	vhk_log(&b->o.log, VHK_LOG_WARN, "%s: not handed over to process %d: %s", b->name, g->pid,
-		why ? why : strerrordesc_np(-err));
+	vhk_give_log_failure(g, err, why);
 	drop_successor(g);
 	/* nothing was stopped for it, and the session may be in the middle of a change */
 	if (g->state == GIVE_QUIET) {
@@ -205,7 +191,7 @@ static void give_commit(void *arg)
 	}
 	vhk_backend_unwatch(g->backend);
 	/* the successor may listen at the same path for its own */
-	unlisten(g);
+	vhk_give_unlisten(g);
 	g->state = GIVE_COMMITTED;
 	g->step = vhk_tell_commit;
 	give_pump(g);
@@ -249,7 +235,7 @@ static void rest_next(struct vhk_give *g)
 		g->changing = true;
 		return;
 	}
-	del_timer(g, &g->deadline);
+	vhk_give_del_timer(g, &g->deadline);
 	ret = g->deadline = vhk_loop_add_timer(g->backend->ctl, STILL_NS, give_late, g);
 	if (ret < 0) {
 		give_fail(g, ret, NULL);
@@ -382,7 +368,7 @@ static int freeze(struct vhk_give *g, const char **why)
 	g->session = s->state != VHK_SESSION_NONE;
 	if (!g->session) {
 		vhk_backend_unwatch(b);
-		del_timer(g, &b->timer);
+		vhk_give_del_timer(g, &b->timer);
 		return 0;
 	}
 	if (s->state != VHK_SESSION_READY || s->doomed || s->sock.got || s->sock.n_tx)
@@ -409,8 +395,7 @@ static void give_begin(void *arg)
 		ret = g->look;
 	}
 	if (ret) {
-		vhk_log(&g->backend->o.log, VHK_LOG_WARN, "%s: not handed over to process %d: %s",
-			g->backend->name, g->pid, why ? why : strerrordesc_np(-ret));
+		vhk_give_log_failure(g, ret, why);
 		drop_successor(g);
 		g->state = GIVE_IDLE;
 		return;
@@ -421,40 +406,8 @@ static void give_begin(void *arg)
 	give_pump(g);
 }
 
-/* Owns @fd. */
-static int greet(struct vhk_give *g, int fd)
+static void reset(struct vhk_give *g)
 {
-	int ret;
-
-	g->pid = vhk_sock_peer_is_ours(fd);
-	if (g->pid < 0 || g->state != GIVE_IDLE) {
-		close(fd);
-		return g->pid < 0 ? g->pid : -EBUSY;
-	}
-	vhk_sock_init_take_fd(&g->sock, fd);
-	ret = vhk_loop_add_fd(g->backend->ctl, fd, EPOLLIN, give_event, g);
-	if (!ret)
-		ret = g->deadline = vhk_loop_add_timer(g->backend->ctl, DEADLINE_NS, give_late, g);
-	if (ret < 0)
-		drop_successor(g);
-	return ret < 0 ? ret : 0;
-}
-
-static void give_accept(void *arg, uint32_t events)
-{
-	struct vhk_give *g = arg;
-	struct vhk_backend *b = g->backend;
-	int ret, fd = vhk_sock_accept(g->listen_fd);
-
-	(void)events;
-	if (fd == -EAGAIN)
-		return;
-	ret = fd < 0 ? fd : greet(g, fd);
-	if (ret) {
-		vhk_log(&b->o.log, VHK_LOG_WARN, "%s: a successor was turned away: %s", g->path,
-			strerrordesc_np(-ret));
-		return;
-	}
 	g->state = GIVE_QUIET;
 	g->failed = false;
 	g->step = NULL;
@@ -462,28 +415,28 @@ static void give_accept(void *arg, uint32_t events)
 	g->iova = g->n_state = 0;
 	g->told_state = false;
 	g->cursor = 0;
+}
+
+int vhk_give_begin_take_fd(struct vhk_give *g, int fd)
+{
+	int ret = vhk_sock_peer_is_ours(fd);
+
+	if (ret < 0 || g->state != GIVE_IDLE) {
+		close(fd);
+		return ret < 0 ? ret : -EBUSY;
+	}
+	g->pid = ret;
+	vhk_sock_init_take_fd(&g->sock, fd);
+	ret = vhk_loop_add_fd(g->backend->ctl, fd, EPOLLIN, give_event, g);
+	if (!ret)
+		ret = g->deadline = vhk_loop_add_timer(g->backend->ctl, DEADLINE_NS, give_late, g);
+	if (ret < 0) {
+		drop_successor(g);
+		return ret;
+	}
+	reset(g);
 	give_begin(g);
-}
-
-static int start_listening(struct vhk_give *g)
-{
-	int ret, fd = vhk_sock_listen(g->path);
-
-	if (fd < 0)
-		return fd;
-	ret = vhk_loop_add_fd(g->backend->ctl, fd, EPOLLIN, give_accept, g);
-	g->listen_fd = fd;
-	vhk_sock_note_file(&g->bound, g->path);
-	return ret;
-}
-
-static void give_listen(struct vhk_give *g)
-{
-	int ret = g->listen_fd < 0 ? start_listening(g) : 0;
-
-	if (ret)
-		vhk_log(&g->backend->o.log, VHK_LOG_ERROR, "%s: no successor can come: %s", g->path,
-			strerrordesc_np(-ret));
+	return 0;
 }
 
 void vhk_give_session_ends(struct vhk_give *g)
@@ -501,7 +454,7 @@ void vhk_give_close(struct vhk_give *g)
 {
 	if (!g)
 		return;
-	unlisten(g);
+	vhk_give_unlisten(g);
 	if (g->session && g->state > GIVE_QUIET)
 		return; /* the session's end has the rest undone */
 	drop_successor(g);
@@ -514,7 +467,7 @@ void vhk_give_free(struct vhk_give *g)
 	if (!g)
 		return;
 	drop_successor(g);
-	unlisten(g);
+	vhk_give_unlisten(g);
 	free(g->path);
 	free(g);
 }
@@ -535,7 +488,7 @@ int vhk_backend_hand_over(struct vhk_backend *b, const char *path, vhk_backend_o
 	*g = (struct vhk_give){ .backend = b, .fn = fn, .arg = arg, .listen_fd = -1,
 				.sock.fd = -1 };
 	g->path = strdup(path);
-	ret = g->path ? start_listening(g) : -ENOMEM;
+	ret = g->path ? vhk_give_start_listening(g) : -ENOMEM;
 	if (ret) {
 		vhk_give_free(g);
 		return ret;

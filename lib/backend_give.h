@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * The old process's side of a hand-over: what backend_give.c and backend_tell.c share.
+ * The old process's side of a hand-over: what backend_give.c, backend_give_sock.c and backend_tell.c
+ * share.
  */
 #ifndef VHK_LIB_BACKEND_GIVE_H
 #define VHK_LIB_BACKEND_GIVE_H
@@ -31,6 +32,7 @@ struct vhk_give {
 	void *arg;
 	char *path;
 	int listen_fd; /* -1: nobody is let in */
+	bool watched;  /* the loop watches it */
 	struct vhk_sock_file bound;
 	enum vhk_give_state state;
 	bool session; /* there is one to be handed over */
@@ -38,7 +40,10 @@ struct vhk_give {
 	bool changing;	      /* the device is asked to stop or start a ring */
 	struct vhk_sock sock; /* to the successor; fd -1: none */
 	int pid;
-	int deadline, look; /* timers, 0: none */
+	int deadline, look, pause; /* timers, 0: none */
+	/* What came to nothing of late: told ever less often. */
+	unsigned int n_failures;
+	uint64_t failed_ns;
 	unsigned int cursor; /* behind the ring that changes */
 	/* What is being said. */
 	vhk_tell_fn *const *step; /* ends with NULL */
@@ -47,6 +52,19 @@ struct vhk_give {
 	uint64_t n_state;	  /* bytes of the device's state so far */
 	bool told_state;
 };
+
+/* backend_give.c */
+/* A successor came. -EBUSY: another one is served; -EPERM; else it will be told what there is. */
+int vhk_give_begin_take_fd(struct vhk_give *g, int fd);
+void vhk_give_del_timer(struct vhk_give *g, int *timer);
+
+/* backend_give_sock.c */
+int vhk_give_start_listening(struct vhk_give *g);
+/* The same, unless it does already; a failure is logged. */
+void vhk_give_listen(struct vhk_give *g);
+void vhk_give_unlisten(struct vhk_give *g);
+/* A hand-over came to nothing. @why NULL: @err says it. */
+void vhk_give_log_failure(struct vhk_give *g, int err, const char *why);
 
 /* backend_tell.c */
 extern vhk_tell_fn *const vhk_tell_session[];

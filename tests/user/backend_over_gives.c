@@ -3,6 +3,8 @@
  * A back end whose session is taken over by a successor that is hostile, hangs or dies, and one
  * whose front end goes meanwhile: it goes on, wherever it can.
  */
+#include <sys/resource.h>
+
 #include "t_over.h"
 
 /* One that answers no more while the rings rest is given up before front ends lose patience. */
@@ -104,6 +106,69 @@ static void why_it_came_to_nothing(void)
 		T_UNTIL(&u, u.be->s.state == VHK_SESSION_READY);
 		t_ring_echo(&u, &ring, 3);
 	}
+	close_old();
+}
+
+#define STORM 300
+
+/* Who comes again and again is told ever less often. */
+static void a_storm_of_successors(void)
+{
+	unsigned int i;
+	struct vhk_msg m;
+	int first;
+
+	open_old(T_SPLIT);
+	for (i = 0; i < STORM; i++) {
+		close(dial(over));
+		t_settle(&u);
+	}
+	T_UNTIL(&u, u.be->s.state == VHK_SESSION_READY);
+	T_OK(u.log.n[VHK_LOG_WARN] >= 8);
+	T_OK(u.log.n[VHK_LOG_WARN] <= 8 + 5);
+	T_OK(strstr(u.log.last, "(256)"));
+	/* one that is served is not mistaken for those that are turned away meanwhile */
+	first = dial(over);
+	T_MUST(t_recv_from(&u, first, &m));
+	for (i = 0; i < STORM; i++) {
+		int fd = dial(over);
+
+		T_OK(t_closed(&u, fd));
+		close(fd);
+	}
+	T_OK(u.log.n[VHK_LOG_WARN] <= 8 + 6);
+	T_OK(strstr(u.log.last, "turned away"));
+	close(first);
+	T_UNTIL(&u, u.be->s.state == VHK_SESSION_READY);
+	taken_over();
+	t_ring_echo(&u, &ring, 3);
+	close_heir();
+	close_old();
+}
+
+/* Nobody can be let in for lack of descriptors: nothing spins, and it is tried again. */
+static void no_descriptor_is_free(void)
+{
+	struct rlimit was, few;
+	struct vhk_msg m;
+	unsigned int i;
+	int fd, n = 0;
+
+	open_old(T_SPLIT);
+	fd = dial(over);
+	T_MUST(!getrlimit(RLIMIT_NOFILE, &was));
+	few = was;
+	few.rlim_cur = (rlim_t)fd + 1;
+	T_MUST(!setrlimit(RLIMIT_NOFILE, &few));
+	for (i = 0; i < 200; i++)
+		n += vhk_loop_step(u.loop, 0) > 0;
+	T_MUST(!setrlimit(RLIMIT_NOFILE, &was));
+	T_OK(u.log.n[VHK_LOG_WARN] == 1);
+	T_OK(strstr(u.log.last, "Too many open files"));
+	T_OK(n < 100);
+	T_MUST(t_recv_from(&u, fd, &m));
+	T_EQ(m.hdr.request, VHK_OVER_HELLO);
+	close(fd);
 	close_old();
 }
 
@@ -261,6 +326,8 @@ int main(void)
 	T_RUN(a_successor_that_falls_silent);
 	T_RUN(successors_that_hang_up);
 	T_RUN(why_it_came_to_nothing);
+	T_RUN(a_storm_of_successors);
+	T_RUN(no_descriptor_is_free);
 	T_RUN(a_successor_that_dies_with_it);
 	T_RUN(successors_that_talk_nonsense);
 	T_RUN(front_ends_that_hang_up);

@@ -10,13 +10,15 @@
 #include <unistd.h>
 
 #include "backend_give.h"
-#include "fd.h"
+#include "clock.h"
 
-/* From the successor's coming to the rings' rest, then to COMMIT, while the guest waits (front ends
- * wait for five seconds at least), and between looks at what is waited for. */
-#define DEADLINE_NS 10000000000u
-#define STILL_NS 3000000000u
+/* Defaults of opts.over_ms and opts.rest_ms. */
+#define OVER_MS 10000
+#define REST_MS 3000
+/* Between looks at what is waited for. */
 #define LOOK_NS 1000000u
+/* Between lines about a successor that does not answer COMMIT, in the end. */
+#define SILENT_NS_MAX 60000000000u
 
 static void give_pump(struct vhk_give *g);
 static void give_late(void *arg);
@@ -39,96 +41,6 @@ static void drop_successor(struct vhk_give *g)
 	vhk_sock_fini(&g->sock);
 }
 
-/* The session, if there is one, goes on here. */
-static void go_on(struct vhk_give *g)
-{
-	struct vhk_backend *b = g->backend;
-	struct vhk_session *s = &b->s;
-
-	g->state = GIVE_IDLE;
-	vhk_device_share(b->dev, false);
-	if (!b->closing)
-		vhk_give_listen(g);
-	if (!g->session) {
-		if (!b->closing)
-			vhk_backend_next(b);
-		return;
-	}
-	if (s->doomed) {
-		vhk_session_stop(s);
-		return;
-	}
-	vhk_session_resume_channel(s);
-	vhk_backend_watch(b);
-	s->state = VHK_SESSION_READY;
-	vhk_session_rewatch(s);
-}
-
-static void resume_next(struct vhk_give *g);
-
-static void not_resumed(struct vhk_session *s, unsigned int idx, int err)
-{
-	vhk_session_log(s, VHK_LOG_ERROR, "queue %u does not start again: %s", idx,
-			strerrordesc_np(-err));
-	s->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-	vhk_session_stop_waiting(s, idx);
-	vhk_notify_send(&s->ring[idx].err);
-}
-
-static void resumed(void *arg, int ret, uint32_t base)
-{
-	struct vhk_give *g = arg;
-
-	(void)base;
-	g->changing = false;
-	if (ret)
-		not_resumed(&g->backend->s, g->cursor - 1, ret);
-	resume_next(g);
-}
-
-static int resume_ring(struct vhk_give *g, unsigned int idx)
-{
-	struct vhk_session *s = &g->backend->s;
-	struct vhk_queue_setup q;
-	int ret, fd = -1;
-
-	ret = vhk_fd_duplicate(&fd, s->ring[idx].kick);
-	if (!ret)
-		ret = vhk_session_fill_setup(s, idx, fd, &q);
-	if (!ret)
-		ret = vhk_device_start_queue(s->backend->dev, idx, &q, resumed, g);
-	return ret;
-}
-
-/* Rings that rest start again, from the cursor on, one by one. */
-static void resume_next(struct vhk_give *g)
-{
-	struct vhk_session *s = &g->backend->s;
-	unsigned int idx;
-	int ret;
-
-	while (g->session && !s->doomed && g->cursor < s->st.n_queues) {
-		idx = g->cursor++;
-		if (!s->ring[idx].given)
-			continue;
-		s->ring[idx].given = false;
-		ret = resume_ring(g, idx);
-		if (!ret) {
-			g->changing = true;
-			return;
-		}
-		not_resumed(s, idx, ret);
-	}
-	go_on(g);
-}
-
-static void resume(struct vhk_give *g)
-{
-	g->state = GIVE_RESUME;
-	g->cursor = 0;
-	resume_next(g);
-}
-
 static void give_fail(struct vhk_give *g, int err, const char *why)
 {
 	vhk_give_log_failure(g, err, why);
@@ -140,7 +52,7 @@ static void give_fail(struct vhk_give *g, int err, const char *why)
 	}
 	g->failed = true;
 	if (!g->changing)
-		resume(g);
+		vhk_give_back(g);
 }
 
 /* Whatever becomes of the successor, nobody is served here any more. */
@@ -173,6 +85,28 @@ static void give_lost(struct vhk_give *g)
 		give_away(g, -ENOTCONN);
 }
 
+/* The successor has that long from here on. */
+static int limit(struct vhk_give *g, uint64_t ns)
+{
+	vhk_give_del_timer(g, &g->deadline);
+	g->deadline = vhk_loop_add_timer(g->backend->ctl, ns, give_late, g);
+	return g->deadline < 0 ? g->deadline : 0;
+}
+
+static uint64_t over_ns(const struct vhk_give *g)
+{
+	const uint32_t ms = g->backend->o.over_ms;
+
+	return (ms ? ms : OVER_MS) * 1000000ull;
+}
+
+static uint64_t rest_ns(const struct vhk_give *g)
+{
+	const uint32_t ms = g->backend->o.rest_ms;
+
+	return (ms ? ms : REST_MS) * 1000000ull;
+}
+
 static void give_commit(void *arg)
 {
 	struct vhk_give *g = arg;
@@ -193,6 +127,8 @@ static void give_commit(void *arg)
 	/* the successor may listen at the same path for its own */
 	vhk_give_unlisten(g);
 	g->state = GIVE_COMMITTED;
+	g->committed_ns = vhk_now_ns();
+	g->silent_ns = rest_ns(g);
 	g->step = vhk_tell_commit;
 	give_pump(g);
 }
@@ -207,7 +143,7 @@ static void rested(void *arg, int ret, uint32_t base)
 	if (!ret)
 		vhk_session_note_base(&g->backend->s, g->cursor - 1, base);
 	if (g->failed)
-		resume(g);
+		vhk_give_back(g);
 	else if (ret)
 		give_fail(g, ret, NULL);
 	else
@@ -235,8 +171,7 @@ static void rest_next(struct vhk_give *g)
 		g->changing = true;
 		return;
 	}
-	vhk_give_del_timer(g, &g->deadline);
-	ret = g->deadline = vhk_loop_add_timer(g->backend->ctl, STILL_NS, give_late, g);
+	ret = limit(g, rest_ns(g));
 	if (ret < 0) {
 		give_fail(g, ret, NULL);
 		return;
@@ -344,19 +279,27 @@ static void give_event(void *arg, uint32_t events)
 	rewatch(g);
 }
 
+/* It may have read COMMIT, and go on at any time: only its end can tell that it does not serve. */
+static void still_silent(struct vhk_give *g)
+{
+	vhk_log(&g->backend->o.log, VHK_LOG_WARN,
+		"%s: process %d was given everything %llu s ago, and does not say whether it serves; if "
+		"it hangs, kill it",
+		g->backend->name, g->pid,
+		(unsigned long long)(vhk_now_ns() - g->committed_ns) / 1000000000);
+	limit(g, g->silent_ns);
+	g->silent_ns = vhk_min(2 * g->silent_ns, (uint64_t)SILENT_NS_MAX);
+}
+
 static void give_late(void *arg)
 {
 	struct vhk_give *g = arg;
 
 	g->deadline = 0;
-	if (g->state != GIVE_COMMITTED) {
+	if (g->state == GIVE_COMMITTED)
+		still_silent(g);
+	else
 		give_fail(g, -ETIMEDOUT, "it takes too long");
-		return;
-	}
-	/* it may have read COMMIT, so only its end can tell */
-	vhk_log(&g->backend->o.log, VHK_LOG_WARN,
-		"%s: process %d has what it needs, and does not say whether it serves",
-		g->backend->name, g->pid);
 }
 
 /* -EAGAIN: the session is in the middle of something. */
@@ -429,7 +372,7 @@ int vhk_give_begin_take_fd(struct vhk_give *g, int fd)
 	vhk_sock_init_take_fd(&g->sock, fd);
 	ret = vhk_loop_add_fd(g->backend->ctl, fd, EPOLLIN, give_event, g);
 	if (!ret)
-		ret = g->deadline = vhk_loop_add_timer(g->backend->ctl, DEADLINE_NS, give_late, g);
+		ret = limit(g, over_ns(g));
 	if (ret < 0) {
 		drop_successor(g);
 		return ret;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * The old process's side of a hand-over: what backend_give.c, backend_give_sock.c and backend_tell.c
- * share.
+ * The old process's side of a hand-over: what backend_give*.c and backend_tell.c share.
  */
 #ifndef VHK_LIB_BACKEND_GIVE_H
 #define VHK_LIB_BACKEND_GIVE_H
@@ -41,6 +40,8 @@ struct vhk_give {
 	struct vhk_sock sock; /* to the successor; fd -1: none */
 	int pid;
 	int deadline, look, pause; /* timers, 0: none */
+	uint64_t committed_ns;	   /* when COMMIT was said */
+	uint64_t silent_ns;	   /* until the next line about who does not answer it */
 	/* What came to nothing of late: told ever less often. */
 	unsigned int n_failures;
 	uint64_t failed_ns;
@@ -57,6 +58,10 @@ struct vhk_give {
 /* A successor came. -EBUSY: another one is served; -EPERM; else it will be told what there is. */
 int vhk_give_begin_take_fd(struct vhk_give *g, int fd);
 void vhk_give_del_timer(struct vhk_give *g, int *timer);
+
+/* backend_give_back.c */
+/* Nothing is under way at the device: the session goes on here. */
+void vhk_give_back(struct vhk_give *g);
 
 /* backend_give_sock.c */
 int vhk_give_start_listening(struct vhk_give *g);

@@ -15,6 +15,7 @@ static void a_successor_that_falls_silent(void)
 	unsigned int i;
 	int fd;
 
+	rest_ms = 200;
 	open_old(T_SPLIT);
 	record(&s);
 	fd = dial(over);
@@ -32,12 +33,80 @@ static void a_successor_that_falls_silent(void)
 	t_settle(&u);
 	T_EQ(u.be->s.state == VHK_SESSION_READY, false);
 	T_OK(t_ring_get(&u, &ring));
-	T_OK(t_now_ns() - begun < 5000000000u);
+	T_OK(t_now_ns() - begun >= 100000000u);
+	T_OK(strstr(u.log.last, "it takes too long"));
 	T_EQ(n_given, 0);
+	rest_ms = 0;
 	close(fd);
 	script_fini(&s);
 	t_ring_echo(&u, &ring, 3);
 	close_old();
+}
+
+/* One that does not answer before the rings rest for it has a time of its own. */
+static void a_successor_that_takes_too_long(void)
+{
+	uint64_t begun;
+	int fd;
+
+	over_ms = 200;
+	open_old(T_SPLIT);
+	begun = t_now_ns();
+	fd = dial(over);
+	T_UNTIL(&u, u.log.n[VHK_LOG_WARN]);
+	T_OK(t_now_ns() - begun >= 200000000u);
+	T_OK(strstr(u.log.last, "it takes too long"));
+	T_UNTIL(&u, u.be->s.state == VHK_SESSION_READY);
+	t_ring_echo(&u, &ring, 3);
+	close(fd);
+	over_ms = 0;
+	close_old();
+}
+
+/* A session that is in the middle of a request, or of its end, is not stopped for a successor, and
+ * is not revived when that one has hung up or taken too long. */
+static void not_while_a_request_is_under_way(void)
+{
+	struct vhk_user_vring_state v = { 0, 0 };
+	struct vhk_msg m;
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < 4; i++) {
+		const bool late = i & 1, ends = i & 2;
+
+		over_ms = late ? 200 : 0;
+		open_old(T_SPLIT);
+		u.echo.hold = true;
+		t_ring_add(&u, &ring);
+		T_UNTIL(&u, u.echo.n_held == 1);
+		t_send(&u, VHK_USER_GET_VRING_BASE, 0, &v, sizeof(v), NULL, 0);
+		T_UNTIL(&u, u.be->s.state == VHK_SESSION_WAITING);
+		fd = dial(over);
+		t_settle(&u);
+		if (ends)
+			t_user_hang_up(&u);
+		t_settle(&u);
+		if (!late)
+			close(fd);
+		T_UNTIL(&u, u.log.n[VHK_LOG_WARN]);
+		T_OK(strstr(u.log.last, late ? "it takes too long" : "it hung up"));
+		t_settle(&u);
+		T_OK(u.be->s.state != VHK_SESSION_READY);
+		t_echo_release(&u.echo);
+		if (ends) {
+			T_UNTIL(&u, u.n_down == 1);
+			u.fd = dial(front);
+		} else {
+			T_MUST(t_recv(&u, &m));
+			T_EQ(m.hdr.request, VHK_USER_GET_VRING_BASE);
+		}
+		t_alive(&u);
+		if (late)
+			close(fd);
+		close_old();
+	}
+	over_ms = 0;
 }
 
 /* The old one goes on, wherever its successor stops. */
@@ -198,6 +267,48 @@ static void a_successor_that_dies_with_it(void)
 	T_OK(access(front, F_OK) < 0);
 }
 
+/* One that hangs with it is waited for, and told of again and again. What it read before it is
+ * killed decides. */
+static void a_successor_that_hangs_with_it(void)
+{
+	struct vhk_msg m;
+	struct script s;
+	unsigned int i, n, read;
+	int fd;
+
+	rest_ms = 50;
+	for (read = 0; read < 2; read++) {
+		open_old(T_SPLIT);
+		record(&s);
+		n = s.n - 1 + read;
+		script_fini(&s);
+		u.log.n[VHK_LOG_WARN] = 0;
+		fd = dial(over);
+		for (i = 0; i < n; i++) {
+			T_MUST(t_recv_from(&u, fd, &m));
+			if (m.hdr.request == VHK_OVER_READY)
+				say_u64(fd, VHK_OVER_READY, 0);
+			vhk_msg_fini(&m);
+		}
+		T_UNTIL(&u, u.log.n[VHK_LOG_WARN] >= 3);
+		T_OK(strstr(u.log.last, "if it hangs, kill it"));
+		T_EQ(n_given, 0);
+		T_EQ(u.be->s.state, VHK_SESSION_GIVEN);
+		close(fd);
+		if (read) {
+			T_UNTIL(&u, n_given);
+			T_EQ(given_ret, -ENOTCONN);
+			T_OK(t_closed(&u, u.fd));
+		} else {
+			T_UNTIL(&u, u.be->s.state == VHK_SESSION_READY);
+			t_ring_echo(&u, &ring, 3);
+		}
+		T_EQ(n_given, read);
+		close_old();
+	}
+	rest_ms = 0;
+}
+
 static void successors_that_talk_nonsense(void)
 {
 	static const struct {
@@ -324,11 +435,14 @@ static void closed_in_the_middle(void)
 int main(void)
 {
 	T_RUN(a_successor_that_falls_silent);
+	T_RUN(a_successor_that_takes_too_long);
+	T_RUN(not_while_a_request_is_under_way);
 	T_RUN(successors_that_hang_up);
 	T_RUN(why_it_came_to_nothing);
 	T_RUN(a_storm_of_successors);
 	T_RUN(no_descriptor_is_free);
 	T_RUN(a_successor_that_dies_with_it);
+	T_RUN(a_successor_that_hangs_with_it);
 	T_RUN(successors_that_talk_nonsense);
 	T_RUN(front_ends_that_hang_up);
 	T_RUN(closed_in_the_middle);

@@ -28,6 +28,7 @@ static struct t_user u;
 static struct heir heir;
 static struct t_ring ring;
 static int n_given, given_ret;
+static uint32_t over_ms, rest_ms; /* the server's options */
 static char over[100], front[100];
 
 static inline void on_given(void *arg, int ret, int pid)
@@ -99,6 +100,8 @@ static inline void open_server(void)
 	t_user_init(&u, VHK_LOOP_AUTO);
 	o = t_user_opts(&u);
 	o.flags = VHK_BACKEND_F_HAND_OVER;
+	o.over_ms = over_ms;
+	o.rest_ms = rest_ms;
 	T_MUST(!vhk_backend_listen(&u.be, u.loop, u.echo.dev, front, &o));
 	T_MUST(!vhk_backend_hand_over(u.be, over, on_given, NULL));
 	u.fd = dial(front);

@@ -60,6 +60,10 @@ struct vhk_backend;
  *              thread. It must not close the back end. Optional
  * @arg:        handed to @on_session
  * @flags:      VHK_BACKEND_F_*
+ * @over_ms:    vhk_backend_hand_over(): how long the other process may take before the rings rest for
+ *              it, ms; 0: 10,000
+ * @rest_ms:    and while they rest, which the guest notices: front ends give up after five seconds,
+ *              some of them; ms, 0: 3,000
  */
 struct vhk_backend_opts {
 	size_t sz;
@@ -67,6 +71,8 @@ struct vhk_backend_opts {
 	void (*on_session)(void *arg, bool up);
 	void *arg;
 	uint32_t flags;
+	uint32_t over_ms;
+	uint32_t rest_ms;
 };
 
 /**
@@ -152,8 +158,12 @@ typedef void vhk_backend_over_fn(void *arg, int ret, int pid);
  * its memory, its rings where they stand and the device (vhk_device_ops.hand_over). The front end
  * sees a pause in which nothing is answered: requests under way are completed first. At any time
  * one of the two processes serves, or none: where the other one refuses, dies or takes longer than
- * ten seconds before it has all it needs, or three while the rings rest, this one goes on. Who
- * hangs after that is waited for without limit, and the log says so.
+ * opts.over_ms before the rings rest for it, or opts.rest_ms while they do, this one goes on.
+ *
+ * Who hangs after it was given everything is waited for without limit, since it serves as soon as
+ * it goes on, and two must not. The log says so after opts.rest_ms and then at intervals that grow
+ * to a minute. Whoever kills that process has it decided: if it had not read what it was given,
+ * this one goes on; else @fn is called with -ENOTCONN, and the front end is to connect again.
  *
  * During a live migration's postcopy phase, during a transfer of the device's state and with memory
  * of a Xen domain nothing is handed over, which is a failure as above.

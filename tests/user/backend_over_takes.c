@@ -174,8 +174,69 @@ static void old_processes_that_talk_nonsense(void)
 	close_old();
 }
 
+/* Either loop's turn, until @cond. */
+#define UNTIL_BOTH(cond)                                                                           \
+	do {                                                                                       \
+		uint64_t end_ = t_now_ns() + T_DEADLINE_MS * 1000000ull;                           \
+		while (!(cond) && t_now_ns() < end_) {                                             \
+			vhk_loop_step(heir_loop, 0);                                               \
+			vhk_loop_step(u.loop, 1000000);                                            \
+		}                                                                                  \
+		T_OK(cond);                                                                        \
+	} while (0)
+
+/* It is gone when all is here and rings are being enabled. Nobody knows then that it ended well, and
+ * nothing of the connection may be left behind in the loop. */
+static void an_old_process_that_dies_at_the_end(void)
+{
+	struct script s;
+	struct vhk_msg m;
+	int sock, listener;
+	unsigned int i;
+
+	open_old(T_SPLIT);
+	record(&s);
+	vhk_backend_close(u.be);
+	u.be = NULL;
+	listener = vhk_sock_listen(over);
+	T_MUST(listener >= 0 && !vhk_loop_new(&heir_loop, NULL));
+	T_MUST(!begin_heir_at(&heir, NULL, VHK_F_RING_ALL));
+	sock = vhk_sock_accept(listener);
+	T_MUST(sock >= 0 && !fcntl(sock, F_SETFL, 0));
+	for (i = 0; i < s.n - 1; i++) {
+		play_bytes(sock, &s.m[i], SIZE_MAX);
+		if (s.m[i].hdr.request != VHK_OVER_READY)
+			continue;
+		UNTIL_BOTH(t_readable(sock, 0));
+		T_MUST(t_recv_from(&u, sock, &m));
+		/* those of rings are answered, too */
+		while (m.hdr.request != VHK_OVER_READY)
+			T_MUST(t_recv_from(&u, sock, &m));
+		T_EQ(m.u64, 0);
+	}
+	play_bytes(sock, &s.m[s.n - 1], SIZE_MAX);
+	T_UNTIL(&u, heir.be->s.state == VHK_SESSION_WAITING);
+	close(sock);
+	t_settle(&u);
+	T_EQ(heir.n_done, 0);
+	UNTIL_BOTH(heir.n_done);
+	T_OK(heir.ret < 0);
+	T_EQ(heir.n_up, 0);
+	close_heir();
+	/* the connection, of which there is a copy here, hangs up */
+	t_user_hang_up(&u);
+	t_settle(&u);
+	script_fini(&s);
+	vhk_loop_free(heir_loop);
+	heir_loop = NULL;
+	close(listener);
+	unlink(over);
+	close_old();
+}
+
 int main(void)
 {
+	T_RUN_ON_BOTH(an_old_process_that_dies_at_the_end);
 	T_RUN(old_processes_that_talk_nonsense);
 	return t_end();
 }

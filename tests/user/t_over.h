@@ -29,6 +29,7 @@ static struct heir heir;
 static struct t_ring ring;
 static int n_given, given_ret;
 static uint32_t over_ms, rest_ms; /* the server's options */
+static struct vhk_loop *heir_loop; /* of the heir's queues; NULL: as all else */
 static char over[100], front[100];
 
 static inline void on_given(void *arg, int ret, int pid)
@@ -89,8 +90,9 @@ static inline int bound_socket(const char *path)
 	return fd;
 }
 
-/* A server that may be taken over, with a front end that has said nothing. */
-static inline void open_server(void)
+/* A server that may be taken over, with a front end that has said nothing. @d: or NULL, u's own;
+ * @flags: VHK_BACKEND_F_*, besides. */
+static inline void open_server_of(struct vhk_device *d, uint32_t flags)
 {
 	struct vhk_backend_opts o;
 
@@ -99,12 +101,17 @@ static inline void open_server(void)
 	n_given = 0;
 	t_user_init(&u, VHK_LOOP_AUTO);
 	o = t_user_opts(&u);
-	o.flags = VHK_BACKEND_F_HAND_OVER;
+	o.flags = VHK_BACKEND_F_HAND_OVER | flags;
 	o.over_ms = over_ms;
 	o.rest_ms = rest_ms;
-	T_MUST(!vhk_backend_listen(&u.be, u.loop, u.echo.dev, front, &o));
+	T_MUST(!vhk_backend_listen(&u.be, u.loop, d ? d : u.echo.dev, front, &o));
 	T_MUST(!vhk_backend_hand_over(u.be, over, on_given, NULL));
 	u.fd = dial(front);
+}
+
+static inline void open_server(void)
+{
+	open_server_of(NULL, 0);
 }
 
 static inline void begin_ring(uint64_t features)
@@ -143,6 +150,8 @@ static inline int begin_heir_at(struct heir *h, const char *path, uint64_t featu
 
 	memset(h, 0, sizeof(*h));
 	t_echo_init_offer(&h->echo, features);
+	if (heir_loop)
+		T_MUST(!vhk_device_set_loops(h->echo.dev, &heir_loop, 1));
 	return vhk_backend_take_over(&h->be, u.loop, h->echo.dev, over, path, &o, on_taken, h);
 }
 

@@ -185,8 +185,8 @@ static void old_processes_that_talk_nonsense(void)
 		T_OK(cond);                                                                        \
 	} while (0)
 
-/* It is gone when all is here and rings are being enabled. Nobody knows then that it ended well, and
- * nothing of the connection may be left behind in the loop. */
+/* It is gone when all is here and rings are being enabled. Nobody knows then that it ended well,
+ * and nothing of the connection may be left behind in the loop. */
 static void an_old_process_that_dies_at_the_end(void)
 {
 	struct script s;

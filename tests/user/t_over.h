@@ -136,8 +136,8 @@ static inline void close_old(void)
 	t_user_fini(&u);
 }
 
-/* @h takes over. @path: where it thinks that front ends come to, or NULL. @features: what its device
- * offers. */
+/* @h takes over. @path: where it thinks that front ends come to, or NULL. @features: what its
+ * device offers. */
 static inline int begin_heir_at(struct heir *h, const char *path, uint64_t features)
 {
 	struct vhk_backend_opts o = {

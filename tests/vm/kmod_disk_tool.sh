@@ -45,6 +45,9 @@ refused "less than one block" add a --file /proc/cpuinfo --read-only
 refused "no such disk" del a
 refused "no such disk" resize a
 refused "no such disk" stat a
+# A record is lines: a folder on the way whose name has two of them cannot be in one.
+guest 'd=$(printf "/srv/li\nne"); mkdir "$d"; truncate -s 1M "$d/d.img"; ln -s "$d" /srv/link'
+refused "not a path that can be kept" add a --file /srv/link/d.img
 guest_says "" "vhk disk list"
 guest "[ ! -e /run/vhostkit/devices/a.conf ]"
 

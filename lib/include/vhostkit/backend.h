@@ -60,8 +60,8 @@ struct vhk_backend;
  *              thread. It must not close the back end. Optional
  * @arg:        handed to @on_session
  * @flags:      VHK_BACKEND_F_*
- * @over_ms:    vhk_backend_hand_over(): how long the other process may take before the rings rest for
- *              it, ms; 0: 10,000
+ * @over_ms:    vhk_backend_hand_over(): how long the other process may take before the rings rest
+ *              for it, ms; 0: 10,000
  * @rest_ms:    and while they rest, which the guest notices: front ends give up after five seconds,
  *              some of them; ms, 0: 3,000
  */

@@ -5,9 +5,11 @@
  *   notify_check            all cases; prints those that went wrong
  */
 #include <liburing.h>
+#include <linux/aio_abi.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "notify.h"
@@ -314,6 +316,38 @@ static void own_completions_stop(void)
 	own_completions_do_not_go_round(0);
 	own_completions_do_not_go_round(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
 	own_completions_do_not_go_round(IORING_SETUP_COOP_TASKRUN);
+}
+
+/*
+ * The kernel's own poll of asynchronous I/O completes where it is woken, and signals an eventfd
+ * there. When that one's last fd is closed its waiters are woken below its lock, which the signal
+ * would wait for.
+ */
+static void own_completion_at_a_close(void)
+{
+	struct mux m = mux_open(64);
+	int own = efd_new(0);
+	struct iocb poll = {
+		.aio_fildes = (uint32_t)m.fd,
+		.aio_lio_opcode = IOCB_CMD_POLL,
+		.aio_buf = POLLIN,
+		.aio_flags = IOCB_FLAG_RESFD,
+		.aio_resfd = (uint32_t)own,
+	};
+	struct timespec limit = { .tv_sec = 10 };
+	struct iocb *polls[] = { &poll };
+	aio_context_t aio = 0;
+	struct io_event done;
+
+	SURE(!syscall(SYS_io_setup, 4, &aio));
+	CHECK_EQ(mux_bind(&m, 0, own, -1), 0);
+	SURE(syscall(SYS_io_submit, aio, 1, polls) == 1);
+	close(own);
+	CHECK_EQ(syscall(SYS_io_getevents, aio, 1, 1, &done, &limit), 1);
+	CHECK_EQ(done.res & POLLIN, POLLIN);
+	CHECK_EQ(mux_take(&m, 0), 1);
+	SURE(!syscall(SYS_io_destroy, aio));
+	mux_close(&m);
 }
 
 static void epoll_is_edge_and_level_triggered(void)
@@ -732,6 +766,7 @@ static const struct {
 	{ "multishot poll", multishot_poll_tells_of_each },
 	{ "multishot poll that ends", multishot_poll_that_ends_loses_nothing },
 	{ "a ring's own completions stop", own_completions_stop },
+	{ "a ring's own completion at a close", own_completion_at_a_close },
 	{ "epoll", epoll_is_edge_and_level_triggered },
 	{ "semaphores", semaphores_count },
 	{ "one eventfd in many places", one_eventfd_in_many_places },

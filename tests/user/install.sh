@@ -66,6 +66,26 @@ wait $server || fail "serve_disk ended with status $?; $(cat "$T/log")"
 [ ! -e "$T/sock" ] || fail "serve_disk left its socket"
 echo "# serve_disk and read_sector agree"
 
+# One takes over from the other, and is found where that one was.
+"$T/hand_over" "$T/disk.img" "$T/sock" "$T/upgrade" 2>"$T/log" &
+server=$!
+for _ in $(seq 100); do
+	[ -S "$T/upgrade" ] && break
+	sleep 0.1
+done
+! timeout 20 "$T/hand_over" "$T/sock" "$T/sock" "$T/upgrade" take 2>"$T/log2" || fail "a socket was taken for a disk"
+"$T/hand_over" "$T/disk.img" "$T/sock" "$T/upgrade" take 2>"$T/log2" &
+former=$server
+server=$!
+wait $former || fail "hand_over ended with status $?; $(cat "$T/log" "$T/log2")"
+timeout 20 "$T/read_sector" "$T/sock" 7 | cmp - <(dd if="$T/disk.img" bs=512 skip=7 count=1 status=none) ||
+	fail "another sector after the hand-over; $(cat "$T/log2")"
+[ -S "$T/upgrade" ] || fail "nobody could take over again"
+kill $server
+wait $server || fail "the second hand_over ended with status $?; $(cat "$T/log2")"
+[ ! -e "$T/sock" ] && [ ! -e "$T/upgrade" ] || fail "hand_over left a socket"
+echo "# hand_over hands over"
+
 # The readme's program says why it fails, and leaves nothing behind.
 mkdir "$T/here" && cd "$T/here"
 ! "$T/readme" 2>"$T/log" || fail "the readme's program serves no image"

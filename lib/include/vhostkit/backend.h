@@ -57,7 +57,9 @@ struct vhk_backend;
  * @log:        where lines go; copied. Each names the socket; refusals of one session beyond the
  *              32nd are not logged
  * @on_session: called when a front end came (@up) or went and its queues have stopped; control
- *              thread. It must not close the back end. Optional
+ *              thread. Also when its session was handed over, after vhk_backend_hand_over()'s @fn:
+ *              the front end is still there, but is no longer ours. It must not close the back
+ *              end. Optional
  * @arg:        handed to @on_session
  * @flags:      VHK_BACKEND_F_*
  * @over_ms:    vhk_backend_hand_over(): how long the other process may take before the rings rest

@@ -29,6 +29,9 @@ VHK_API int vhk_ctl_set_vring_num(struct vhk_ctl *c, unsigned int idx, uint32_t 
  * @a: which ring, and its parts by front-end address; borrowed for the call
  *
  * For rings that no IOMMU stands before. Kernel vhost: the addresses are those of this process.
+ * vhost-user with VHK_PF_GPA_ADDRESSES: the three parts are guest addresses, which the caller puts
+ * in the place of front-end addresses (vhk_mem_gpa()); regions are converted by the functions that
+ * share them, and vhk_ctl_start() does all of it.
  * Return: 0; -EOPNOTSUPP it is a vDPA device, or VHK_F_ACCESS_PLATFORM was negotiated:
  * vhk_ctl_set_vring_addr_iova() is the way; or a code as above.
  */

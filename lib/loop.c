@@ -200,6 +200,7 @@ static unsigned int go_round(struct vhk_loop *l)
 {
 	unsigned int n;
 
+	vhk_loop_count(&l->stats.rounds, 1);
 	l->n_learn = 0;
 	n = vhk_io_go_on(l);
 	n += vhk_sources_work(l);
@@ -265,6 +266,7 @@ static bool give_way(struct vhk_loop *l, uint64_t now)
 	while (!yes && ns - last >= VHK_YIELD_LEAST * (ns > 0) && ns <= limit) {
 		last = ns;
 		sched_yield();
+		vhk_loop_note_syscalls(l, 1);
 		yes = came(l);
 		ns = vhk_now_ns() - now;
 	}
@@ -312,8 +314,10 @@ static int go_to_sleep(struct vhk_loop *l, uint64_t until)
 
 	/* Then look: pairs with the push, then the look at sleeping, in vhk_loop_post(). */
 	atomic_store(&l->sleeping, true);
-	if (!atomic_load(&l->mail) && !atomic_load(&l->stop))
+	if (!atomic_load(&l->mail) && !atomic_load(&l->stop)) {
+		vhk_loop_count(&l->stats.sleeps, 1);
 		ret = l->engine->wait(l, time_to(sleep_end(l, until)));
+	}
 	atomic_store_explicit(&l->sleeping, false, memory_order_relaxed);
 	l->slept = true;
 	return ret;
@@ -440,6 +444,18 @@ bool vhk_loop_is_mine(const struct vhk_loop *l)
 int vhk_loop_fd(const struct vhk_loop *l)
 {
 	return l->flags & VHK_LOOP_F_EMBED ? l->engine->fd(l) : -EINVAL;
+}
+
+void vhk_loop_note_syscalls(struct vhk_loop *l, unsigned int n)
+{
+	vhk_loop_count(&l->stats.syscalls, n);
+}
+
+void vhk_loop_stats(const struct vhk_loop *l, struct vhk_loop_stats *out)
+{
+	out->rounds = __atomic_load_n(&l->stats.rounds, __ATOMIC_RELAXED);
+	out->sleeps = __atomic_load_n(&l->stats.sleeps, __ATOMIC_RELAXED);
+	out->syscalls = __atomic_load_n(&l->stats.syscalls, __ATOMIC_RELAXED);
 }
 
 const char *vhk_loop_engine_name(const struct vhk_loop *l)

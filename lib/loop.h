@@ -85,6 +85,9 @@ void vhk_loop_staged(struct vhk_loop *l, struct vhk_source *s);
  */
 unsigned int vhk_loop_quantum(const struct vhk_loop *l);
 
+/* Its thread. @n system calls were made for it (struct vhk_loop_stats). */
+void vhk_loop_note_syscalls(struct vhk_loop *l, unsigned int n);
+
 /* True in the loop's own thread, or where the loop is not running. */
 bool vhk_loop_is_mine(const struct vhk_loop *l);
 

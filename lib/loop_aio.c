@@ -108,6 +108,7 @@ unsigned int vhk_aio_submit(struct vhk_aio *a, struct vhk_loop *l)
 	while (a->n_queued) {
 		for (i = 0; i < a->n_queued; i++)
 			cbs[i] = &a->iocb[i];
+		vhk_loop_note_syscalls(l, 1);
 		n = syscall(SYS_io_submit, a->ctx, (long)a->n_queued, cbs);
 		if (n > 0) {
 			a->n_in += (unsigned int)n;
@@ -142,6 +143,7 @@ unsigned int vhk_aio_reap(struct vhk_aio *a, struct vhk_loop *l)
 
 	if (!vhk_aio_peek(a))
 		return 0;
+	vhk_loop_note_syscalls(l, 1);
 	n = syscall(SYS_io_getevents, a->ctx, 0L, (long)VHK_AIO_BATCH, ev, &at_once);
 	if (n <= 0)
 		return 0;

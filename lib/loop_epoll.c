@@ -142,11 +142,13 @@ static int wait_ms(int64_t ns)
 }
 
 /* epoll_pwait2() counts nanoseconds, where the kernel and its filters let us. */
-static int ep_fetch(struct vhk_epoll *e, int64_t ns)
+static int ep_fetch(struct vhk_loop *l, int64_t ns)
 {
 	struct timespec ts = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+	struct vhk_epoll *e = l->epoll;
 	int n;
 
+	vhk_loop_note_syscalls(l, 1);
 	if (ns > 0 && !e->no_pwait2) {
 		n = (int)syscall(SYS_epoll_pwait2, e->fd, e->events, EVENTS_MAX, &ts, NULL, 0);
 		if (n >= 0 || (errno != ENOSYS && errno != EPERM))
@@ -162,7 +164,7 @@ static bool ep_peek(struct vhk_loop *l)
 	struct vhk_epoll *e = l->epoll;
 
 	if (e->n_events <= 0 && !(++e->peeks % PEEK_EVERY))
-		e->n_events = ep_fetch(e, 0);
+		e->n_events = ep_fetch(l, 0);
 	return e->n_events > 0 || vhk_aio_peek(&e->aio);
 }
 
@@ -176,7 +178,7 @@ static int ep_wait(struct vhk_loop *l, int64_t ns)
 		ns = 0;
 	if (e->n_events > 0)
 		return 0;
-	n = ep_fetch(e, ns);
+	n = ep_fetch(l, ns);
 	e->n_events = n;
 	return n < 0 && n != -EINTR ? n : 0;
 }
@@ -198,7 +200,7 @@ static unsigned int ep_reap(struct vhk_loop *l, bool idle)
 	int i;
 
 	if (e->n_events <= 0 && (idle || !(++e->rounds % LOOK_EVERY)))
-		e->n_events = ep_fetch(e, 0);
+		e->n_events = ep_fetch(l, 0);
 	for (i = 0; i < e->n_events && !l->closing; i++)
 		n += tell(l, &e->events[i]);
 	e->n_events = 0;

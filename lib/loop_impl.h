@@ -155,7 +155,14 @@ struct vhk_loop {
 	uint64_t idle_since;  /* 0: busy */
 	bool idle_io;	      /* there was I/O under way since then */
 	bool slept;	      /* the last wait was a sleep, not a spin */
+
+	struct vhk_loop_stats stats; /* one writer, read by anybody */
 };
+
+static inline void vhk_loop_count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
 
 /* Gives the kernel what is queued and takes what is done; how much. */
 unsigned int vhk_loop_hand_over(struct vhk_loop *l, bool idle);

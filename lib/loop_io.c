@@ -123,6 +123,7 @@ static int range_piece(struct vhk_loop *l, struct vhk_io *io)
 
 	piece.off += io->begun;
 	piece.len = vhk_min(io->len - io->begun, PIECE - piece.off % PIECE);
+	vhk_loop_note_syscalls(l, 1);
 	ret = vhk_io_now(l->files[io->file].fd, &piece);
 	io->begun += piece.len;
 	l->own_left -= vhk_min(l->own_left, piece.len);
@@ -135,6 +136,7 @@ static bool do_own(struct vhk_loop *l, struct vhk_io *io)
 	int ret = 0;
 
 	if (!is_range(io)) {
+		vhk_loop_note_syscalls(l, 1);
 		l->own_left -= vhk_min(l->own_left, bytes_of(io));
 		vhk_io_end(l, io, vhk_io_now(l->files[io->file].fd, io));
 		return true;

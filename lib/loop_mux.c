@@ -147,14 +147,14 @@ bool vhk_loop_stage_call(struct vhk_loop *l, struct vhk_source *s)
 		return false;
 	vhk_mux_stage(&l->mux->mux, s->calls_ring);
 	if (l->mux->mux.n_staged >= CALLS_MAX)
-		vhk_mux_send(&l->mux->mux);
+		vhk_loop_mux_send(l);
 	return true;
 }
 
 void vhk_loop_mux_send(struct vhk_loop *l)
 {
 	if (l->mux)
-		vhk_mux_send(&l->mux->mux);
+		vhk_loop_note_syscalls(l, vhk_mux_send(&l->mux->mux));
 }
 
 bool vhk_loop_mux_peek(const struct vhk_loop *l)

@@ -92,19 +92,25 @@ static uint8_t drain_of(int fd)
  * Without waiting, even where the fd is in blocking mode; for pipes before Linux 6.4, which do not
  * know RWF_NOWAIT, only as long as nobody else takes the bytes between the look and the read.
  */
-static void drain(const struct vhk_source *s)
+static void drain(struct vhk_loop *l, const struct vhk_source *s)
 {
 	char bytes[4096];
 	struct iovec iov = { bytes, sizeof(bytes) };
 	struct pollfd p = { .fd = s->kick_fd, .events = POLLIN };
 	ssize_t n;
 
+	if (s->drain == DRAIN_NONE)
+		return;
+	vhk_loop_note_syscalls(l, 1);
 	if (s->drain == DRAIN_SOCKET)
 		recv(s->kick_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 	if (s->drain != DRAIN_PIPE)
 		return;
 	n = preadv2(s->kick_fd, &iov, 1, -1, RWF_NOWAIT);
-	if (n < 0 && errno == EOPNOTSUPP && poll(&p, 1, 0) == 1 && (p.revents & POLLIN))
+	if (n >= 0 || errno != EOPNOTSUPP)
+		return;
+	vhk_loop_note_syscalls(l, 2);
+	if (poll(&p, 1, 0) == 1 && (p.revents & POLLIN))
 		n = read(s->kick_fd, bytes, sizeof(bytes));
 	(void)n; /* nothing there is fine too */
 }
@@ -215,7 +221,7 @@ void vhk_loop_staged(struct vhk_loop *l, struct vhk_source *s)
 void vhk_source_kick(struct vhk_loop *l, struct vhk_source *s, uint32_t events)
 {
 	l->n_learn++;
-	drain(s);
+	drain(l, s);
 	if ((events & (EPOLLHUP | EPOLLERR)) && s->drain != DRAIN_NONE) {
 		/* No kick will come any more: one last look. */
 		unwatch_kick(l, s, s->slot, VHK_NO_RING);

@@ -34,12 +34,14 @@ static bool has_work(const struct vhk_uring *u)
 	       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
-static struct io_uring_sqe *get_sqe(struct vhk_uring *u)
+static struct io_uring_sqe *get_sqe(struct vhk_loop *l)
 {
+	struct vhk_uring *u = l->uring;
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
 	if (sqe || !vhk_uring_is_mine(u))
 		return sqe;
+	vhk_loop_note_syscalls(l, 1);
 	io_uring_submit(&u->ring);
 	return io_uring_get_sqe(&u->ring);
 }
@@ -64,7 +66,7 @@ static bool tell_kernel(struct vhk_loop *l, uint32_t i)
 
 	if (p->gone && !p->armed)
 		return true;
-	sqe = get_sqe(l->uring);
+	sqe = get_sqe(l);
 	if (!sqe)
 		return false;
 	if (p->gone) {
@@ -90,9 +92,10 @@ static unsigned int cq_room(const struct vhk_uring *u)
 }
 
 /* Once: armed again when those that are ready were told, so that what stays ready is seen again. */
-static void arm_fds(struct vhk_uring *u)
+static void arm_fds(struct vhk_loop *l)
 {
-	struct io_uring_sqe *sqe = u->fds_armed ? NULL : get_sqe(u);
+	struct vhk_uring *u = l->uring;
+	struct io_uring_sqe *sqe = u->fds_armed ? NULL : get_sqe(l);
 
 	if (!sqe)
 		return;
@@ -107,7 +110,7 @@ static void tell_due(struct vhk_loop *l)
 	unsigned int room = cq_room(u);
 	uint32_t i;
 
-	arm_fds(u);
+	arm_fds(l);
 	while ((i = u->due) != VHK_NO_POLL) {
 		if (!l->polls[i].gone && !room--)
 			return;
@@ -219,7 +222,7 @@ static bool uring_begin(struct vhk_loop *l, struct vhk_io *io)
 
 	if (u->n_in >= u->max_in || !vhk_uring_is_mine(u))
 		return false;
-	sqe = get_sqe(u);
+	sqe = get_sqe(l);
 	if (!sqe)
 		return false;
 	if (io->op <= VHK_IO_WRITE)
@@ -245,6 +248,7 @@ static int uring_submit(struct vhk_loop *l)
 	tell_due(l);
 	if (!io_uring_sq_ready(&u->ring) && !has_work(u))
 		return 0;
+	vhk_loop_note_syscalls(l, 1);
 	return mild(io_uring_submit_and_get_events(&u->ring));
 }
 
@@ -264,6 +268,8 @@ static int uring_wait(struct vhk_loop *l, int64_t ns)
 	tell_due(l);
 	if (u->due != VHK_NO_POLL)
 		return uring_submit(l);
+	/* what is there already, with nothing to hand over, is no reason to enter */
+	vhk_loop_note_syscalls(l, io_uring_sq_ready(&u->ring) || !io_uring_cq_ready(&u->ring));
 	return mild(io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, ns < 0 ? NULL : &ts, NULL));
 }
 
@@ -299,6 +305,7 @@ static unsigned int fds_done(struct vhk_loop *l)
 	uint32_t p;
 
 	l->uring->fds_armed = false;
+	vhk_loop_note_syscalls(l, 1);
 	n = epoll_wait(l->uring->fds, ev, EVENTS_MAX, 0);
 	for (i = 0; i < n; i++) {
 		p = vhk_poll_find(l, ev[i].data.u64);
@@ -347,7 +354,7 @@ static unsigned int uring_reap(struct vhk_loop *l, bool idle)
 
 static void uring_cancel(struct vhk_loop *l)
 {
-	struct io_uring_sqe *sqe = vhk_uring_is_mine(l->uring) ? get_sqe(l->uring) : NULL;
+	struct io_uring_sqe *sqe = vhk_uring_is_mine(l->uring) ? get_sqe(l) : NULL;
 
 	if (!sqe)
 		return;

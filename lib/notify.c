@@ -72,16 +72,17 @@ static const uint64_t one = 1;
  * filled the counter. Only a peer that does so between the two calls stops the thread that serves
  * it.
  */
-static void send_eventfd(int fd)
+static unsigned int send_eventfd(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
 	ssize_t ignored;
 
 	/* a counter at its end is a signal that is pending */
 	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
-		return;
+		return 1;
 	ignored = write(fd, &one, sizeof(one));
 	(void)ignored;
+	return 2;
 }
 
 /*
@@ -104,7 +105,7 @@ static void release_sigpipe(const sigset_t *pipe_set, const sigset_t *old, bool 
 	pthread_sigmask(SIG_SETMASK, old, NULL);
 }
 
-static void send_pipe(int fd)
+static unsigned int send_pipe(int fd)
 {
 	struct iovec iov = { (void *)&one, sizeof(one) };
 	sigset_t pipe_set, old;
@@ -113,6 +114,7 @@ static void send_pipe(int fd)
 	hold_sigpipe(&pipe_set, &old);
 	n = vmsplice(fd, &iov, 1, SPLICE_F_NONBLOCK);
 	release_sigpipe(&pipe_set, &old, n < 0 && errno == EPIPE);
+	return 3;
 }
 
 ssize_t vhk_notify_write_pipe(int fd, const void *buf, size_t len, int rwf)
@@ -128,25 +130,24 @@ ssize_t vhk_notify_write_pipe(int fd, const void *buf, size_t len, int rwf)
 	return n;
 }
 
-void vhk_notify_send(const struct vhk_notify *n)
+unsigned int vhk_notify_send(const struct vhk_notify *n)
 {
 	ssize_t ignored;
 
 	switch (n->kind) {
 	case VHK_NOTIFY_EVENTFD:
-		send_eventfd(n->fd);
-		return;
+		return send_eventfd(n->fd);
 	case VHK_NOTIFY_SOCKET:
 		ignored = send(n->fd, &one, sizeof(one), MSG_DONTWAIT | MSG_NOSIGNAL);
-		break;
+		(void)ignored;
+		return 1;
 	case VHK_NOTIFY_PIPE:
-		send_pipe(n->fd);
-		return;
+		return send_pipe(n->fd);
 	case VHK_NOTIFY_VDUSE:
 		vhk_vduse_inject(n->fd, n->queue);
-		return;
+		return 1;
 	case VHK_NOTIFY_NONE:
-		return;
+		break;
 	}
-	(void)ignored;
+	return 0;
 }

@@ -33,8 +33,11 @@ int vhk_notify_init_take_fd(struct vhk_notify *n, int fd);
 /* Interrupts of @queue of the VDUSE device that @fd is; owns @fd. */
 void vhk_notify_init_vduse_take_fd(struct vhk_notify *n, int fd, uint32_t queue);
 void vhk_notify_fini(struct vhk_notify *n);
-/* Signals; what cannot be delivered because a signal is pending already is delivered. */
-void vhk_notify_send(const struct vhk_notify *n);
+/*
+ * Signals; what cannot be delivered because a signal is pending already is delivered. How many
+ * system calls that took.
+ */
+unsigned int vhk_notify_send(const struct vhk_notify *n);
 /* pwritev2(2) without the signal of a pipe that has no reader; @rwf: RWF_*. Bytes or -errno. */
 ssize_t vhk_notify_write_pipe(int fd, const void *buf, size_t len, int rwf);
 

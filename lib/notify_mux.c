@@ -98,10 +98,11 @@ void vhk_mux_unbind_call(const struct vhk_mux *m, unsigned int ring)
 	unbind(m, ring, VHOSTKIT_NOTIFY_F_CALL);
 }
 
-void vhk_mux_send(struct vhk_mux *m)
+unsigned int vhk_mux_send(struct vhk_mux *m)
 {
 	if (!m->n_staged)
-		return;
+		return 0;
 	m->n_staged = 0;
 	ioctl(m->fd, VHOSTKIT_NOTIFY_CALL, 0);
+	return 1;
 }

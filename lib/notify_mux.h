@@ -48,7 +48,7 @@ static inline void vhk_mux_stage(struct vhk_mux *m, unsigned int ring)
 	m->n_staged++;
 }
 
-/* Makes the calls that are staged, by one system call. */
-void vhk_mux_send(struct vhk_mux *m);
+/* Makes the calls that are staged, by one system call; how many of those. */
+unsigned int vhk_mux_send(struct vhk_mux *m);
 
 #endif

@@ -21,7 +21,7 @@ static void queue_send_call(struct vhk_queue *q)
 		return;
 	count(&q->stats.calls, 1);
 	if (!vhk_loop_stage_call(q->loop, &q->source))
-		vhk_notify_send(&q->call);
+		vhk_loop_note_syscalls(q->loop, vhk_notify_send(&q->call));
 }
 
 static void call_is_late(void *arg)

@@ -198,6 +198,29 @@ VHK_API int vhk_loop_fd(const struct vhk_loop *l);
 VHK_API const char *vhk_loop_engine_name(const struct vhk_loop *l);
 
 /**
+ * struct vhk_loop_stats - counters of a loop since it was made
+ * @rounds:   rounds gone
+ * @sleeps:   waits that no work ended before they began
+ * @syscalls: system calls by which the loop waited, handed operations over and fetched their ends,
+ *            made those that it makes itself, took kicks out of pipes and sockets and called
+ *            drivers. Those that add and remove things, and those of callbacks, do not count
+ */
+struct vhk_loop_stats {
+	uint64_t rounds;
+	uint64_t sleeps;
+	uint64_t syscalls;
+};
+
+/**
+ * vhk_loop_stats() - read a loop's counters
+ * @l:   a loop
+ * @out: filled in; each counter is right, though not all of the same moment
+ *
+ * Any thread.
+ */
+VHK_API void vhk_loop_stats(const struct vhk_loop *l, struct vhk_loop_stats *out);
+
+/**
  * vhk_loop_add_fd() - watch a file descriptor
  * @l:      a loop
  * @fd:     borrowed until vhk_loop_del_fd(); each is watched once

@@ -162,6 +162,25 @@ expect 1 "too few for this" blk bench --size 9M "$u"
 expect 1 "is read-only" blk write "unix:$T/r" "$T/file"
 expect 1 "is read-only" blk bench --rw write "unix:$T/r"
 "$vhk" --help | grep -q "vhk blk bench" || fail "no help"
+
+# Each request of the left column costs a back end that uses epoll a read and a write.
+for flags in "" --packed; do
+	"$vhk" bench notify --queues 1,3 --depth 4 --runs 1 --time 0.05 $flags -j >"$T/json" ||
+		fail "bench notify $flags"
+	for name in "epoll, read, write" "vhostkit, no spinning" vhostkit; do
+		[ "$(grep -c "\"back_end\": \"$name\"" "$T/json")" = 2 ] || fail "bench notify: $name"
+	done
+	awk -F'[:,]' '
+		/"back_end"/ { epoll = /epoll/ }
+		/"kick_each_syscalls"/ && epoll { n++; low += $2 < 2 }
+		/"(requests_per_second|cpu_ns|syscalls|wake_p50_ns)"/ { zero += $2 <= 0 }
+		END { exit !(n == 2 && !low && !zero) }' "$T/json" || fail "bench notify $flags: $(cat "$T/json")"
+done
+"$vhk" bench notify --queues 2 --runs 1 --time 0.05 >"$T/out"
+grep -q "^ *2 vhostkit, no spinning" "$T/out" || fail "bench notify as text"
+expect 2 "bad value: 1,257" bench notify --queues 1,257
+expect 2 "bad value: 65" bench notify --depth 65
+expect 2 "takes no arguments" bench notify "$u"
 for full in --help --version "ctl show $u"; do
 	# shellcheck disable=SC2086 # words
 	got=0 && "$vhk" $full >/dev/full 2>"$T/err" || got=$?

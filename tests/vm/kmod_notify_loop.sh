@@ -24,5 +24,7 @@ for options in "--notify=mux" "--notify=mux --threads=2 --no-io-uring" "--notify
 	# Files, mappings and bindings of a server that is killed are gone.
 	guest "kill -9 \$(cat /tmp/pid); rm -f /tmp/s"
 done
+guest -t 120 "vhk bench notify --queues 8 --runs 1 --time 0.2 >/tmp/out"
+guest "cat /tmp/out; grep '^ *8 vhostkit, /dev/vhostkit' /tmp/out"
 guest "n=0; until rmmod vhostkit 2>/dev/null; do n=\$((n+1)); [ \$n -lt 200 ] || exit 1; usleep 100000; done"
 stop_guest

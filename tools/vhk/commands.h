@@ -10,6 +10,7 @@ int blk_read(int argc, char **argv);
 int blk_write(int argc, char **argv);
 int blk_copy(int argc, char **argv);
 int blk_bench(int argc, char **argv);
+int bench_notify(int argc, char **argv);
 int trace(int argc, char **argv);
 int vdpa(int argc, char **argv);
 /* vhk disk */

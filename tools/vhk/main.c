@@ -23,6 +23,7 @@ static const struct command {
 	{ "blk", "write", "URI [FILE]", "write a disk, from a file or stdin", blk_write },
 	{ "blk", "copy", "FROM TO", "copy between disks and files", blk_copy },
 	{ "blk", "bench", "URI", "load a disk and measure it, or verify it", blk_bench },
+	{ "bench", "notify", "", "what kicks and calls cost a back end", bench_notify },
 	{ "trace", NULL, "FRONT BACK", "stand between two ends and print what they say", trace },
 	{ "vdpa", NULL, "OBJECT ...", "manage vDPA devices, as vdpa(8) and more", vdpa },
 	{ "disk", NULL, "COMMAND ...", "disks that the kernel serves by itself", backing },
@@ -60,6 +61,9 @@ static int help(void)
 	     "  --poll               spin instead of sleeping --cpu N       run on that processor\n"
 	     "  --seed N             of all that is random    --count N     end after so many\n"
 	     "  --reconnect          survive restarts of the back end\n"
+	     "bench notify:\n"
+	     "  --queues LIST        numbers of queues (1,8,64,256)\n"
+	     "  --time SEC           of each load (0.3)       --runs N    medians of so many (3)\n"
 	     "trace (FRONT: a path to listen at, BACK: one to connect to, or URIs):\n"
 	     "  -d, --device KIND    whose feature bits to name: blk, net, scsi, fs, ...\n"
 	     "  -q, --quiet          only messages that break a rule, and the sums\n"

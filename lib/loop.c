@@ -230,7 +230,7 @@ static uint64_t spin_until(struct vhk_loop *l, uint64_t until)
 static bool came(struct vhk_loop *l)
 {
 	return vhk_sources_ready(l) || vhk_loop_mux_peek(l) || l->engine->peek(l) ||
-	       atomic_load_explicit(&l->mail, memory_order_relaxed) ||
+	       vhk_mail_waits(l) ||
 	       atomic_load_explicit(&l->stop, memory_order_relaxed);
 }
 
@@ -314,7 +314,7 @@ static int go_to_sleep(struct vhk_loop *l, uint64_t until)
 
 	/* Then look: pairs with the push, then the look at sleeping, in vhk_loop_post(). */
 	atomic_store(&l->sleeping, true);
-	if (!atomic_load(&l->mail) && !atomic_load(&l->stop)) {
+	if (!vhk_mail_waits(l) && !atomic_load(&l->stop)) {
 		vhk_loop_count(&l->stats.sleeps, 1);
 		ret = l->engine->wait(l, time_to(sleep_end(l, until)));
 	}
@@ -380,7 +380,7 @@ static unsigned int hand_out(struct vhk_loop *l)
 	l->engine->submit(l);
 	vhk_timers_set_fd(l, sleep_end(l, VHK_NEVER));
 	atomic_store(&l->sleeping, true);
-	if (!quiet || atomic_load(&l->mail))
+	if (!quiet || vhk_mail_waits(l))
 		vhk_loop_wake(l);
 	return n;
 }

@@ -88,6 +88,12 @@ unsigned int vhk_loop_quantum(const struct vhk_loop *l);
 /* Its thread. @n system calls were made for it (struct vhk_loop_stats). */
 void vhk_loop_note_syscalls(struct vhk_loop *l, unsigned int n);
 
+/*
+ * Takes a message back that was posted and not called yet, whose memory is to go. In the loop's
+ * thread, or while the loop does not run. False: it is not on its way.
+ */
+bool vhk_loop_recall(struct vhk_loop *l, struct vhk_work *w);
+
 /* True in the loop's own thread, or where the loop is not running. */
 bool vhk_loop_is_mine(const struct vhk_loop *l);
 

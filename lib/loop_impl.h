@@ -108,6 +108,7 @@ struct vhk_loop {
 	bool inside;  /* run or step is on the stack */
 	bool closing; /* I/O is refused */
 	int err;      /* why the loop cannot go on */
+	struct vhk_work *letters; /* taken out of the mail and not called yet, in order */
 
 	/* Shared with other threads. */
 	_Atomic(struct vhk_work *) mail; /* last posted first */
@@ -234,5 +235,9 @@ void vhk_timers_set_fd(struct vhk_loop *l, uint64_t at);
 
 /* loop_mail.c */
 unsigned int vhk_mail_read(struct vhk_loop *l);
+static inline bool vhk_mail_waits(const struct vhk_loop *l)
+{
+	return atomic_load(&l->mail) || l->letters;
+}
 
 #endif

@@ -32,17 +32,40 @@ static struct vhk_work *reversed(struct vhk_work *w)
 	return done;
 }
 
+/* What has come joins what is read already. */
+static void take_out(struct vhk_loop *l)
+{
+	struct vhk_work **end = &l->letters;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = reversed(atomic_exchange_explicit(&l->mail, NULL, memory_order_acquire));
+}
+
+/* Those that come meanwhile are left for the next time. */
 unsigned int vhk_mail_read(struct vhk_loop *l)
 {
-	struct vhk_work *w, *next;
+	struct vhk_work *w;
 	unsigned int n = 0;
 
-	if (!atomic_load_explicit(&l->mail, memory_order_relaxed))
-		return 0;
-	w = reversed(atomic_exchange_explicit(&l->mail, NULL, memory_order_acquire));
-	for (; w; w = next, n++) {
-		next = w->next; /* w is the sender's again once fn runs */
+	if (atomic_load_explicit(&l->mail, memory_order_relaxed))
+		take_out(l);
+	for (; (w = l->letters); n++) {
+		l->letters = w->next; /* w is the sender's again once fn runs */
 		w->fn(w);
 	}
 	return n;
+}
+
+bool vhk_loop_recall(struct vhk_loop *l, struct vhk_work *w)
+{
+	struct vhk_work **at;
+
+	take_out(l);
+	for (at = &l->letters; *at && *at != w; at = &(*at)->next)
+		;
+	if (!*at)
+		return false;
+	*at = w->next;
+	return true;
 }

@@ -239,6 +239,9 @@ static void card_free(struct vhk_net *net)
 
 	if (!p)
 		return;
+	/* no ring was started after it that would have come to rest behind it */
+	if (atomic_load(&p->posted))
+		vhk_loop_recall(p->sw->loop, &p->work);
 	vhk_net_table_forget_port(p->sw->table, p->idx);
 	p->sw->port[p->idx] = NULL;
 	free(p);

@@ -135,8 +135,65 @@ static void posts_itself_again(void)
 	}
 }
 
+static struct vhk_loop *recalling;
+static struct vhk_work letter[5], taking;
+static unsigned int n_read, read_last;
+
+static void read_one(struct vhk_work *w)
+{
+	n_read++;
+	read_last = (unsigned int)(w - letter);
+}
+
+/* Called before the rest of those that came with it. */
+static void take_back(struct vhk_work *w)
+{
+	(void)w;
+	T_OK(vhk_loop_recall(recalling, &letter[3]));
+	T_OK(!vhk_loop_recall(recalling, &letter[3]));
+	T_OK(vhk_loop_recall(recalling, &letter[4]));
+	T_OK(!vhk_loop_recall(recalling, &taking));
+}
+
+/* A message that is taken back is not read, and the others are, in order, without another's coming
+ * to wake the loop. */
+static void taken_back(void)
+{
+	unsigned int i, k;
+
+	T_MUST(!vhk_loop_new(&recalling, NULL));
+	for (i = 0; i < 5; i++)
+		letter[i].fn = read_one;
+	T_OK(!vhk_loop_recall(recalling, &letter[0]));
+	for (i = 0; i < 3; i++) {
+		for (k = 0; k < 3; k++)
+			vhk_loop_post(recalling, &letter[k]);
+		T_OK(vhk_loop_recall(recalling, &letter[i]));
+		T_OK(!vhk_loop_recall(recalling, &letter[i]));
+		n_read = 0;
+		T_OK(vhk_loop_step(recalling, 10000000000) > 0);
+		T_EQ(n_read, 2);
+		T_EQ(read_last, i == 2 ? 1 : 2);
+		T_OK(!vhk_loop_recall(recalling, &letter[0]));
+	}
+	/* from within another message */
+	taking.fn = take_back;
+	vhk_loop_post(recalling, &letter[0]);
+	vhk_loop_post(recalling, &taking);
+	vhk_loop_post(recalling, &letter[3]);
+	vhk_loop_post(recalling, &letter[1]);
+	vhk_loop_post(recalling, &letter[4]);
+	n_read = 0;
+	while (vhk_loop_step(recalling, 0) > 0)
+		;
+	T_EQ(n_read, 2);
+	T_EQ(read_last, 1);
+	vhk_loop_free(recalling);
+}
+
 int main(void)
 {
+	T_RUN(taken_back);
 	T_RUN(in_order_per_sender);
 	T_RUN(posted_before_it_begins);
 	T_RUN(posts_itself_again);

@@ -64,6 +64,52 @@ static void open_net(uint32_t addresses, uint32_t flood_pps, const uint64_t *fea
 		T_EQ(t_net_setup(&net.t[i], features[i], 2), 0);
 }
 
+static void note(struct vhk_work *w)
+{
+	w->fn = NULL;
+}
+
+/* A guest announces itself and goes before the switch's thread has heard of it: the card takes its
+ * message along, and no other's. */
+static void a_card_that_goes_with_its_announcement(void)
+{
+	const struct vhk_ctl_opts co = { .n_queues = 2, .queue_size = T_NET_SIZE,
+					 .also = VHK_PF_RARP };
+	struct vhk_work before = { .fn = note }, behind = { .fn = note };
+	struct vhk_switch_opts so = { .sz = sizeof(so) };
+	struct vhk_net_opts o = { .sz = sizeof(o), .port = VHK_NET_SWITCH };
+	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 9 };
+	struct vhk_device *card[2];
+	struct vhk_mem *mem;
+	struct t_both both;
+	struct vhk_loop *l;
+	unsigned int i;
+	void *va;
+
+	T_MUST(!vhk_loop_new(&l, NULL));
+	so.loop = l;
+	T_MUST(!vhk_switch_new(&o.sw, &so));
+	for (i = 0; i < 2; i++)
+		T_MUST(!vhk_net_new(&card[i], &o));
+	T_MUST(!vhk_mem_new(&mem));
+	T_MUST(!vhk_mem_alloc(mem, (struct vhk_gpa){ 0x1000000 }, 4096, &va));
+	vhk_loop_post(l, &before);
+	t_both_open(&both, card[0], NULL, co);
+	T_MUST(!vhk_ctl_setup(both.ctl, VHK_F_VERSION_1, 0, mem));
+	T_EQ(vhk_ctl_send_rarp(both.ctl, mac), 0);
+	t_both_close(&both);
+	vhk_loop_post(l, &behind);
+	vhk_device_free(card[0]);
+	for (i = 0; i < 4; i++)
+		vhk_loop_step(l, 0);
+	T_OK(!before.fn && !behind.fn);
+	T_EQ(vhk_switch_addresses(o.sw), 0);
+	vhk_device_free(card[1]);
+	vhk_mem_free(mem);
+	vhk_switch_free(o.sw);
+	vhk_loop_free(l);
+}
+
 static void close_net(void)
 {
 	unsigned int i;
@@ -303,6 +349,7 @@ int main(void)
 	T_RUN(nobody_can_take_all_addresses);
 	T_RUN(sums_are_made_for_who_needs_them);
 	T_RUN(the_table_is_bounded_and_aged);
+	T_RUN(a_card_that_goes_with_its_announcement);
 	T_RUN(bad_options);
 	return t_end();
 }

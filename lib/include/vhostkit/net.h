@@ -235,7 +235,8 @@ struct vhk_switch_opts {
  * @out: the switch, the caller's
  * @o:   how; borrowed for the call
  *
- * It belongs to its loop's thread: before that runs, or in it, cards and taps are added.
+ * It belongs to its loop's thread: in it, or while the loop does not run, cards and taps are added,
+ * and cards freed.
  *
  * What a port sends to an address that another port was heard of from goes there, what is for
  * everybody or nobody known to all others. A port that has no room loses what it is sent, and no

@@ -12,6 +12,7 @@
 #include "backend_over.h"
 #include "clock.h"
 #include "map_xen.h"
+#include "uffd.h"
 
 #define PAUSE_MIN_NS 100000000u
 #define PAUSE_MAX_NS 5000000000u
@@ -242,6 +243,21 @@ void vhk_backend_session_gone(struct vhk_backend *b, bool served)
 	vhk_backend_next(b);
 }
 
+int vhk_backend_check(uint32_t flags)
+{
+	int fd;
+
+	if (flags & ~(uint32_t)VHK_BACKEND_F_ALL)
+		return -EOPNOTSUPP;
+	if (!(flags & VHK_BACKEND_F_POSTCOPY))
+		return 0;
+	fd = vhk_uffd_open();
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
 int vhk_backend_new(struct vhk_backend **out, struct vhk_loop *ctl, struct vhk_device *d,
 		       enum vhk_backend_kind kind, const struct vhk_backend_opts *o)
 {
@@ -258,10 +274,14 @@ int vhk_backend_new(struct vhk_backend **out, struct vhk_loop *ctl, struct vhk_d
 	b->listen_fd = -1;
 	b->pause_ns = PAUSE_MIN_NS;
 	ret = vhk_opts_read(&b->o, sizeof(b->o), o);
-	if (!ret && (b->o.flags & ~VHK_BACKEND_F_ALL))
-		ret = -EOPNOTSUPP;
+	if (!ret)
+		ret = vhk_backend_check(b->o.flags);
 	if (!ret)
 		ret = vhk_device_hold(d, ctl, &door_ops, b);
+	if (!ret && b->o.flags & VHK_BACKEND_F_POSTCOPY && vhk_device_runs_in(d, ctl)) {
+		vhk_device_drop(d);
+		ret = -EINVAL;
+	}
 	if (ret) {
 		free(b);
 		return ret;

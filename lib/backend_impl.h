@@ -98,8 +98,11 @@ struct vhk_backend_iotlb {
 /* Memory that arrives while the guest runs; backend_postcopy.c. */
 struct vhk_backend_postcopy {
 	int uffd; /* -1: not advised */
+	int nothing; /* vhk_map_nothing() */
 	bool listening;
+	uint64_t since; /* it listens, ns */
 	struct vhk_mem *pending; /* a table whose bases the front end has yet to accept, or NULL */
+	struct vhk_table *former; /* watched as well, and perhaps in use by chains; or NULL */
 };
 
 enum vhk_session_state {
@@ -396,7 +399,8 @@ int vhk_backend_set_config(struct vhk_session *s);
 
 /* backend_postcopy.c */
 void vhk_session_init_postcopy(struct vhk_session *s);
-void vhk_session_end_postcopy(struct vhk_session *s);
+/* The session ends. Whoever waits for a page goes on, without it; true: some may be missing. */
+bool vhk_session_abandon_postcopy(struct vhk_session *s);
 /* Answers SET_MEM_TABLE, which is not in force before the answer is accepted; owns @m. */
 int vhk_session_offer_bases(struct vhk_session *s, struct vhk_mem *m);
 /* The request is that: SET_MEM_TABLE once more, with a number in place of a table. */

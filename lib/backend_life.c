@@ -48,7 +48,7 @@ static void session_fini(struct vhk_session *s)
 	vhk_sock_fini(&s->sock);
 	vhk_session_drop_channel(s);
 	vhk_session_drop_inflight(s);
-	vhk_session_end_postcopy(s);
+	vhk_session_abandon_postcopy(s);
 	vhk_session_drop_log(s);
 	vhk_session_drop_state(s);
 	vhk_mem_free(s->mem);
@@ -96,7 +96,6 @@ static bool session_torn(const struct vhk_session *s)
 	       (s->inflight.mem && vhk_table_torn(s->inflight.mem->table));
 }
 
-/* Who waits for a page that nobody will bring would never drain. */
 static void session_end(struct vhk_session *s, enum vhk_log_level level, const char *why)
 {
 	if (s->state == VHK_SESSION_NONE || s->state == VHK_SESSION_ENDING)
@@ -106,7 +105,12 @@ static void session_end(struct vhk_session *s, enum vhk_log_level level, const c
 	s->doomed = true;
 	vhk_session_untime(s);
 	vhk_session_unwatch(s);
-	vhk_session_end_postcopy(s);
+	/* Who waits for a page that nobody will bring would never drain. */
+	if (vhk_session_abandon_postcopy(s)) {
+		vhk_session_log(s, VHK_LOG_WARN,
+				"session ends before all memory has arrived: %s", why);
+		goto drain;
+	}
 	/* A front end that hears of it from its ring may hang up before the error is here. */
 	if (session_torn(s)) {
 		level = VHK_LOG_WARN;
@@ -116,6 +120,7 @@ static void session_end(struct vhk_session *s, enum vhk_log_level level, const c
 		vhk_take_note(s, -ENOTCONN, NULL, why);
 	else if (why)
 		vhk_session_log(s, level, "session ends: %s", why);
+drain:
 	vhk_device_hurry(s->backend->dev);
 	vhk_session_drop_state(s);
 	/* The socket stays open until the queues have stopped: who sees it close may send the same

@@ -130,6 +130,12 @@ int vhk_session_find_ring(struct vhk_session *s, const struct vhk_table *t, unsi
 
 	*at = (struct vhk_ring_place){ .view = NULL };
 	ret = find_parts(&s->ring[idx].place, t, at);
+	if (!ret && at->view && vhk_table_late(t)) {
+		vhk_table_put(at->view);
+		at->view = NULL;
+		return vhk_session_refuse(s, -EOPNOTSUPP,
+					  "the ring is scattered, and memory is still to arrive");
+	}
 	if (!ret && !ring_parts_aligned(at->desc, at->driver, at->device, vhk_session_packed(s)))
 		ret = -EINVAL;
 	if (!ret)

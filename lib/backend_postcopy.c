@@ -3,95 +3,161 @@
  * Postcopy (vhost-user, POSTCOPY_ADVISE to POSTCOPY_END): the guest runs here before all of its
  * memory has arrived. Who touches a page that has not, be it a loop or the kernel on its behalf,
  * waits until the front end, which reads our userfaultfd, has filled it in and wakes him.
+ *
+ * The control thread, which hears that the front end is gone, touches none of it.
  */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <unistd.h>
 
 #include "backend_impl.h"
+#include "clock.h"
 #include "fd.h"
 #include "uffd.h"
 
 void vhk_session_init_postcopy(struct vhk_session *s)
 {
-	s->postcopy.uffd = -1;
+	s->postcopy.uffd = s->postcopy.nothing = -1;
 }
 
-typedef int region_fn(int uffd, const struct vhk_map *map);
+typedef int mapping_fn(const struct vhk_backend_postcopy *p, const struct vhk_map *map);
 
-static int watch_region(int uffd, const struct vhk_map *map)
+static int watch(const struct vhk_backend_postcopy *p, const struct vhk_map *map)
 {
-	return vhk_uffd_register(uffd, map->base, map->len);
+	return vhk_uffd_register(p->uffd, map->base, map->len);
 }
 
-static int unwatch_region(int uffd, const struct vhk_map *map)
+static int unwatch(const struct vhk_backend_postcopy *p, const struct vhk_map *map)
 {
-	vhk_uffd_unregister(uffd, map->base, map->len);
+	vhk_uffd_unregister(p->uffd, map->base, map->len);
 	return 0;
 }
 
-static int each_region(struct vhk_session *s, struct vhk_mem *m, region_fn *fn)
+/* Who waits finds nothing. Zeros in place of what did not arrive would end up in a file. */
+static int take_away(const struct vhk_backend_postcopy *p, const struct vhk_map *map)
 {
-	struct vhk_table *t = vhk_mem_table(m);
+	if (vhk_map_take_away(map, p->nothing))
+		return unwatch(p, map);
+	vhk_uffd_wake(p->uffd, map->base, map->len);
+	return 0;
+}
+
+static int each_mapping(const struct vhk_backend_postcopy *p, const struct vhk_table *t,
+			mapping_fn *fn)
+{
 	unsigned int i;
 	int ret = 0;
 
-	for (i = 0; i < t->n && !ret; i++)
-		ret = fn(s->postcopy.uffd, &t->mapping[i]->map);
-	vhk_table_put(t);
+	for (i = 0; t && i < t->n && !ret; i++)
+		ret = fn(p, &t->mapping[i]->map);
 	return ret;
 }
 
-/* Whoever waits for a page goes on with what is there. */
-void vhk_session_end_postcopy(struct vhk_session *s)
+static int watch_table(struct vhk_session *s, const struct vhk_table *t)
+{
+	vhk_table_set_late(t, true);
+	return each_mapping(&s->postcopy, t, watch);
+}
+
+static void postcopy_fini(struct vhk_backend_postcopy *p)
+{
+	vhk_mem_free(p->pending);
+	vhk_table_put(p->former);
+	close(p->nothing);
+	close(p->uffd);
+	*p = (struct vhk_backend_postcopy){ .uffd = -1, .nothing = -1 };
+}
+
+bool vhk_session_abandon_postcopy(struct vhk_session *s)
 {
 	struct vhk_backend_postcopy *p = &s->postcopy;
+	bool listening = p->listening;
 
 	if (p->uffd < 0)
-		return;
-	each_region(s, s->mem, unwatch_region);
-	vhk_mem_free(p->pending);
-	close(p->uffd);
-	*p = (struct vhk_backend_postcopy){ .uffd = -1 };
+		return false;
+	if (listening) {
+		vhk_table_tear(s->mem->table);
+		if (p->former)
+			vhk_table_tear(p->former);
+		each_mapping(p, p->former, take_away);
+		each_mapping(p, s->mem->table, take_away);
+	}
+	postcopy_fini(p);
+	return listening;
+}
+
+static int open_fds(struct vhk_backend_postcopy *p)
+{
+	p->nothing = vhk_map_nothing();
+	if (p->nothing < 0)
+		return p->nothing;
+	p->uffd = vhk_uffd_open();
+	if (p->uffd >= 0)
+		return 0;
+	close(p->nothing);
+	p->nothing = -1;
+	return p->uffd;
 }
 
 int vhk_backend_postcopy_advise(struct vhk_session *s)
 {
-	int fd, uffd;
+	struct vhk_backend_postcopy *p = &s->postcopy;
+	int fd, ret;
 
-	if (s->postcopy.uffd >= 0)
+	if (p->uffd >= 0)
 		return vhk_session_refuse(s, -EBUSY, "advised already");
-	uffd = vhk_uffd_open();
-	if (uffd < 0)
-		return vhk_session_refuse(s, uffd, "userfaultfd(2) cannot be had");
-	fd = fcntl(uffd, F_DUPFD_CLOEXEC, 0);
+	ret = open_fds(p);
+	if (ret == -EPERM || ret == -ENOSYS)
+		return vhk_session_refuse(s, ret, "userfaultfd(2) cannot be had");
+	fd = ret ? ret : fcntl(p->uffd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0) {
-		close(uffd);
+		vhk_session_abandon_postcopy(s);
 		return vhk_session_refuse(s, -EMFILE, "no file descriptor is free");
 	}
-	s->postcopy.uffd = uffd;
 	s->reply.fd[s->reply.n_fds++] = fd;
 	return 0;
 }
 
-/* Memory that was shared before this has arrived as far as it is there, and is watched, too. */
+/*
+ * Memory that was shared before this has arrived as far as it is there, and is watched, too. What
+ * shows a scattered ring in one piece is a mapping of its own, whose faults the front end could not
+ * tell the place of.
+ */
 int vhk_backend_postcopy_listen(struct vhk_session *s)
 {
+	struct vhk_backend_postcopy *p = &s->postcopy;
 	int ret;
 
-	if (s->postcopy.uffd < 0 || s->postcopy.listening)
+	if (p->uffd < 0 || p->listening)
 		return vhk_session_refuse(s, -EBUSY, "not advised, or listening already");
-	ret = each_region(s, s->mem, watch_region);
-	if (ret)
+	if (vhk_session_has_iotlb(s) && vhk_session_runs_any(s))
+		return vhk_session_refuse(s, -EBUSY, "rings behind an IOMMU are running");
+	ret = watch_table(s, s->mem->table);
+	if (ret) {
+		each_mapping(p, s->mem->table, unwatch);
+		vhk_table_set_late(s->mem->table, false);
 		return vhk_session_refuse(s, ret, "memory cannot be watched");
-	s->postcopy.listening = true;
+	}
+	p->listening = true;
+	p->since = vhk_now_ns();
+	vhk_session_log(s, VHK_LOG_INFO, "memory is still to arrive (postcopy)");
 	return 0;
 }
 
 int vhk_backend_postcopy_end(struct vhk_session *s)
 {
-	if (s->postcopy.uffd < 0)
+	struct vhk_backend_postcopy *p = &s->postcopy;
+
+	if (p->uffd < 0)
 		return vhk_session_refuse(s, -EBUSY, "not advised");
-	vhk_session_end_postcopy(s);
+	if (p->listening) {
+		each_mapping(p, p->former, unwatch);
+		each_mapping(p, s->mem->table, unwatch);
+		vhk_table_set_late(s->mem->table, false);
+		vhk_session_log(s, VHK_LOG_INFO, "all memory has arrived, after %" PRIu64 " ms",
+				(vhk_now_ns() - p->since) / 1000000);
+	}
+	postcopy_fini(p);
 	return 0;
 }
 
@@ -122,14 +188,23 @@ bool vhk_session_accepts_bases(const struct vhk_session *s)
 /* Only from here on may a page be touched, and a fault be met (vhost-user, SET_MEM_TABLE). */
 int vhk_backend_accept_bases(struct vhk_session *s)
 {
-	struct vhk_mem *m = s->postcopy.pending;
+	struct vhk_backend_postcopy *p = &s->postcopy;
+	struct vhk_table *former = vhk_mem_table(s->mem);
+	struct vhk_mem *m = p->pending;
 	int ret;
 
-	s->postcopy.pending = NULL;
+	p->pending = NULL;
 	ret = s->req.u64 ? vhk_session_refuse(s, -EINVAL, "the front end cannot use the bases")
-			 : each_region(s, m, watch_region);
+			 : watch_table(s, m->table);
 	if (!ret)
 		ret = vhk_mem_assign(s->mem, m);
 	vhk_mem_free(m);
-	return ret ? ret : vhk_session_spread_table(s, true);
+	if (ret) {
+		vhk_table_put(former);
+		return ret;
+	}
+	/* The request before this one was answered when nothing used what is put here. */
+	vhk_table_put(p->former);
+	p->former = former;
+	return vhk_session_spread_table(s, true);
 }

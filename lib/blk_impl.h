@@ -61,6 +61,7 @@ struct vhk_blk_queue {
 	struct vhk_queue *q;
 	struct vhk_loop *loop;
 	int file; /* the image, as this loop knows it */
+	bool late; /* vhk_queue_late() */
 	struct vhk_fault_scope scope; /* of the image's mapping */
 	struct vhk_blk_reader reader;
 	_Alignas(64) struct vhk_blk_counters counters;

@@ -45,6 +45,8 @@ static void touch_memory(const struct vhk_blk_req *req)
 	const struct iovec *seg;
 	size_t at;
 
+	if (vhk_queue_torn(req->bq->q))
+		return;
 	for (seg = req->iov; seg < req->iov + req->n_iov; seg++)
 		for (at = 0; at < seg->iov_len; at += TOUCH_STEP)
 			(void)*((const volatile char *)seg->iov_base + at);
@@ -106,6 +108,8 @@ static void look_at_memory(const struct vhk_blk_req *req)
 	const volatile unsigned char *end;
 	const struct iovec *seg;
 
+	if (vhk_queue_torn(req->bq->q))
+		return;
 	for (seg = req->iov; seg < req->iov + req->n_iov; seg++) {
 		end = (unsigned char *)seg->iov_base + seg->iov_len;
 		if (seg->iov_len)
@@ -187,6 +191,10 @@ static void next_piece(struct vhk_blk_req *req)
 		req->io.n_iov = 1;
 		if (!is_read(req))
 			vhk_blk_gather(req, req->mem, req->flat.iov_len);
+		if (!is_read(req) && vhk_unlikely(vhk_queue_torn(req->bq->q))) {
+			end(req, VIRTIO_BLK_S_IOERR);
+			return;
+		}
 	}
 	vhk_blk_submit(req, is_read(req) ? VHK_IO_READ : VHK_IO_WRITE, req->start + req->moved,
 		       left, rw_done);

@@ -81,6 +81,9 @@ bool vhk_blk_map_copy(struct vhk_blk_req *req)
 		return false;
 	if (vhk_table_torn(f->table) || !is_there(req))
 		return false;
+	/* this thread would wait for the driver's memory, and might write zeros in its place */
+	if (vhk_unlikely(req->bq->late))
+		return false;
 	if (req->kind == VHK_BLK_READ)
 		vhk_blk_scatter(req, f->mapped + req->start, req->len);
 	else

@@ -139,6 +139,9 @@ void vhk_blk_ranges(struct vhk_blk_req *req)
 {
 	uint8_t status = prepare(req);
 
+	/* ranges may be zeros in place of what they were */
+	if (status == VIRTIO_BLK_S_OK && vhk_unlikely(vhk_queue_torn(req->bq->q)))
+		status = VIRTIO_BLK_S_IOERR;
 	if (status != VIRTIO_BLK_S_OK) {
 		vhk_blk_finish(req, status);
 		return;

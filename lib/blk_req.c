@@ -65,6 +65,8 @@ bool vhk_blk_on_disk(const struct vhk_blk *blk, uint64_t sector, uint64_t n)
 void vhk_blk_submit(struct vhk_blk_req *req, enum vhk_io_op op, uint64_t off, uint64_t len,
 		    void (*done)(struct vhk_io *io, int res))
 {
+	if (vhk_unlikely(req->bq->late))
+		req->io.flags |= VHK_IO_F_LATE;
 	req->io.op = op;
 	req->io.file = req->bq->file;
 	req->io.off = off;
@@ -258,6 +260,11 @@ static void begin(struct vhk_blk_queue *bq, struct vhk_chain *c)
 		return;
 	}
 	vhk_blk_gather(req, &hdr, sizeof(hdr));
+	/* what looks like a request may be half of one */
+	if (vhk_unlikely(bq->late && vhk_queue_torn(bq->q))) {
+		vhk_blk_finish(req, VIRTIO_BLK_S_IOERR);
+		return;
+	}
 	req->kind = kind_of(le32toh(hdr.type));
 	point_at_data(req);
 	dispatch(req, le64toh(hdr.sector));
@@ -269,6 +276,7 @@ void vhk_blk_work(void *priv, struct vhk_queue *q, struct vhk_chain **chains, un
 	unsigned int i;
 
 	(void)priv;
+	bq->late = vhk_queue_late(q);
 	for (i = 0; i < n; i++)
 		begin(bq, chains[i]);
 }

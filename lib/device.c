@@ -148,6 +148,16 @@ int vhk_device_hold(struct vhk_device *d, struct vhk_loop *ctl, const struct vhk
 	return 0;
 }
 
+bool vhk_device_runs_in(const struct vhk_device *d, const struct vhk_loop *l)
+{
+	unsigned int i;
+
+	for (i = 0; i < d->info.n_queues; i++)
+		if (d->queue[i].loop == l)
+			return true;
+	return false;
+}
+
 void vhk_device_drop(struct vhk_device *d)
 {
 	d->door = NULL;

@@ -71,6 +71,9 @@ int vhk_device_hold(struct vhk_device *d, struct vhk_loop *ctl, const struct vhk
  */
 void vhk_device_drop(struct vhk_device *d);
 
+/* Whether any of its queues runs in that loop. It is held. */
+bool vhk_device_runs_in(const struct vhk_device *d, const struct vhk_loop *l);
+
 /* While two processes have the device, none of them says that its machine goes on elsewhere: what
  * ops.end() would let go of is the other's as well. */
 void vhk_device_share(struct vhk_device *d, bool on);

@@ -194,7 +194,7 @@ static int refuse(const struct vhk_loop *l, const struct vhk_io *io)
 	if (io->op > VHK_IO_ZERO || io->n_iov > N_IOV_MAX || io->off > INT64_MAX ||
 	    io->len > INT64_MAX)
 		return -EINVAL;
-	if (io->flags & ~(uint32_t)VHK_IO_F_DSYNC)
+	if (io->flags & ~(uint32_t)VHK_IO_F_ALL)
 		return -EOPNOTSUPP;
 	return l->closing ? -ECANCELED : 0;
 }
@@ -203,6 +203,8 @@ static bool is_inline(const struct vhk_loop *l, const struct vhk_io *io)
 {
 	uint32_t flags = l->files[io->file].flags;
 
+	if (io->flags & VHK_IO_F_LATE && l->engine == &vhk_engine_uring)
+		return false;
 	return flags & (io->op == VHK_IO_READ ? VHK_FILE_F_INLINE_READ : VHK_FILE_F_INLINE_WRITE);
 }
 

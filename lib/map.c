@@ -176,6 +176,20 @@ int vhk_map_replace(void *page, size_t size)
 	return ret;
 }
 
+int vhk_map_nothing(void)
+{
+	int fd = memfd_create("vhostkit-nothing", MFD_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int vhk_map_take_away(const struct vhk_map *m, int nothing)
+{
+	void *at = mmap(m->base, m->len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, nothing, 0);
+
+	return at == MAP_FAILED ? -errno : 0;
+}
+
 int vhk_map_resident(const void *page, size_t size, unsigned char *in)
 {
 	return mincore((void *)page, size, in) ? -errno : 0;

@@ -54,6 +54,14 @@ int vhk_map_again(void *at, void *va, size_t len);
 /* Replaces whole pages by private zeros; async-signal-safe. */
 int vhk_map_replace(void *page, size_t size);
 
+/* An empty file for the following: fd or -errno. */
+int vhk_map_nothing(void);
+/*
+ * Replaces what @m maps by @nothing, for whoever uses it: a SIGBUS for this process, -EFAULT for the
+ * kernel. 0 or -errno: all is as it was.
+ */
+int vhk_map_take_away(const struct vhk_map *m, int nothing);
+
 /*
  * Which of the pages of [page, page + size), both in whole pages, can be read without a wait for
  * what they are on: the lowest bit of a byte for each. 0 or -errno.

@@ -32,6 +32,9 @@ struct vhk_mapping {
 struct vhk_torn {
 	atomic_uint refs;
 	atomic_bool set;
+	/* Pages may not have arrived. Should they never do, those that are met are replaced one by
+	 * one, so that as little as possible can be taken for what it is not. */
+	atomic_bool late;
 };
 
 struct vhk_table {
@@ -154,6 +157,16 @@ static inline bool vhk_table_torn(const struct vhk_table *t)
 {
 	return t && atomic_load_explicit(&t->torn->set, memory_order_acquire);
 }
+
+/* Whether somebody may have to wait for a page of it. @t may be NULL. */
+static inline bool vhk_table_late(const struct vhk_table *t)
+{
+	return t && atomic_load_explicit(&t->torn->late, memory_order_relaxed);
+}
+
+void vhk_table_set_late(const struct vhk_table *t, bool on);
+/* Nothing of it is what it was. */
+void vhk_table_tear(const struct vhk_table *t);
 
 struct vhk_notify;
 

@@ -47,11 +47,11 @@ static const struct vhk_map *map_at(const struct vhk_table *t, const unsigned ch
 	return NULL;
 }
 
-static int replace_from(const struct vhk_map *m, const unsigned char *addr)
+static int replace_from(const struct vhk_map *m, const unsigned char *addr, bool one)
 {
 	size_t from = (size_t)(addr - m->base) & ~(m->block - 1);
 
-	return vhk_map_replace(m->base + from, m->len - from);
+	return vhk_map_replace(m->base + from, one ? m->block : m->len - from);
 }
 
 /* Tells everybody who works with @m: other threads, which will read the zeros without a fault. */
@@ -71,11 +71,14 @@ bool vhk_mem_fault(void *addr)
 {
 	const struct vhk_map *m = NULL;
 	struct vhk_fault_scope *s;
+	bool late = false;
 
-	for (s = scopes; s && !m; s = s->outer)
+	for (s = scopes; s && !m; s = s->outer) {
 		m = s->table ? map_at(s->table, addr) : NULL;
+		late = vhk_table_late(s->table);
+	}
 	if (!m)
 		return false;
 	tell(m, addr);
-	return !replace_from(m, addr);
+	return !replace_from(m, addr, late);
 }

@@ -50,7 +50,18 @@ static struct vhk_torn *torn_get(const struct vhk_table *from)
 		return NULL;
 	atomic_init(&torn->refs, 1);
 	atomic_init(&torn->set, false);
+	atomic_init(&torn->late, false);
 	return torn;
+}
+
+void vhk_table_set_late(const struct vhk_table *t, bool on)
+{
+	atomic_store_explicit(&t->torn->late, on, memory_order_relaxed);
+}
+
+void vhk_table_tear(const struct vhk_table *t)
+{
+	atomic_store_explicit(&t->torn->set, true, memory_order_release);
 }
 
 static struct vhk_table *table_alloc(unsigned int n, uint32_t gen, const struct vhk_table *from)

@@ -62,6 +62,17 @@ static void queue_break(struct vhk_queue *q, int err)
 	vhk_loop_post(q->dev->ctl, &q->error_work);
 }
 
+bool vhk_queue_torn(const struct vhk_queue *q)
+{
+	return vhk_table_torn(q->table) || vhk_table_torn(q->old_table) ||
+	       vhk_table_torn(q->inflight_table) || vhk_table_torn(q->dirty_scope.table);
+}
+
+bool vhk_queue_late(const struct vhk_queue *q)
+{
+	return vhk_table_late(q->table);
+}
+
 /*
  * Memory went from under the ring. Nothing is written any more: what is in flight stays so, for the
  * next session.
@@ -75,9 +86,7 @@ static void queue_lose(struct vhk_queue *q)
 /* A region's file shrank under us: what was read since then are zeros, which make no answer. */
 static bool queue_torn(struct vhk_queue *q)
 {
-	if (vhk_likely(!vhk_table_torn(q->table) && !vhk_table_torn(q->old_table) &&
-		       !vhk_table_torn(q->inflight_table) &&
-		       !vhk_table_torn(q->dirty_scope.table)))
+	if (vhk_likely(!vhk_queue_torn(q)))
 		return false;
 	queue_lose(q);
 	return true;

@@ -394,6 +394,31 @@ static void a_short_write_to_nothing_is_an_error(void)
 	t_disk_free(d);
 }
 
+/* Memory that is to arrive is waited for elsewhere; memory that never did may read as zeros. */
+static void what_did_not_arrive_changes_nothing(void)
+{
+	unsigned char data[512] = { 1 };
+	struct virtio_blk_discard_write_zeroes all = { .num_sectors = htole32(SECTORS) };
+	struct vhk_device *d = t_disk(image(), VHK_BLK_F_MAP, 0);
+
+	t_queue.late = true;
+	T_EQ(simple(d, OUT, 3, data, 512), OK);
+	T_EQ(t_medium.n, 1);
+	T_EQ(t_medium.io[0].flags, VHK_IO_F_LATE);
+	T_EQ(simple(d, IN, 3, data, 512), OK);
+	T_EQ(t_medium.n, 1);
+	T_EQ(t_medium.io[0].flags, VHK_IO_F_LATE);
+	t_queue.torn = true;
+	T_EQ(simple(d, OUT, 3, data, 512), ERR);
+	T_EQ(t_medium.n, 0);
+	T_EQ(simple(d, DISCARD, 0, (unsigned char *)&all, sizeof(all)), ERR);
+	T_EQ(t_medium.n, 0);
+	T_EQ(simple(d, ZEROES, 0, (unsigned char *)&all, sizeof(all)), ERR);
+	T_EQ(t_medium.n, 0);
+	t_queue.late = t_queue.torn = false;
+	t_disk_free(d);
+}
+
 static void a_read_only_disk_changes_nothing(void)
 {
 	unsigned char data[512] = { 1 };
@@ -503,6 +528,7 @@ int main(void)
 	T_RUN(long_requests_go_piece_by_piece);
 	T_RUN(a_short_write_to_nothing_is_an_error);
 	T_RUN(a_read_only_disk_changes_nothing);
+	T_RUN(what_did_not_arrive_changes_nothing);
 	T_RUN(the_id_is_cut_or_padded);
 	T_RUN(writes_last_when_there_is_no_cache);
 	T_RUN(counters_tell_what_was_done);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
  * Postcopy: a device works on memory whose pages arrive when they are first touched, by a program
- * or by the kernel on its behalf; who waits is woken, at the latest when the front end is gone.
+ * or by the kernel on its behalf; who waits is woken, at the latest when the front end is gone, and
+ * then finds nothing, rather than zeros.
  */
 #include <linux/userfaultfd.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -23,7 +25,7 @@ struct copier {
 	struct vhk_loop *loop;
 	pthread_t thread;
 	int file;
-	unsigned int n;
+	unsigned int n, n_failed;
 };
 
 static void copier_work(void *priv, struct vhk_queue *q, struct vhk_chain **c, unsigned int n)
@@ -35,10 +37,15 @@ static void copier_work(void *priv, struct vhk_queue *q, struct vhk_chain **c, u
 		const struct iovec *out = &c[i]->seg[0], *in = &c[i]->seg[1];
 
 		if (d->n++ & 1) {
-			T_EQ(pwrite(d->file, out->iov_base, out->iov_len, 0), out->iov_len);
-			T_EQ(pread(d->file, in->iov_base, in->iov_len, 0), in->iov_len);
+			if (pwrite(d->file, out->iov_base, out->iov_len, 0) < 0) {
+				T_EQ(errno, EFAULT);
+				d->n_failed++;
+			} else {
+				T_EQ(pread(d->file, in->iov_base, in->iov_len, 0), in->iov_len);
+			}
 		} else {
 			memcpy(in->iov_base, out->iov_base, in->iov_len);
+			d->n_failed += vhk_queue_torn(q);
 		}
 		vhk_queue_done(q, c[i], c[i]->in_len);
 	}
@@ -242,21 +249,10 @@ static bool take(struct fixture *f)
 	return got == 1;
 }
 
-/* True where this machine lets this process do it; else that is what the front end hears. */
-static bool advise(struct fixture *f)
+static void advise(struct fixture *f)
 {
-	int ret, own = vhk_uffd_open();
-
-	ret = vhk_ctl_postcopy_advise(f->c, &f->bringer.uffd);
-	if (own < 0) {
-		printf("# userfaultfd: %s\n", strerror(-own));
-		T_EQ(ret, -EREMOTEIO);
-		return false;
-	}
-	close(own);
-	T_EQ(ret, 0);
+	T_MUST(!vhk_ctl_postcopy_advise(f->c, &f->bringer.uffd));
 	T_MUST(f->bringer.uffd >= 0);
-	return true;
 }
 
 static void share(struct fixture *f)
@@ -273,10 +269,7 @@ static void pages_arrive_when_touched(void)
 
 	fixture_init(&f, VHK_BACKEND_F_POSTCOPY);
 	negotiate(&f, VHK_PF_REPLY_ACK | ALSO);
-	if (!advise(&f)) {
-		fixture_fini(&f);
-		return;
-	}
+	advise(&f);
 	T_EQ(vhk_ctl_postcopy_listen(f.c), 0);
 	share(&f);
 	bringer_start(&f.bringer);
@@ -319,13 +312,12 @@ static void memory_that_was_there_before(void)
 	offer(&f, 0, 1);
 	T_MUST(take(&f));
 	T_EQ(f.buf[PAGE], 77);
-	if (advise(&f)) {
-		T_EQ(vhk_ctl_postcopy_listen(f.c), 0);
-		offer(&f, 0, 1);
-		T_MUST(take(&f));
-		T_EQ(vhk_ctl_postcopy_end(f.c), 0);
-		close(f.bringer.uffd);
-	}
+	advise(&f);
+	T_EQ(vhk_ctl_postcopy_listen(f.c), 0);
+	offer(&f, 0, 1);
+	T_MUST(take(&f));
+	T_EQ(vhk_ctl_postcopy_end(f.c), 0);
+	close(f.bringer.uffd);
 	fixture_fini(&f);
 }
 
@@ -338,19 +330,18 @@ static void refused(void)
 	negotiate(&f, VHK_PF_REPLY_ACK | ALSO);
 	T_EQ(vhk_ctl_postcopy_listen(f.c), -EREMOTEIO);
 	T_EQ(vhk_ctl_postcopy_end(f.c), -EREMOTEIO);
-	if (advise(&f)) {
-		T_EQ(vhk_ctl_postcopy_advise(f.c, &fd), -EREMOTEIO);
-		T_EQ(fd, -1);
-		T_EQ(vhk_ctl_postcopy_listen(f.c), 0);
-		T_EQ(vhk_ctl_postcopy_listen(f.c), -EREMOTEIO);
-		share(&f);
-		/* bases that are of no use: no memory, and no ring in it */
-		T_EQ(vhk_ctl_accept_bases(f.c, false), 0);
-		T_EQ(vhk_ctl_set_vring_num(f.c, 0, 64), 0);
-		T_EQ(vhk_ctl_set_vring_kick(f.c, 0, f.kick), -EREMOTEIO);
-		T_EQ(vhk_ctl_postcopy_end(f.c), 0);
-		close(f.bringer.uffd);
-	}
+	advise(&f);
+	T_EQ(vhk_ctl_postcopy_advise(f.c, &fd), -EREMOTEIO);
+	T_EQ(fd, -1);
+	T_EQ(vhk_ctl_postcopy_listen(f.c), 0);
+	T_EQ(vhk_ctl_postcopy_listen(f.c), -EREMOTEIO);
+	share(&f);
+	/* bases that are of no use: no memory, and no ring in it */
+	T_EQ(vhk_ctl_accept_bases(f.c, false), 0);
+	T_EQ(vhk_ctl_set_vring_num(f.c, 0, 64), 0);
+	T_EQ(vhk_ctl_set_vring_kick(f.c, 0, f.kick), -EREMOTEIO);
+	T_EQ(vhk_ctl_postcopy_end(f.c), 0);
+	close(f.bringer.uffd);
 	fixture_fini(&f);
 }
 
@@ -405,56 +396,125 @@ static void front_end_dies_as_a_ring_starts(void)
 
 	fixture_init(&f, VHK_BACKEND_F_POSTCOPY);
 	negotiate(&f, ALSO);
-	if (advise(&f)) {
-		T_EQ(vhk_ctl_postcopy_listen(f.c), 0);
-		share(&f);
-		f.bringer.idle = true;
-		bringer_start(&f.bringer);
-		T_EQ(vhk_ctl_accept_bases(f.c, true), 0);
-		a = place_ring(&f);
-		T_MUST(!madvise((void *)((uintptr_t)a.device & ~(uintptr_t)(PAGE - 1)), PAGE,
-				MADV_REMOVE));
-		T_MUST(!vhk_ctl_set_vring_kick(f.c, 0, f.kick));
-		T_MUST(waited_for(&f));
-		vhk_ctl_close(f.c);
-		f.both.ctl = NULL;
-		T_MUST(session_ends());
-		bringer_stop(&f.bringer);
-	}
+	advise(&f);
+	T_EQ(vhk_ctl_postcopy_listen(f.c), 0);
+	share(&f);
+	f.bringer.idle = true;
+	bringer_start(&f.bringer);
+	T_EQ(vhk_ctl_accept_bases(f.c, true), 0);
+	a = place_ring(&f);
+	T_MUST(!madvise((void *)((uintptr_t)a.device & ~(uintptr_t)(PAGE - 1)), PAGE,
+			MADV_REMOVE));
+	T_MUST(!vhk_ctl_set_vring_kick(f.c, 0, f.kick));
+	T_MUST(waited_for(&f));
+	vhk_ctl_close(f.c);
+	f.both.ctl = NULL;
+	T_MUST(session_ends());
+	bringer_stop(&f.bringer);
 	fixture_fini(&f);
 }
 
-/* The front end goes with a loop in the middle of a fault: the loop comes back. */
-static void front_end_dies(void)
+/*
+ * The front end goes with a loop in the middle of a fault, or with the kernel there on its behalf:
+ * the loop comes back, what did not arrive is not taken for zeros, and nothing is answered.
+ */
+static void front_end_dies(bool in_kernel)
 {
+	const char before[64] = "as it was";
+	struct vhk_done done;
 	struct fixture f;
+	char after[64];
 
 	fixture_init(&f, VHK_BACKEND_F_POSTCOPY);
+	T_MUST(pwrite(f.dev.file, before, sizeof(before), 0) == sizeof(before));
+	f.dev.n = in_kernel;
 	negotiate(&f, VHK_PF_REPLY_ACK | ALSO);
-	if (advise(&f)) {
-		T_EQ(vhk_ctl_postcopy_listen(f.c), 0);
-		share(&f);
-		f.bringer.idle = true;
-		bringer_start(&f.bringer);
-		T_EQ(vhk_ctl_accept_bases(f.c, true), 0);
-		start_ring(&f);
-		offer(&f, 0, 1);
-		T_MUST(waited_for(&f));
-		vhk_ctl_close(f.c);
-		f.both.ctl = NULL;
-		T_MUST(take(&f));
-		bringer_stop(&f.bringer);
-	}
+	advise(&f);
+	T_EQ(vhk_ctl_postcopy_listen(f.c), 0);
+	share(&f);
+	f.bringer.idle = true;
+	bringer_start(&f.bringer);
+	T_EQ(vhk_ctl_accept_bases(f.c, true), 0);
+	start_ring(&f);
+	offer(&f, 0, 1);
+	T_MUST(waited_for(&f));
+	vhk_ctl_close(f.c);
+	f.both.ctl = NULL;
+	T_MUST(session_ends());
+	T_EQ(f.dev.n_failed, 1);
+	T_EQ(vhk_vq_get(f.vq, &done, 1), 0);
+	T_MUST(pread(f.dev.file, after, sizeof(after), 0) == sizeof(after));
+	T_OK(!memcmp(before, after, sizeof(before)));
+	bringer_stop(&f.bringer);
 	fixture_fini(&f);
+}
+
+static void front_end_dies_under_a_loop(void)
+{
+	front_end_dies(false);
+}
+
+static void front_end_dies_under_the_kernel(void)
+{
+	front_end_dies(true);
+}
+
+/* Whose queues run where messages are answered could wait for a page with nobody to end it. */
+static void needs_loops_apart(void)
+{
+	const struct vhk_backend_opts bo = { .sz = sizeof(bo), .flags = VHK_BACKEND_F_POSTCOPY };
+	struct vhk_backend *be;
+	struct copier d;
+	int fd[2];
+
+	copier_init(&d);
+	T_MUST(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd));
+	T_EQ(vhk_backend_take_fd(&be, d.loop, d.dev, fd[1], &bo), -EINVAL);
+	close(fd[0]);
+	copier_fini(&d);
+}
+
+/* Said at once, not in the middle of a migration. */
+static void not_to_be_had(void)
+{
+	const struct vhk_backend_opts bo = { .sz = sizeof(bo), .flags = VHK_BACKEND_F_POSTCOPY };
+	struct vhk_backend *be;
+	struct copier d;
+	int fd[2];
+
+	copier_init(&d);
+	T_MUST(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd));
+	T_EQ(vhk_backend_take_fd(&be, d.loop, d.dev, fd[1], &bo), vhk_uffd_open());
+	close(fd[0]);
+	copier_fini(&d);
+}
+
+static void on_sigbus(int signo, siginfo_t *info, void *context)
+{
+	(void)context;
+	if (!vhk_mem_fault(info->si_addr))
+		signal(signo, SIG_DFL);
 }
 
 int main(void)
 {
+	const struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+	int fd = vhk_uffd_open();
+
+	if (fd < 0) {
+		printf("# userfaultfd: %s\n", strerror(-fd));
+		T_RUN(not_to_be_had);
+		return t_end();
+	}
+	close(fd);
+	sigaction(SIGBUS, &sa, NULL);
 	T_RUN(pages_arrive_when_touched);
 	T_RUN(memory_that_was_there_before);
 	T_RUN(refused);
 	T_RUN(not_negotiated);
 	T_RUN(front_end_dies_as_a_ring_starts);
-	T_RUN(front_end_dies);
+	T_RUN(front_end_dies_under_a_loop);
+	T_RUN(front_end_dies_under_the_kernel);
+	T_RUN(needs_loops_apart);
 	return t_end();
 }

@@ -21,6 +21,8 @@
 #define vhk_queue_fail t_queue_fail
 #define vhk_queue_give_back t_queue_give_back
 #define vhk_queue_suspending t_queue_suspending
+#define vhk_queue_late t_queue_late
+#define vhk_queue_torn t_queue_torn
 #define vhk_loop_add_file t_add_file
 #define vhk_loop_del_file t_del_file
 #define vhk_loop_submit t_submit
@@ -45,7 +47,7 @@ struct vhk_queue {
 	unsigned int idx, done, failed;
 	uint32_t written;
 	struct vhk_chain *answered;
-	bool suspending;
+	bool suspending, late, torn;
 	unsigned int given_back;
 };
 
@@ -88,6 +90,16 @@ void vhk_queue_give_back(struct vhk_queue *q, struct vhk_chain *c)
 bool vhk_queue_suspending(const struct vhk_queue *q)
 {
 	return q->suspending;
+}
+
+bool vhk_queue_late(const struct vhk_queue *q)
+{
+	return q->late;
+}
+
+bool vhk_queue_torn(const struct vhk_queue *q)
+{
+	return q->torn;
 }
 
 int vhk_device_new(struct vhk_device **out, const struct vhk_device_info *info,

@@ -33,9 +33,16 @@ struct vhk_backend;
 
 /**
  * Postcopy migration is offered (VHK_PF_PAGEFAULT), and regions one by one are not, since the two
- * exclude each other. This process needs userfaultfd(2) for the kernel's faults, too. Queues have
- * to run on other loops than the control loop (vhk_device_set_loops()): one of theirs may wait for
- * a page as long as the front end likes, or until it hangs up.
+ * exclude each other. This process needs userfaultfd(2) for the kernel's faults, too: root or
+ * CAP_SYS_PTRACE, vm.unprivileged_userfaultfd=1, or rights on /dev/userfaultfd. Queues have to run
+ * on other loops than the control loop (vhk_device_set_loops()): one of theirs may wait for a page
+ * as long as the front end likes, or until it hangs up. It waits for rings, descriptors and what
+ * the device reads itself; files are read and written by others meanwhile, where the loop has
+ * io_uring (vhk_queue_late()).
+ *
+ * A session that ends before all memory has arrived takes it away from whoever waits: the kernel
+ * fails with -EFAULT, and this process gets a SIGBUS, which is for vhk_mem_fault(). Nothing reads
+ * zeros in place of what did not arrive and acts upon them (vhk_queue_torn()).
  */
 #define VHK_BACKEND_F_POSTCOPY 0x1
 /**
@@ -78,6 +85,17 @@ struct vhk_backend_opts {
 };
 
 /**
+ * vhk_backend_check() - whether this process can do what flags ask for
+ * @flags: VHK_BACKEND_F_*
+ *
+ * Every back end with these flags begins with the same.
+ *
+ * Return: 0; -EPERM: VHK_BACKEND_F_POSTCOPY, and this process may not have a userfaultfd(2);
+ * -ENOSYS: the kernel has none for shared memory; -EOPNOTSUPP: unknown flags; what the kernel said.
+ */
+VHK_API int vhk_backend_check(uint32_t flags);
+
+/**
  * vhk_backend_listen() - serve a device on a listening socket
  * @out:  the back end, the caller's; NULL on failure
  * @ctl:  loop that runs the protocol; outlives the back end
@@ -90,7 +108,8 @@ struct vhk_backend_opts {
  * "Communication").
  *
  * Return: 0; -EADDRINUSE: a live server has @path; -EBUSY: the device is served already; -EINVAL or
- * -EOPNOTSUPP: an option is wrong or unknown; -ENOMEM; what the kernel said of @path.
+ * -EOPNOTSUPP: an option is wrong or unknown; as vhk_backend_check(); -ENOMEM; what the kernel said
+ * of @path.
  */
 VHK_API int vhk_backend_listen(struct vhk_backend **out, struct vhk_loop *ctl, struct vhk_device *d,
 			       const char *path, const struct vhk_backend_opts *o);
@@ -107,7 +126,8 @@ VHK_API int vhk_backend_listen(struct vhk_backend **out, struct vhk_loop *ctl, s
  * as no front end sends a request.
  *
  * Return: 0; -EBUSY: the device is served already; -EINVAL or -EOPNOTSUPP: an option is wrong or
- * unknown; -ENOMEM; what the kernel said of @path, other than that nobody is there.
+ * unknown; as vhk_backend_check(); -ENOMEM; what the kernel said of @path, other than that nobody is
+ * there.
  */
 VHK_API int vhk_backend_connect(struct vhk_backend **out, struct vhk_loop *ctl,
 				struct vhk_device *d, const char *path,
@@ -125,7 +145,7 @@ VHK_API int vhk_backend_connect(struct vhk_backend **out, struct vhk_loop *ctl,
  *
  * Return: 0; -EINVAL: @fd is no socket, or an option is wrong; -EAFNOSUPPORT: not a UNIX socket;
  * -EPROTOTYPE: not a stream socket; -ENOTCONN: neither listening nor connected; -EBUSY: the device
- * is served already; -EOPNOTSUPP: an option is unknown; -ENOMEM.
+ * is served already; -EOPNOTSUPP: an option is unknown; as vhk_backend_check(); -ENOMEM.
  */
 VHK_API int vhk_backend_take_fd(struct vhk_backend **out, struct vhk_loop *ctl,
 				struct vhk_device *d, int fd, const struct vhk_backend_opts *o);
@@ -199,7 +219,7 @@ VHK_API int vhk_backend_hand_over(struct vhk_backend *b, const char *path, vhk_b
  *
  * Return: 0: @fn will be called; -ENOENT, -ECONNREFUSED: nobody hands over at @from; -EPERM: it is
  * another user's; -EBUSY: the device is served already; -EINVAL or -EOPNOTSUPP: an option is wrong
- * or unknown; -ENOMEM; what the kernel said.
+ * or unknown; as vhk_backend_check(); -ENOMEM; what the kernel said.
  */
 VHK_API int vhk_backend_take_over(struct vhk_backend **out, struct vhk_loop *ctl,
 				  struct vhk_device *d, const char *from, const char *path,

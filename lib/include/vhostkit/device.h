@@ -368,6 +368,30 @@ VHK_API void vhk_queue_done_all(struct vhk_queue *q, struct vhk_chain **chains, 
 VHK_API bool vhk_queue_suspending(const struct vhk_queue *q);
 
 /**
+ * vhk_queue_late() - whether chains may point to memory that has not arrived
+ * @q: the queue. Its thread
+ *
+ * Who touches such a page, be it the kernel for this process, waits until the front end has brought
+ * it (postcopy, see VHK_BACKEND_F_POSTCOPY). Files are best read and written by others meanwhile
+ * (VHK_IO_F_LATE).
+ *
+ * Return: true: it may be so.
+ */
+VHK_API bool vhk_queue_late(const struct vhk_queue *q);
+
+/**
+ * vhk_queue_torn() - whether memory of chains has gone
+ * @q: the queue. Its thread
+ *
+ * From then on what is read out of the front end's memory may be zeros (vhk_mem_fault()), and
+ * nothing is answered any more. What a request says that was read before this was asked, and its
+ * data, must not be acted upon where that changes something for good.
+ *
+ * Return: true: some has gone.
+ */
+VHK_API bool vhk_queue_torn(const struct vhk_queue *q);
+
+/**
  * vhk_queue_fail() - a request cannot even be answered with an error: stop the ring
  * @q: the queue. Its thread
  *

@@ -330,6 +330,12 @@ enum vhk_io_op {
 
 /** A write is on the medium before it completes (RWF_DSYNC). */
 #define VHK_IO_F_DSYNC 0x1
+/**
+ * What iov points to may have to be waited for (vhk_queue_late()): io_uring has a thread of its own
+ * do it, with epoll the loop waits.
+ */
+#define VHK_IO_F_LATE 0x2
+#define VHK_IO_F_ALL 0x3
 
 /**
  * struct vhk_io - one operation on a file; the caller's memory, the loop's until @done

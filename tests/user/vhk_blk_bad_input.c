@@ -91,6 +91,7 @@ static const struct {
 	{ "--blk-file=@missing\nfile --socket-path=@s", 1, "/missing?file" },
 	{ "--blk-file=@img --socket-path=@s two\nlines", 2, "\"two?lines\"" },
 	{ "--blk-file=@img --vduse=a --incoming", 2, "excludes --incoming" },
+	{ "--blk-file=@img --vduse=a --postcopy", 2, "excludes --postcopy" },
 	{ "--blk-file=@img --vduse=a --socket-path=@s", 2, "excludes" },
 	{ "--blk-file=@img --vduse=a --fd=3", 2, "excludes" },
 	{ "--blk-file=@img --vduse=a --inflight-file=", 2, "--inflight-file" },

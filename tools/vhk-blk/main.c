@@ -226,6 +226,25 @@ static int take_over(struct server *s, const struct vhk_backend_opts *o)
 	return ret;
 }
 
+static uint32_t door_flags(const struct options *o)
+{
+	return (o->hand_over ? VHK_BACKEND_F_HAND_OVER : 0) |
+	       (o->postcopy ? VHK_BACKEND_F_POSTCOPY : 0);
+}
+
+/* Said before a guest is on its way. */
+static int check_door(const struct options *o)
+{
+	int ret = vhk_backend_check(door_flags(o));
+
+	if (ret == -EPERM)
+		say("--postcopy: no userfaultfd(2) for this process: it has to be root, "
+		    "vm.unprivileged_userfaultfd 1, or /dev/userfaultfd accessible");
+	else if (ret)
+		say("--postcopy: userfaultfd(2): %s", strerror(-ret));
+	return ret;
+}
+
 static int open_door(struct server *s)
 {
 	const struct vhk_backend_opts o = {
@@ -233,7 +252,7 @@ static int open_door(struct server *s)
 		.log = s->o.blk.log,
 		.on_session = on_session,
 		.arg = s,
-		.flags = s->o.hand_over ? VHK_BACKEND_F_HAND_OVER : 0,
+		.flags = door_flags(&s->o),
 	};
 	int ret;
 
@@ -287,6 +306,9 @@ static int run(struct server *s)
 {
 	int ret;
 
+	ret = check_door(&s->o);
+	if (ret)
+		return ret;
 	/* The other server has the image until the guest is here. */
 	if (s->o.take_over)
 		s->o.blk.flags |= VHK_BLK_F_INCOMING;

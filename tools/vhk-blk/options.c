@@ -31,6 +31,7 @@ static const char usage[] =
 	"  --read-only           refuse writes\n"
 	"  --direct              leave out the page cache (O_DIRECT)\n"
 	"  --incoming            another server has the image until the guest comes here\n"
+	"  --postcopy            a guest may come before its memory has\n"
 	"  --serial=TEXT         what the disk calls itself, up to 20 bytes\n"
 	"  --block-size=BYTES    logical block size, 512 to 4096\n"
 	"  --num-queues=N        queues offered, 1 to 256 (16)\n"
@@ -61,6 +62,7 @@ enum {
 	O_READ_ONLY,
 	O_DIRECT_IO,
 	O_INCOMING,
+	O_POSTCOPY,
 	O_SERIAL,
 	O_BLOCK_SIZE,
 	O_NUM_QUEUES,
@@ -91,6 +93,7 @@ static const struct option table[] = {
 	{ "read-only", no_argument, NULL, O_READ_ONLY },
 	{ "direct", no_argument, NULL, O_DIRECT_IO },
 	{ "incoming", no_argument, NULL, O_INCOMING },
+	{ "postcopy", no_argument, NULL, O_POSTCOPY },
 	{ "serial", required_argument, NULL, O_SERIAL },
 	{ "block-size", required_argument, NULL, O_BLOCK_SIZE },
 	{ "num-queues", required_argument, NULL, O_NUM_QUEUES },
@@ -283,6 +286,9 @@ static bool take(struct options *o, int opt, const char *text)
 	case O_INCOMING:
 		o->blk.flags |= VHK_BLK_F_INCOMING;
 		return true;
+	case O_POSTCOPY:
+		o->postcopy = true;
+		return true;
 	case O_DIRECT_IO:
 		o->blk.flags |= VHK_BLK_F_DIRECT;
 		return true;
@@ -312,6 +318,8 @@ static bool fits(const struct options *o)
 		say("--vduse excludes --socket-path and --fd");
 	else if (o->vduse && o->blk.flags & VHK_BLK_F_INCOMING)
 		say("--vduse excludes --incoming: no guest is migrated to a device of this host");
+	else if (o->vduse && o->postcopy)
+		say("--vduse excludes --postcopy: no guest is migrated to a device of this host");
 	else if (!o->vduse && (o->inflight || !o->attach || o->keep || !o->packed))
 		say("--inflight-file, --no-attach, --keep and --no-packed need --vduse");
 	else if (o->client && !o->socket_path)
@@ -382,5 +390,8 @@ enum options_result options_read(struct options *o, int argc, char **argv)
 		return OPTIONS_WRONG;
 	}
 	o->loop.log = o->blk.log;
+	/* A page is waited for in another thread than front ends are answered in. */
+	if (o->postcopy && !o->threads)
+		o->threads = 1;
 	return fits(o) ? OPTIONS_GO : OPTIONS_WRONG;
 }

@@ -17,6 +17,7 @@
  * @fd:          a socket that was handed over; -1: none
  * @client:      connect to @socket_path
  * @hand_over:   where another server may take over; NULL: nowhere
+ * @postcopy:    guests may come before their memory
  * @take_over:   where to take over from; NULL: from nobody
  * @vduse:       name of a VDUSE device to serve in place of a socket; NULL: none
  * @inflight:    its file of requests under way; NULL: where it belongs
@@ -33,6 +34,7 @@ struct options {
 	bool client;
 	const char *hand_over;
 	const char *take_over;
+	bool postcopy;
 	const char *vduse;
 	const char *inflight;
 	bool attach, keep, packed;

@@ -9,8 +9,8 @@
  *   verify fill DEV SEED            every sector gets a content that SEED determines
  *   verify check DEV SEED           every sector still has it
  *   verify keep DEV                 takes lines: "read" reads all of it into memory that nobody
- *           else writes, "check SEED" wants to find there what SEED determines; answers each by a
- *           line
+ *           else writes, "back" the same from the end to the beginning, block by block, "check
+ *           SEED" wants to find there what SEED determines; answers each by a line
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -305,14 +305,26 @@ static int fill_or_check(const char *dev, uint64_t seed, bool fill)
 	return 0;
 }
 
+static bool keep_read(int fd, uint64_t *buf, uint64_t size, size_t step, bool back)
+{
+	uint64_t i, n = (size + step - 1) / step;
+
+	for (i = 0; i < n; i++) {
+		uint64_t at = (back ? n - 1 - i : i) * step;
+		size_t len = size - at < step ? (size_t)(size - at) : step;
+
+		if (transfer(fd, false, buf + at / sizeof(*buf), len, at))
+			return false;
+	}
+	return true;
+}
+
 /* The memory is written by the disk alone once it is there. */
 static int keep(const char *dev)
 {
 	uint64_t size, at, *buf;
 	char line[64];
 	int fd = open_disk(dev, &size);
-	const size_t step = 256 * 1024;
-	size_t len;
 
 	buf = aligned(size);
 	memset(buf, 0, size);
@@ -320,10 +332,9 @@ static int keep(const char *dev)
 		bool ok = true;
 
 		if (!strcmp(line, "read\n")) {
-			for (at = 0; at < size && ok; at += step) {
-				len = size - at < step ? (size_t)(size - at) : step;
-				ok = !transfer(fd, false, buf + at / sizeof(*buf), len, at);
-			}
+			ok = keep_read(fd, buf, size, 256 * 1024, false);
+		} else if (!strcmp(line, "back\n")) {
+			ok = keep_read(fd, buf, size, BLOCK, true);
 		} else if (!strncmp(line, "check ", 6)) {
 			for (at = 0; at < size / SECTOR && ok; at++)
 				ok = is_stamped(buf + at * WORDS, at, strtoull(line + 6, NULL, 0));

@@ -10,7 +10,10 @@
 
 /* The program, at the beginning of each line; its own to define. */
 extern const char say_name[];
-/* One line on stderr, by one write. */
+/*
+ * One line on stderr. Never waits: a thread of its own writes, and what it has no room for, since
+ * nobody reads, is lost and counted.
+ */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void say_log(void *arg, enum vhk_log_level level, const char *text);
 

@@ -49,6 +49,7 @@ static void during_postcopy(void)
 	T_MUST(t_get(&u, VHK_USER_POSTCOPY_ADVISE, NULL, 0, &m));
 	if (m.n_fds != 1) {
 		t_user_fini(&u);
+		vhk_loop_free(queue_loop);
 		T_SKIP("no userfaultfd for this user");
 	}
 	close(m.fd[0]);
@@ -58,6 +59,7 @@ static void during_postcopy(void)
 	T_EQ(t_get_u64(&u, VHK_USER_POSTCOPY_END), 0);
 	told();
 	t_user_fini(&u);
+	vhk_loop_free(queue_loop);
 }
 
 #define STATE_SIZE (1u << 20)

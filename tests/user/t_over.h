@@ -30,6 +30,7 @@ static struct t_ring ring;
 static int n_given, given_ret;
 static uint32_t over_ms, rest_ms; /* the server's options */
 static struct vhk_loop *heir_loop; /* of the heir's queues; NULL: as all else */
+static struct vhk_loop *queue_loop; /* of the old server's, where it migrates by postcopy */
 static char over[100], front[100];
 
 static inline void on_given(void *arg, int ret, int pid)
@@ -104,6 +105,11 @@ static inline void open_server_of(struct vhk_device *d, uint32_t flags)
 	o.flags = VHK_BACKEND_F_HAND_OVER | flags;
 	o.over_ms = over_ms;
 	o.rest_ms = rest_ms;
+	/* What waits for memory is not what brings it; it need not run where no ring does. */
+	if (flags & VHK_BACKEND_F_POSTCOPY) {
+		T_MUST(!vhk_loop_new(&queue_loop, NULL));
+		T_MUST(!vhk_device_set_loops(u.echo.dev, &queue_loop, 1));
+	}
 	T_MUST(!vhk_backend_listen(&u.be, u.loop, d ? d : u.echo.dev, front, &o));
 	T_MUST(!vhk_backend_hand_over(u.be, over, on_given, NULL));
 	u.fd = dial(front);

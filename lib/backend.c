@@ -84,8 +84,9 @@ static int session_begin_take_fd(struct vhk_backend *b, int fd)
 	int ret = vhk_session_begin_take_fd(b, fd);
 
 	if (ret)
-		vhk_log(&b->o.log, VHK_LOG_ERROR, "%s: cannot serve a front end: %s", b->name,
-			strerrordesc_np(-ret));
+		vhk_log_rationed(&b->o.log, &b->door, VHK_LOG_ERROR,
+				 "%s: cannot serve a front end: %s", b->name,
+				 strerrordesc_np(-ret));
 	else
 		vhk_backend_session_up(b);
 	return ret;
@@ -152,21 +153,18 @@ static void backend_accept(void *arg, uint32_t events)
 	if (fd < 0) {
 		/* no descriptor is free, for example: the connection stays readable, and must not
 		 * be spun on */
-		if (vhk_is_power_of_2(++b->n_not_taken))
-			vhk_log(&b->o.log, VHK_LOG_ERROR, "%s: cannot accept: %s (%u)", b->name,
-				strerrordesc_np(-fd), b->n_not_taken);
+		vhk_log_rationed(&b->o.log, &b->door, VHK_LOG_ERROR, "%s: cannot accept: %s",
+				 b->name, strerrordesc_np(-fd));
 		vhk_backend_unwatch(b);
 		backend_set_timer(b, backend_watch_again);
 		return;
 	}
-	b->n_not_taken = 0;
 	if (b->s.state == VHK_SESSION_NONE) {
 		session_begin_take_fd(b, fd);
 		return;
 	}
-	if (vhk_is_power_of_2(++b->n_turned_away))
-		vhk_log(&b->o.log, VHK_LOG_WARN, "%s: a second front end was turned away (%u)",
-			b->name, b->n_turned_away);
+	vhk_log_rationed(&b->o.log, &b->door, VHK_LOG_WARN, "%s: a second front end was turned away",
+			 b->name);
 	close(fd);
 }
 

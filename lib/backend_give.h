@@ -42,9 +42,7 @@ struct vhk_give {
 	int deadline, look, pause; /* timers, 0: none */
 	uint64_t committed_ns;	   /* when COMMIT was said */
 	uint64_t silent_ns;	   /* until the next line about who does not answer it */
-	/* What came to nothing of late: told ever less often. */
-	unsigned int n_failures;
-	uint64_t failed_ns;
+	struct vhk_ration failures; /* of what comes to nothing */
 	unsigned int cursor; /* behind the ring that changes */
 	/* What is being said. */
 	vhk_tell_fn *const *step; /* ends with NULL */

@@ -7,35 +7,18 @@
 #include <unistd.h>
 
 #include "backend_give.h"
-#include "clock.h"
 
-/* Failures that get a line each, until there was none for that long. */
-#define FAILURES_LOGGED 8
-#define CALM_NS 60000000000u
 /* Until another try to let somebody in. */
 #define PAUSE_NS 100000000u
-
-/* A line is due: whoever may come here may come without end, and not fill a disk with it. */
-static bool is_told(struct vhk_give *g)
-{
-	const uint64_t now = vhk_now_ns();
-
-	if (now - g->failed_ns > CALM_NS)
-		g->n_failures = 0;
-	g->failed_ns = now;
-	return ++g->n_failures <= FAILURES_LOGGED || vhk_is_power_of_2(g->n_failures);
-}
 
 void vhk_give_log_failure(struct vhk_give *g, int err, const char *why)
 {
 	const struct vhk_backend *b = g->backend;
 
-	if (!is_told(g))
-		return;
 	if (!why)
 		why = strerrordesc_np(-err);
-	vhk_log(&b->o.log, VHK_LOG_WARN, "%s: not handed over to process %d: %s (%u)", b->name,
-		g->pid, why, g->n_failures);
+	vhk_log_rationed(&b->o.log, &g->failures, VHK_LOG_WARN,
+			 "%s: not handed over to process %d: %s", b->name, g->pid, why);
 }
 
 static void give_accept(void *arg, uint32_t events);
@@ -75,10 +58,8 @@ static void watch_later(struct vhk_give *g)
 
 static void turn_away(struct vhk_give *g, int err)
 {
-	if (is_told(g))
-		vhk_log(&g->backend->o.log, VHK_LOG_WARN,
-			"%s: a successor was turned away: %s (%u)", g->path,
-			strerrordesc_np(-err), g->n_failures);
+	vhk_log_rationed(&g->backend->o.log, &g->failures, VHK_LOG_WARN,
+			 "%s: a successor was turned away: %s", g->path, strerrordesc_np(-err));
 }
 
 static void give_accept(void *arg, uint32_t events)

@@ -18,6 +18,7 @@
 #include "map.h"
 #include "notify.h"
 #include "proto.h"
+#include "ration.h"
 #include "ring_layout.h"
 
 /* The messages that carry a ring's fd have eight bits for its index. */
@@ -92,7 +93,7 @@ struct vhk_backend_iotlb {
 	uint64_t first, last;
 	struct iovec gone[VHK_GONE_MAX];
 	unsigned int n_gone;
-	unsigned int n_not_permitted, n_not_translated; /* so that ever fewer are told */
+	unsigned int n_not_permitted; /* so that ever fewer are told */
 };
 
 /* Memory that arrives while the guest runs; backend_postcopy.c. */
@@ -170,7 +171,6 @@ struct vhk_session {
 	unsigned int stall_of; /* which one it is about */
 
 	unsigned int n_served;
-	unsigned int n_refused;
 };
 
 enum vhk_backend_kind {
@@ -198,8 +198,8 @@ struct vhk_backend {
 	struct vhk_give *give; /* NULL: it is not to be handed over */
 	struct vhk_take *take; /* NULL: it is not being taken over */
 	uint64_t pause_ns;
-	/* So that what a peer does again and again is told ever less often. */
-	unsigned int n_turned_away, n_lost_rings, n_not_taken;
+	/* What may be said of sessions, one after the other, and of those who come to the door. */
+	struct vhk_ration lines, door;
 	struct vhk_session s;
 };
 
@@ -207,7 +207,8 @@ struct vhk_backend {
 #define VHK_SESSION_LATER 1
 
 #define vhk_session_log(s, level, fmt, ...)                                                        \
-	vhk_log(&(s)->backend->o.log, level, "%s: " fmt, (s)->backend->name, ##__VA_ARGS__)
+	vhk_log_rationed(&(s)->backend->o.log, &(s)->backend->lines, level, "%s: " fmt,            \
+			 (s)->backend->name, ##__VA_ARGS__)
 
 /* backend.c: the session is over, the next may come. @served: it had sent at least one request. */
 void vhk_backend_session_gone(struct vhk_backend *b, bool served);

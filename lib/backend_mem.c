@@ -29,10 +29,8 @@ static int find_ring(void *arg, unsigned int idx, struct vhk_ring_place *at)
 	vhk_table_put(t);
 	if (ret) {
 		s->ring[idx].lost = true;
-		if (vhk_is_power_of_2(++s->backend->n_lost_rings))
-			vhk_session_log(s, VHK_LOG_WARN,
-					"queue %u stopped by a new memory table: %s", idx,
-					s->why ? s->why : strerrordesc_np(-ret));
+		vhk_session_log(s, VHK_LOG_WARN, "queue %u stopped by a new memory table: %s", idx,
+				s->why ? s->why : strerrordesc_np(-ret));
 		s->why = NULL;
 	}
 	return ret;

@@ -37,9 +37,8 @@ static void refused(struct vhk_session *s, unsigned int idx)
 {
 	const struct vhk_backend_ring *r = &s->ring[idx];
 
-	if (vhk_is_power_of_2(++s->iotlb.n_not_translated))
-		vhk_session_log(s, VHK_LOG_WARN, "queue %u: 0x%llx is not translated (%u)", idx,
-				(unsigned long long)r->asked_for.iova.v, s->iotlb.n_not_translated);
+	vhk_session_log(s, VHK_LOG_WARN, "queue %u: 0x%llx is not translated", idx,
+			(unsigned long long)r->asked_for.iova.v);
 	vhk_device_deny(s->backend->dev, idx, r->asked_for.iova.v);
 }
 

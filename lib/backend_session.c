@@ -11,8 +11,6 @@
 
 /* Requests served in one go, before other sessions and timers have their turn. */
 #define BUDGET 16
-/* Refusals that get a line of their own; a peer cannot fill a disk with the rest. */
-#define REFUSALS_LOGGED 32
 /* For the rest of a message, and for answers to be taken. */
 #define STALL_NS 10000000000u
 
@@ -195,18 +193,14 @@ void vhk_session_unwatch(struct vhk_session *s)
 	s->watched = false;
 }
 
-static void session_log_refusal(struct vhk_session *s, int ret)
+static void session_log_refusal(const struct vhk_session *s, int ret)
 {
 	const char *why = s->why ? s->why : strerrordesc_np(-ret);
 
-	if (++s->n_refused > REFUSALS_LOGGED)
-		return;
 	if (s->row)
 		vhk_session_log(s, VHK_LOG_WARN, "%s refused: %s", s->row->name, why);
 	else
 		vhk_session_log(s, VHK_LOG_WARN, "request %u refused: %s", s->req.hdr.request, why);
-	if (s->n_refused == REFUSALS_LOGGED)
-		vhk_session_log(s, VHK_LOG_WARN, "further refusals are not logged");
 }
 
 static void session_clear_reply(struct vhk_session *s)

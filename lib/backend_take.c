@@ -440,7 +440,6 @@ static void exchange_connection(struct vhk_session *s, struct vhk_take *t)
 	s->watched = true;
 	s->events = 0;
 	s->n_served = 1;
-	s->n_refused = 0;
 	if (t->config_differs)
 		vhk_session_config_changed(s);
 	vhk_session_call_again(s);

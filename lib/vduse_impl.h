@@ -13,6 +13,7 @@
 
 #include "base.h"
 #include "device.h"
+#include "ration.h"
 #include "vduse_kernel.h"
 
 struct vduse_log {
@@ -89,11 +90,11 @@ struct vhk_vduse {
 	bool recovering;
 	int start_timer; /* 0: none */
 	uint64_t start_pause;
-	unsigned int n_refused;
+	struct vhk_ration lines;
 };
 
 #define vduse_log_line(v, level, fmt, ...)                                                         \
-	vhk_log(&(v)->o.log, level, "%s: " fmt, (v)->name, ##__VA_ARGS__)
+	vhk_log_rationed(&(v)->o.log, &(v)->lines, level, "%s: " fmt, (v)->name, ##__VA_ARGS__)
 
 static inline bool vduse_packed(const struct vhk_vduse *v)
 {

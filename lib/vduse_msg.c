@@ -9,7 +9,6 @@
 
 #define BUDGET 16
 #define PATIENCE_NS 5000000000u
-#define REFUSALS_LOGGED 32
 
 void vhk_vduse_tell(struct vhk_vduse *v, enum vhk_vduse_state state)
 {
@@ -67,9 +66,8 @@ int vhk_vduse_wait(struct vhk_vduse *v, int ret, vduse_step_fn *step)
 
 static void log_refusal(struct vhk_vduse *v, int err)
 {
-	if (v->n_refused++ < REFUSALS_LOGGED)
-		vduse_log_line(v, VHK_LOG_WARN, "request %u fails: %s", v->req.type,
-			       v->why ? v->why : strerrordesc_np(-err));
+	vduse_log_line(v, VHK_LOG_WARN, "request %u fails: %s", v->req.type,
+		       v->why ? v->why : strerrordesc_np(-err));
 }
 
 /* Nobody waits for an answer that comes after the kernel's time. */

@@ -5,6 +5,7 @@
  */
 #include <sys/un.h>
 
+#include "ration.h"
 #include "sock.h"
 #include "t_user.h"
 
@@ -124,6 +125,46 @@ static void a_second_front_end_is_turned_away(void)
 	close(second);
 	t_ring_echo(&u, &r, 3);
 	T_EQ(u.n_up, 1);
+	t_ring_fini(&r);
+	t_user_fini(&u);
+}
+
+#define STORM 200
+
+/* What a front end does wrong is told a few times, however often it comes back: with requests that
+ * are refused, with a stream that is none, and while another one is served. */
+static void a_storm_of_bad_sessions(void)
+{
+	static const unsigned char garbage[64] = { 1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff };
+	const char *path = path_of("storm");
+	struct t_ring r;
+	struct t_user u;
+	unsigned int i;
+	int fd;
+
+	t_user_init(&u, VHK_LOOP_AUTO);
+	listen_at(&u, path);
+	for (i = 0; i < STORM; i++) {
+		u.fd = dial(path);
+		t_send(&u, 200, 0, NULL, 0, NULL, 0);
+		t_alive(&u);
+		T_MUST(send(u.fd, garbage, sizeof(garbage), MSG_NOSIGNAL) == sizeof(garbage));
+		T_OK(t_closed(&u, u.fd));
+		close(u.fd);
+	}
+	T_OK(u.log.n[VHK_LOG_WARN] >= VHK_RATION_LINES);
+	T_OK(u.log.n[VHK_LOG_WARN] < 2 * VHK_RATION_LINES);
+	u.fd = dial(path);
+	serve_one(&u, &r);
+	u.log.n[VHK_LOG_WARN] = 0;
+	for (i = 0; i < STORM; i++) {
+		fd = dial(path);
+		T_OK(t_closed(&u, fd));
+		close(fd);
+	}
+	T_OK(u.log.n[VHK_LOG_WARN] >= VHK_RATION_LINES);
+	T_OK(u.log.n[VHK_LOG_WARN] < 2 * VHK_RATION_LINES);
+	t_ring_echo(&u, &r, 3);
 	t_ring_fini(&r);
 	t_user_fini(&u);
 }
@@ -430,6 +471,7 @@ int main(void)
 	T_RUN_ON_BOTH(the_next_front_end_is_served);
 	T_RUN_ON_BOTH(a_follower_waits_for_the_drain);
 	T_RUN_ON_BOTH(a_second_front_end_is_turned_away);
+	T_RUN(a_storm_of_bad_sessions);
 	T_RUN_ON_BOTH(sessions_do_not_disturb_each_other);
 	T_RUN_ON_BOTH(a_silent_peer_costs_nothing);
 	T_RUN_ON_BOTH(a_peer_that_does_not_read);

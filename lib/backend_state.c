@@ -18,6 +18,7 @@ static void moved(struct vhk_session *s, int ret)
 	if (!s->checking)
 		return;
 	s->checking = false;
+	s->moved = -ENODATA;
 	vhk_session_changed(s, ret, 0);
 }
 

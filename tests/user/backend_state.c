@@ -207,6 +207,26 @@ static void saves(void)
 	}
 }
 
+/* One that was asked for before the end has come is that once. */
+static void checked_once_while_under_way(void)
+{
+	struct vhk_msg a;
+	struct side s;
+	int fd[2];
+
+	side_init(&s, STATE_SIZE);
+	make_pipe(fd);
+	T_EQ(ask_state(&s.u, VHK_USER_STATE_SAVE, fd[1]), VHK_USER_STATE_NO_FD);
+	close(fd[1]);
+	t_send(&s.u, VHK_USER_CHECK_DEVICE_STATE, 0, NULL, 0, NULL, 0);
+	T_EQ(read_all(&s, fd[0]), STATE_SIZE);
+	close(fd[0]);
+	T_MUST(t_recv(&s.u, &a));
+	T_EQ(a.u64, 0);
+	T_EQ(check(&s.u), ENODATA);
+	side_fini(&s);
+}
+
 static void loads(void)
 {
 	static const size_t sizes[] = { 1, 65536, STATE_SIZE, STATE_SIZE + STATE_ODD };
@@ -600,6 +620,7 @@ static void from_one_to_another(void)
 int main(void)
 {
 	T_RUN_ON_BOTH(saves);
+	T_RUN(checked_once_while_under_way);
 	T_RUN_ON_BOTH(loads);
 	T_RUN(moves_through_a_socket);
 	T_RUN(a_shared_pipe_that_blocks);

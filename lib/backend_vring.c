@@ -419,9 +419,11 @@ static int keep_notify(struct vhk_session *s, struct vhk_notify *kept, set_fd_fn
 int vhk_backend_set_vring_call(struct vhk_session *s)
 {
 	struct vhk_backend_ring *r = &s->ring[requested_fd_index(s)];
+	int ret = keep_notify(s, &r->call, vhk_device_set_call);
 
-	r->call_said = true;
-	return keep_notify(s, &r->call, vhk_device_set_call);
+	if (ret >= 0)
+		r->call_said = true;
+	return ret;
 }
 
 int vhk_backend_set_vring_err(struct vhk_session *s)

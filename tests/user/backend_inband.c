@@ -256,6 +256,21 @@ static void refused(void)
 	fixture_fini(&f);
 }
 
+/* An fd that cannot be signalled is none: calls go on as messages. */
+static void a_refused_fd_changes_nothing(void)
+{
+	const int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct fixture f;
+
+	fixture_init(&f, true);
+	T_EQ(t_ask_vring_fd(&f.u, VHK_USER_SET_VRING_CALL, 0, fd), EINVAL);
+	close(fd);
+	offer(&f);
+	T_MUST(t_ring_get(&f.u, &f.ring));
+	expect_call(&f);
+	fixture_fini(&f);
+}
+
 static void not_negotiated(void)
 {
 	const uint64_t ack = VHK_USER_PF(REPLY_ACK);
@@ -325,6 +340,7 @@ int main(void)
 	T_RUN_ON_BOTH(errors_are_told);
 	T_RUN_ON_BOTH(pipes_in_place_of_eventfds);
 	T_RUN(refused);
+	T_RUN_ON_BOTH(a_refused_fd_changes_nothing);
 	T_RUN(not_negotiated);
 	T_RUN(alone_it_ends_the_session);
 	T_RUN(nobody_reads);

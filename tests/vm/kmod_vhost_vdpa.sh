@@ -15,6 +15,7 @@ done
 for layout in split packed; do
 	guest "vdpa_driver hostile /dev/vhost-vdpa-0 $layout"
 	guest "vdpa_driver changes /dev/vhost-vdpa-0 $layout"
+	guest "vdpa_driver unmap /dev/vhost-vdpa-0 $layout 2"
 done
 guest "disks stats d0 | grep 'in flight 0 '"
 del_disk d0
@@ -25,6 +26,7 @@ for layout in split packed; do
 	guest "vdpa_driver load /dev/vhost-vdpa-0 $layout $RANDOM"
 	guest "vdpa_driver hostile /dev/vhost-vdpa-0 $layout"
 	guest "vdpa_driver changes /dev/vhost-vdpa-0 $layout"
+	guest "vdpa_driver unmap /dev/vhost-vdpa-0 $layout 2"
 done
 del_disk d1
 guest "rmmod vhostkit_vdpa vhostkit"

@@ -5,7 +5,11 @@
  *   vdpa_driver load PATH split|packed|in_order [SEED]   writes all of the disk, reads it back
  *   vdpa_driver hostile PATH split|packed          broken requests and broken rings
  *   vdpa_driver changes PATH split|packed          reset, suspend, unmapping and close under load
+ *   vdpa_driver unmap PATH split|packed SECONDS    memory that comes and goes all the time, also in
+ *           batches, while the device is to use it
  */
+#include <time.h>
+
 #include "vdpa_driver.h"
 
 #define DEPTH (SIZE / 4)
@@ -358,8 +362,8 @@ static int hostile(struct driver *d, const char *how)
 	return n_bad > 0;
 }
 
-/* All of the queue, without waiting. */
-static void put_many(struct driver *d)
+/* All of the queue, without waiting, into memory at @iova. */
+static void put_many_at(struct driver *d, uint64_t iova)
 {
 	unsigned int slot;
 
@@ -367,9 +371,15 @@ static void put_many(struct driver *d)
 		struct drv_req r = block_req(VIRTIO_BLK_T_IN, slot, slot);
 
 		r.indirect = false;
+		r.data = iova + slot * BLOCK;
 		drv_put(d, slot, &r);
 	}
 	drv_kick(d);
+}
+
+static void put_many(struct driver *d)
+{
+	put_many_at(d, IOVA + AT_DATA);
 }
 
 static unsigned int count_used(struct driver *d)
@@ -426,6 +436,88 @@ static int changes(struct driver *d, const char *how)
 	return n_bad > 0;
 }
 
+#define LENT_SIZE (DEPTH * BLOCK)
+#define POISON 0x77
+
+static unsigned char *lent;
+
+static void lend(struct driver *d)
+{
+	lent = mmap(lent, LENT_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS | (lent ? MAP_FIXED : 0), -1, 0);
+	if (lent == MAP_FAILED)
+		drv_fail("mmap");
+	TRY(drv_iotlb(d, VHOST_IOTLB_UPDATE, IOVA_NONE, lent, LENT_SIZE, VHOST_ACCESS_RW));
+}
+
+/* From here on nothing is written there. */
+static void take_back(struct driver *d)
+{
+	TRY(drv_iotlb(d, VHOST_IOTLB_INVALIDATE, IOVA_NONE, NULL, LENT_SIZE, 0));
+}
+
+/* All of them: each as if the memory had been there, or with an error. Returns how many had one. */
+static unsigned int all_answered(struct driver *d, const char *what)
+{
+	unsigned int i, n_errors = 0;
+	uint32_t len;
+
+	for (i = 0; i < DEPTH; i++)
+		expect(what, drv_wait(d, 3, &len) >= 0, 1);
+	for (i = 0; i < DEPTH; i++) {
+		expect(what, d->mem[AT_STATUS + i] <= VIRTIO_BLK_S_IOERR, 1);
+		n_errors += d->mem[AT_STATUS + i];
+	}
+	return n_errors;
+}
+
+static void unmap_once(struct driver *d, unsigned int i)
+{
+	unsigned int k, n = 0;
+
+	lend(d);
+	put_many_at(d, IOVA_NONE);
+	usleep(i % 8 * 100);
+	take_back(d);
+	memset(lent, POISON, LENT_SIZE);
+	all_answered(d, "an answer while memory goes");
+	for (k = 0; k < LENT_SIZE; k++)
+		n += lent[k] != POISON;
+	expect("written after unmapping", (int)n, 0);
+}
+
+/* The pages are unmapped here, too, before the device is kicked. */
+static void unmap_batch(struct driver *d)
+{
+	lend(d);
+	TRY(drv_iotlb(d, VHOST_IOTLB_BATCH_BEGIN, 0, NULL, 0, 0));
+	take_back(d);
+	TRY(munmap(lent, LENT_SIZE));
+	put_many_at(d, IOVA_NONE);
+	expect("requests for memory that went", (int)all_answered(d, "an answer in a batch"), DEPTH);
+	TRY(drv_iotlb(d, VHOST_IOTLB_BATCH_END, 0, NULL, 0, 0));
+}
+
+static int unmap(struct driver *d, const char *how, unsigned int seconds)
+{
+	const time_t end = time(NULL) + (time_t)seconds;
+	unsigned int i;
+
+	drv_open(d);
+	drv_start(d, layout(how));
+	for (i = 0; time(NULL) < end; i++) {
+		if (i % 4)
+			unmap_once(d, i);
+		else
+			unmap_batch(d);
+	}
+	expect("not once", i > 8, 1);
+	good_again(d, "at the end", layout(how));
+	drv_close(d);
+	printf("%s: %u times, %u cases, %u wrong\n", how, i, n_tried, n_bad);
+	return n_bad > 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct driver d = { 0 };
@@ -439,5 +531,7 @@ int main(int argc, char **argv)
 		return hostile(&d, argv[3]);
 	if (!strcmp(argv[1], "changes"))
 		return changes(&d, argv[3]);
+	if (!strcmp(argv[1], "unmap") && argc > 4)
+		return unmap(&d, argv[3], (unsigned int)atoi(argv[4]));
 	return 2;
 }

@@ -346,7 +346,7 @@ static inline int drv_wait(struct driver *d, unsigned int n_desc, uint32_t *len)
 {
 	int n, id;
 
-	for (n = 0; n < 1000; n++) {
+	for (n = 0; n < 6000; n++) {
 		id = drv_get(d, n_desc, len);
 		if (id >= 0)
 			return id;

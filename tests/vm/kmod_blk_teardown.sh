@@ -20,7 +20,7 @@ load_ends() {
 start_vdpa_guest virtio_vdpa
 guest "truncate -s 16M /tmp/d0.img; disks add d0 /tmp/d0.img queues=2"
 add='vdpa dev add name d0 mgmtdev vhostkit_blk'
-guest -t 300 "n=0; while [ \$n -lt 200 ]; do $add && vdpa dev del d0 || exit 1; n=\$((n+1)); done"
+guest -t 300 "vdpa_add d0 vhostkit_blk times ${ADDS:-1000}"
 guest "$add; ! rmmod vhostkit_vdpa 2>/dev/null; ! $add 2>/dev/null"
 
 start_load 4 gone

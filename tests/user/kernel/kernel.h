@@ -343,6 +343,22 @@ static inline void set_page_dirty_lock(struct page *p)
 	atomic_store(&p->dirty, 1);
 }
 
+static inline bool t_page_dirty(unsigned int n)
+{
+	return atomic_load(&t_folio[n].page.dirty);
+}
+
+static inline void t_page_clean(unsigned int n)
+{
+	atomic_store(&t_folio[n].page.dirty, 0);
+}
+
+/* Where memory ends that the arena lies in: with the arena. */
+static inline u64 t_memory_end(void)
+{
+	return virt_to_phys(t_arena) + T_PAGES * PAGE_SIZE;
+}
+
 static inline int t_page_refs(void)
 {
 	int i, sum = 0;

@@ -9,6 +9,7 @@
 #include "../../../kmod/ring.c"
 #include "../../../kmod/ring_chain.c"
 /* Both layouts have functions of the same names. */
+#undef AT_FLAGS
 #define walk split_walk
 #define wants_call split_wants_call
 #include "../../../kmod/ring_split.c"

@@ -535,8 +535,9 @@ int vhk_dev_init(struct vhk_dev *dev, const struct vhk_dev_ops *ops, u16 n_vqs)
 	dev->vqs = kvcalloc(n_vqs, sizeof(*dev->vqs), GFP_KERNEL_ACCOUNT);
 	if (!dev->vqs)
 		return -ENOMEM;
-	dev->n_vqs = n_vqs;
 	for (i = 0; i < n_vqs; i++) {
+		/* Where one fails, those behind it are nobody's. */
+		dev->n_vqs = i + 1;
 		ret = vhk_vq_init(&dev->vqs[i], dev, i);
 		if (ret) {
 			vhk_dev_stop(dev);

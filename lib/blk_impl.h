@@ -64,6 +64,7 @@ struct vhk_blk_queue {
 	bool late; /* vhk_queue_late() */
 	struct vhk_fault_scope scope; /* of the image's mapping */
 	struct vhk_blk_reader reader;
+	int64_t image_end; /* bytes, within ops.work; -1: not asked for there */
 	_Alignas(64) struct vhk_blk_counters counters;
 };
 

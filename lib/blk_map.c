@@ -62,14 +62,18 @@ static bool is_there(struct vhk_blk_req *req)
 
 /*
  * A write behind the end of an image that was cut short goes nowhere, and without a fault where the
- * end is in the middle of a page.
+ * end is in the middle of a page. The file is asked once for all requests of a batch, which were
+ * all under way then: one that is cut off later was written before.
  */
 static bool arrived(const struct vhk_blk_req *req)
 {
-	const struct vhk_blk_file *f = &req->bq->blk->file;
+	struct vhk_blk_queue *bq = req->bq;
 
-	return req->kind == VHK_BLK_READ ||
-	       vhk_blk_file_size(f) >= (int64_t)(req->start + req->len);
+	if (req->kind == VHK_BLK_READ)
+		return true;
+	if (bq->image_end < 0)
+		bq->image_end = vhk_blk_file_size(&bq->blk->file);
+	return bq->image_end >= (int64_t)(req->start + req->len);
 }
 
 bool vhk_blk_map_copy(struct vhk_blk_req *req)

@@ -277,6 +277,7 @@ void vhk_blk_work(void *priv, struct vhk_queue *q, struct vhk_chain **chains, un
 
 	(void)priv;
 	bq->late = vhk_queue_late(q);
+	bq->image_end = -1;
 	for (i = 0; i < n; i++)
 		begin(bq, chains[i]);
 }

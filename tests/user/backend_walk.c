@@ -8,6 +8,7 @@
  *
  * VHK_WALK says how many steps (200,000), VHK_SEED makes a walk repeatable.
  */
+#include "t_bus.h"
 #include "t_walk_channel.h"
 #include "t_walk_move.h"
 #include "t_walk_ring.h"
@@ -233,17 +234,28 @@ static unsigned int count_mappings(void)
 }
 
 /* Another kind of back end, in the place of the one that there is. */
-static void serve_with(const char *path, uint64_t flags)
+static void serve_with(const char *path, uint32_t flags, struct vhk_device *d)
 {
-	static uint64_t current = UINT64_MAX;
+	static uint32_t current = UINT32_MAX;
 	struct vhk_backend_opts o = t_user_opts(&u);
 
-	if (flags == current)
+	if (flags == current && d == served)
 		return;
 	vhk_backend_close(u.be);
-	o.flags = (uint32_t)flags;
-	T_MUST(!vhk_backend_listen(&u.be, u.loop, u.echo.dev, path, &o));
+	o.flags = flags;
+	T_MUST(!vhk_backend_listen(&u.be, u.loop, d, path, &o));
 	current = flags;
+	served = d;
+}
+
+/* Whoever may wait for a page must not be who brings it. */
+static void serve_for(const char *path, enum walk_mode mode)
+{
+	if (mode == WALK_POSTCOPY && can_watch)
+		serve_with(path, VHK_BACKEND_F_POSTCOPY, apart);
+	else
+		serve_with(path, one_in(4) ? VHK_BACKEND_F_HAND_OVER : 0,
+			   one_in(2) ? apart : close_by);
 }
 
 static unsigned int n_down_before;
@@ -257,9 +269,7 @@ static void session_begin(const char *path, enum walk_mode mode)
 	memset(&m, 0, sizeof(m));
 	m.mode = mode;
 	m.channel = m.state_fd = -1;
-	serve_with(path, mode == WALK_POSTCOPY ? VHK_BACKEND_F_POSTCOPY
-			 : one_in(4)	       ? VHK_BACKEND_F_HAND_OVER
-					       : 0);
+	serve_for(path, mode);
 	n_down_before = u.n_down;
 	u.fd = connect_to(path);
 	t_alive(&u);
@@ -310,18 +320,6 @@ static void session(const char *path, enum walk_mode mode, unsigned int n)
 	session_end();
 }
 
-static bool try_userfaultfd(const char *path)
-{
-	struct vhk_msg a;
-
-	session_begin(path, WALK_POSTCOPY);
-	T_MUST(t_get(&u, VHK_USER_POSTCOPY_ADVISE, NULL, 0, &a));
-	if (a.n_fds)
-		close(a.fd[0]);
-	session_end();
-	return a.n_fds;
-}
-
 static void walk_all(const char *path, unsigned long left)
 {
 	unsigned int i, n, maps;
@@ -352,7 +350,11 @@ static void walk(void)
 	seed = seed_env ? (unsigned int)strtoul(seed_env, NULL, 0) : (unsigned int)t_now_ns();
 	printf("# VHK_SEED=%u\n", seed);
 	t_user_init(&u, VHK_LOOP_AUTO);
-	dev_init(&u.echo);
+	t_handle_bus();
+	T_MUST(!vhk_loop_new(&u.queue_loop, NULL));
+	close_by = dev_new(&u.echo);
+	apart = dev_new(&u.echo);
+	T_MUST(!vhk_device_set_loops(apart, &u.queue_loop, 1));
 	extra = memfd_create("extra", MFD_CLOEXEC);
 	log_file = memfd_create("log", MFD_CLOEXEC);
 	log_call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -361,13 +363,18 @@ static void walk(void)
 	log_file_bits = mmap(NULL, LOG_FILE, PROT_READ | PROT_WRITE, MAP_SHARED, log_file, 0);
 	T_MUST(log_file_bits != MAP_FAILED);
 	snprintf(path, sizeof(path), "%s/walk", t_dir());
-	can_watch = try_userfaultfd(path);
+	can_watch = !vhk_backend_check(VHK_BACKEND_F_POSTCOPY);
 	walk_all(path, left);
 	whole = left >= STEPS;
 	for (i = 0; i < WALK_MODES; i++)
 		printf("# %u sessions: %s\n", n_of_mode[i], walk_mode_names[i]);
 	printf("# %u requests of rings, %u of them logged; %u rings broken\n", n_echoes, n_logged,
 	       n_broken);
+	vhk_backend_close(u.be);
+	u.be = NULL;
+	vhk_device_free(close_by);
+	vhk_device_free(apart);
+	vhk_loop_free(u.queue_loop);
 	t_user_fini(&u);
 	munmap(log_file_bits, LOG_FILE);
 	close(extra);

@@ -172,6 +172,7 @@ static inline void t_log_line(void *arg, enum vhk_log_level level, const char *t
 
 struct t_user {
 	struct vhk_loop *loop; /* NULL: runs in a thread of its own */
+	struct vhk_loop *queue_loop; /* of the device, stepped as well; NULL: there is none */
 	struct t_echo echo;
 	struct vhk_backend *be;
 	struct t_log log;
@@ -201,8 +202,10 @@ static inline struct vhk_backend_opts t_user_opts(struct t_user *u)
 /* One step of the back end, if it is stepped here. */
 static inline void t_step(struct t_user *u)
 {
+	if (u->queue_loop)
+		T_MUST(vhk_loop_step(u->queue_loop, 0) >= 0);
 	if (u->loop)
-		T_MUST(vhk_loop_step(u->loop, 1000000) >= 0);
+		T_MUST(vhk_loop_step(u->loop, u->queue_loop ? 0 : 1000000) >= 0);
 	else
 		poll(NULL, 0, 1);
 }
@@ -230,8 +233,11 @@ static inline void t_settle(struct t_user *u)
 {
 	int i;
 
-	for (i = 0; i < 8 && u->loop; i++)
+	for (i = 0; i < 8 && u->loop; i++) {
+		if (u->queue_loop)
+			vhk_loop_step(u->queue_loop, 0);
 		vhk_loop_step(u->loop, 0);
+	}
 }
 
 static inline void t_send_bytes(int sock, const void *bytes, size_t len, const int *fd,

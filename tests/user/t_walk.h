@@ -35,6 +35,8 @@ static const char *const walk_mode_names[] = { "plain",	  "in-band",  "gpa addre
 					       "IOMMU",	  "postcopy", "no acks" };
 
 static struct t_user u;
+/* The same, with its queues in the control loop and in another one; and which is served. */
+static struct vhk_device *close_by, *apart, *served;
 static unsigned int seed;
 static int extra, log_file, log_call_fd;
 static bool can_watch; /* userfaultfd(2) is allowed */
@@ -54,7 +56,6 @@ static struct {
 /* The device: each message that means something to a device type, and a state of its own. */
 static struct {
 	bool refuse;
-	unsigned int n_loaded; /* states that have come to their end */
 	int gpu;
 } dev = { .gpu = -1 };
 

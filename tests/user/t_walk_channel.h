@@ -110,7 +110,7 @@ static inline int ask_as_device(uint32_t request)
 {
 	static const struct vhk_shmem_map map = { .id = 1, .len = 4096 };
 	static const struct vhk_uuid id = { { 1, 2, 3 } };
-	struct vhk_device *d = u.echo.dev;
+	struct vhk_device *d = served;
 
 	switch (request) {
 	case VHK_USER_BACK_VRING_HOST_NOTIFIER_MSG:
@@ -174,7 +174,7 @@ static inline void config_changes(void)
 	const bool tells = m.channel >= 0 && has(VHK_USER_PF(CONFIG));
 
 	take_questions();
-	T_EQ(vhk_device_config_changed(u.echo.dev), 0);
+	T_EQ(vhk_device_config_changed(served), 0);
 	if (tells)
 		await_question(VHK_USER_BACK_CONFIG_CHANGE_MSG, 0);
 }

@@ -176,11 +176,10 @@ static inline void read_all(void)
 /* The other end of a transfer takes or brings a piece, or comes to the end, or is gone. */
 static inline void go_on_with_transfer(void)
 {
-	const unsigned int warned = u.log.n[VHK_LOG_WARN], loaded = dev.n_loaded;
 	unsigned char piece[3000] = { 0 };
 	const unsigned int how = below(4);
-	const bool fails = !m.saves && dev.refuse;
 	ssize_t n;
+	int fds;
 
 	if (m.state_fd < 0)
 		return;
@@ -197,11 +196,10 @@ static inline void go_on_with_transfer(void)
 		return;
 	}
 	/* who reads is gone, or who writes has come to the end */
-	transfer_ended(m.saves || fails);
-	if (m.saves || fails)
-		T_UNTIL(&u, u.log.n[VHK_LOG_WARN] > warned);
-	else
-		T_UNTIL(&u, dev.n_loaded > loaded);
+	fds = t_count_fds();
+	transfer_ended(m.saves || dev.refuse);
+	t_settle(&u);
+	T_UNTIL(&u, t_count_fds() == fds - 2);
 }
 
 /* While it is under way the answer waits for its end. */

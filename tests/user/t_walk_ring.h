@@ -329,18 +329,38 @@ static inline void use_rings(void)
 			echo(i);
 }
 
-/* The driver puts nonsense into a ring: whoever is to hear of it does, and it is left alone. */
+static inline bool needs_reset(void)
+{
+	struct vhk_msg a;
+
+	T_MUST(t_get(&u, VHK_USER_GET_STATUS, NULL, 0, &a));
+	return a.u64 & NEEDS_RESET;
+}
+
+/* Whoever is to hear of a broken ring does. */
+static inline void await_error(struct walk_ring *r)
+{
+	uint64_t n;
+
+	if (r->err_said)
+		T_OK(t_wait_readable(&u, r->err) && read(r->err, &n, sizeof(n)) == sizeof(n));
+	else if (m.channel >= 0 && has(VHK_USER_PF(INBAND_NOTIFICATIONS)))
+		await_question(VHK_USER_BACK_VRING_ERR, 0);
+	T_UNTIL(&u, needs_reset());
+	m.status |= NEEDS_RESET;
+}
+
+/* The driver puts nonsense into a ring, which is left alone from there on. */
 static inline void break_ring(void)
 {
-	const unsigned int i = below(T_QUEUES), warned = u.log.n[VHK_LOG_WARN];
+	const unsigned int i = below(T_QUEUES);
 	const struct vhk_user_vring_state v = { i, 0 };
 	struct walk_ring *r = &m.ring[i];
 	const struct vhk_user_vring_addr a = t_ring_wire_addr(&r->r);
 	struct peer_desc *d = (void *)(uintptr_t)a.desc;
-	uint64_t n_errors;
 	unsigned int n;
 
-	if (!r->runs || !r->enabled || r->dead || translates())
+	if (!r->runs || !r->enabled || r->dead || translates() || !has(VHK_USER_PF(STATUS)))
 		return;
 	t_ring_add(&u, &r->r);
 	/* a table of descriptors that is none */
@@ -350,15 +370,9 @@ static inline void break_ring(void)
 	}
 	if (r->by_message)
 		ask(true, VHK_USER_VRING_KICK, &v, sizeof(v), NULL, 0);
-	T_UNTIL(&u, u.log.n[VHK_LOG_WARN] > warned);
+	await_error(r);
 	r->dead = true;
-	m.status |= NEEDS_RESET;
 	n_broken++;
-	if (r->err_said)
-		T_OK(t_wait_readable(&u, r->err) &&
-		     read(r->err, &n_errors, sizeof(n_errors)) == sizeof(n_errors));
-	else if (m.channel >= 0 && has(VHK_USER_PF(INBAND_NOTIFICATIONS)))
-		await_question(VHK_USER_BACK_VRING_ERR, 0);
 }
 
 #endif

@@ -99,12 +99,10 @@ static inline int dev_load(void *priv, uint64_t off, const void *buf, size_t len
 	(void)priv;
 	(void)off;
 	(void)buf;
-	if (!len)
-		dev.n_loaded++;
 	return len ? 0 : dev_says();
 }
 
-static inline void dev_init(struct t_echo *e)
+static inline struct vhk_device *dev_new(struct t_echo *e)
 {
 	static const struct vhk_device_ops ops = {
 		.sz = sizeof(ops),
@@ -135,9 +133,10 @@ static inline void dev_init(struct t_echo *e)
 		.config_size = T_CONFIG_SIZE,
 		.flags = VHK_DEVICE_F_NOTIFIER,
 	};
+	struct vhk_device *d;
 
-	vhk_device_free(e->dev);
-	T_MUST(!vhk_device_new(&e->dev, &info, &ops, e));
+	T_MUST(!vhk_device_new(&d, &info, &ops, e));
+	return d;
 }
 
 static inline void mood(void)

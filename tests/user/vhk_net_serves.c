@@ -235,6 +235,16 @@ static void what_is_wrong_is_said(void)
 	}
 }
 
+static void more_sockets_than_ports(void)
+{
+	char cmd[400];
+
+	snprintf(cmd, sizeof(cmd),
+		 "'%s' $(seq -f --socket-path=/x%%g 64) 2>&1 | grep -qx 'vhk-net: more than 63 sockets'",
+		 t_program("vhk-net"));
+	T_EQ(system(cmd), 0);
+}
+
 int main(void)
 {
 	T_RUN(in_every_way);
@@ -242,5 +252,6 @@ int main(void)
 	T_RUN(a_connected_socket_ends_with_its_peer);
 	T_RUN(systemd_passes_a_socket);
 	T_RUN(what_is_wrong_is_said);
+	T_RUN(more_sockets_than_ports);
 	return t_end();
 }

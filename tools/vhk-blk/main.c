@@ -4,13 +4,8 @@
  * apart in the opposite order.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "vhk-blk.h"
 
@@ -73,50 +68,6 @@ static void on_sigusr1(void *arg)
 	stats_print(((struct server *)arg)->disk);
 }
 
-/* A front end that takes its memory away ends its session, not this process. */
-static void on_sigbus(int signo, siginfo_t *info, void *context)
-{
-	int saved = errno;
-
-	(void)context;
-	if (!vhk_mem_fault(info->si_addr))
-		signal(signo, SIG_DFL);
-	errno = saved;
-}
-
-static void catch_sigbus(void)
-{
-	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
-
-	sigaction(SIGBUS, &sa, NULL);
-}
-
-/* Until the loop takes them, signals that mean no end must not end it. */
-static void hold_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGUSR1);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	/* A file larger than allowed is an error of one request. */
-	signal(SIGXFSZ, SIG_IGN);
-	catch_sigbus();
-}
-
-/* Each queue has three eventfds, and a table of memory up to 509 files. */
-static void raise_fd_limit(void)
-{
-	struct rlimit l;
-
-	if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur == l.rlim_max)
-		return;
-	l.rlim_cur = l.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &l);
-}
-
 static int take_signals(struct server *s)
 {
 	int ret = vhk_loop_stop_on_signal(s->ctl, SIGTERM);
@@ -155,24 +106,6 @@ static int make_loops(struct server *s)
 	return ret;
 }
 
-static const char *why_no_door(int err)
-{
-	switch (err) {
-	case -EINVAL:
-		return "not a socket";
-	case -EAFNOSUPPORT:
-		return "not a UNIX socket";
-	case -EPROTOTYPE:
-		return "not a stream socket";
-	case -ENOTCONN:
-		return "neither listening nor connected";
-	case -EEXIST:
-		return "exists, and is not a socket";
-	default:
-		return strerror(-err);
-	}
-}
-
 /* Another server has the guest, or died with it. */
 static void on_handed_over(void *arg, int ret, int pid)
 {
@@ -194,7 +127,7 @@ static int let_take_over(struct server *s)
 				 : 0;
 
 	if (ret)
-		say("%s: %s", s->o.hand_over, why_no_door(ret));
+		say("%s: %s", s->o.hand_over, door_why_not(ret));
 	return ret;
 }
 
@@ -216,7 +149,7 @@ static void on_taken_over(void *arg, int ret, int pid)
 
 static int take_over(struct server *s, const struct vhk_backend_opts *o)
 {
-	int ret = vhk_backend_take_over(&s->be, s->ctl, s->disk, s->o.take_over, s->o.socket_path,
+	int ret = vhk_backend_take_over(&s->be, s->ctl, s->disk, s->o.take_over, s->o.door.path,
 					o, on_taken_over, s);
 
 	if (ret == -EPERM)
@@ -265,16 +198,7 @@ static int open_door(struct server *s)
 	}
 	if (s->o.take_over)
 		return take_over(s, &o);
-	if (s->o.fd >= 0) {
-		ret = vhk_backend_take_fd(&s->be, s->ctl, s->disk, s->o.fd, &o);
-		if (ret)
-			say("file descriptor %d: %s", s->o.fd, why_no_door(ret));
-		return ret ? ret : let_take_over(s);
-	}
-	ret = (s->o.client ? vhk_backend_connect : vhk_backend_listen)(&s->be, s->ctl, s->disk,
-								       s->o.socket_path, &o);
-	if (ret)
-		say("%s: %s", s->o.socket_path, why_no_door(ret));
+	ret = door_open(&s->be, s->ctl, s->disk, &s->o.door, &o);
 	return ret ? ret : let_take_over(s);
 }
 
@@ -342,54 +266,23 @@ static int clean_up(struct server *s)
 	return ret;
 }
 
-/* The image must not become file descriptor 2, which lines are written to. */
-static bool fill_stdio(void)
-{
-	int fd;
-
-	/* What takes the place of standard output fails what is printed to it. */
-	if (fcntl(STDOUT_FILENO, F_GETFD) < 0) {
-		fd = open("/dev/null", O_RDONLY);
-		if (fd >= 0 && fd != STDOUT_FILENO) {
-			dup2(fd, STDOUT_FILENO);
-			close(fd);
-		}
-	}
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0 || fcntl(STDERR_FILENO, F_GETFD) >= 0;
-}
-
-/* Whoever asked must not take a missing answer for an empty one. */
-static int finish_stdout(void)
-{
-	errno = EIO;
-	if (!fflush(stdout) && !ferror(stdout))
-		return 0;
-	say("stdout: %s", strerror(errno));
-	return 1;
-}
-
 int main(int argc, char **argv)
 {
 	struct server s = { .timer = 0 };
 	int ret, end;
 
-	if (!fill_stdio())
+	if (!process_fill_stdio())
 		return 1;
 	switch (options_read(&s.o, argc, argv)) {
-	case OPTIONS_DONE:
-		return finish_stdout();
-	case OPTIONS_WRONG:
+	case CLI_DONE:
+		return process_finish_stdout();
+	case CLI_WRONG:
 		return 2;
-	case OPTIONS_GO:
+	case CLI_GO:
 		break;
 	}
-	if (!s.o.socket_path && s.o.fd < 0 && !s.o.vduse && !s.o.take_over) {
-		ret = systemd_sockets(1, &s.o.fd);
+	if (!s.o.door.path && s.o.door.fd < 0 && !s.o.vduse && !s.o.take_over) {
+		ret = systemd_sockets(1, &s.o.door.fd);
 		if (ret < 0)
 			return 1;
 		if (!ret) {
@@ -397,8 +290,8 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	hold_signals();
-	raise_fd_limit();
+	process_hold_signals((const int[]){ SIGHUP, SIGUSR1, 0 });
+	process_raise_fd_limit();
 	ret = run(&s);
 	end = clean_up(&s);
 	return ret < 0 || end < 0;

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The command line: QEMU's conventions for back-end programs (its "Vhost-user Protocol", "Backend
- * program conventions"), and options of our own.
+ * The command line.
  */
-#include <getopt.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "vhk-blk.h"
@@ -73,9 +69,6 @@ enum {
 	O_NOTIFY,
 	O_NO_IO_URING,
 	O_LOG_LEVEL,
-	O_PRINT_CAPABILITIES,
-	O_HELP,
-	O_VERSION,
 };
 
 static const struct option table[] = {
@@ -104,26 +97,8 @@ static const struct option table[] = {
 	{ "notify", required_argument, NULL, O_NOTIFY },
 	{ "no-io-uring", no_argument, NULL, O_NO_IO_URING },
 	{ "log-level", required_argument, NULL, O_LOG_LEVEL },
-	{ "print-capabilities", no_argument, NULL, O_PRINT_CAPABILITIES },
-	{ "help", no_argument, NULL, O_HELP },
-	{ "version", no_argument, NULL, O_VERSION },
-	{ NULL, 0, NULL, 0 },
+	CLI_OPTIONS,
 };
-
-static bool number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
-{
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	*out = strtoull(text, &end, 10);
-	return !*end && *out >= min && *out <= max;
-}
-
-static bool power_of_2(uint64_t v)
-{
-	return !(v & (v - 1));
-}
 
 /* What an option takes, for whoever gave something else. */
 static const char *takes(int opt)
@@ -155,32 +130,14 @@ static const char *takes(int opt)
 	}
 }
 
-static bool log_level(struct options *o, const char *text)
-{
-	static const char *const names[] = { "error", "warn", "info", "debug" };
-	unsigned int i;
-
-	for (i = 0; i < 4; i++) {
-		if (strcmp(text, names[i]))
-			continue;
-		o->blk.log.level = (enum vhk_log_level)i;
-		return true;
-	}
-	return false;
-}
-
 static bool notify(struct options *o, const char *text)
 {
-	static const char *const names[] = { "auto", "mux", "poll" };
-	unsigned int i;
+	static const char *const names[] = { "auto", "mux", "poll", NULL };
+	const int i = cli_word(text, names);
 
-	for (i = 0; i < 3; i++) {
-		if (strcmp(text, names[i]))
-			continue;
+	if (i >= 0)
 		o->loop.notify = (enum vhk_loop_notify)i;
-		return true;
-	}
-	return false;
+	return i >= 0;
 }
 
 static bool take_number(struct options *o, int opt, const char *text)
@@ -190,32 +147,28 @@ static bool take_number(struct options *o, int opt, const char *text)
 
 	switch (opt) {
 	case O_FD:
-		ok = number(text, 0, INT32_MAX, &v);
-		o->fd = (int)v;
+		ok = cli_number(text, 0, INT32_MAX, &v);
+		o->door.fd = (int)v;
 		break;
 	case O_BLOCK_SIZE:
-		ok = number(text, 512, 4096, &v) && power_of_2(v);
+		ok = cli_power_of_2(text, 512, 4096, &v);
 		o->blk.block_size = (uint32_t)v;
 		break;
 	case O_NUM_QUEUES:
-		ok = number(text, 1, 256, &v);
+		ok = cli_number(text, 1, 256, &v);
 		o->blk.num_queues = (uint16_t)v;
 		break;
 	case O_QUEUE_SIZE:
-		ok = number(text, 4, 32768, &v) && power_of_2(v);
+		ok = cli_power_of_2(text, 4, 32768, &v);
 		o->blk.queue_size = (uint16_t)v;
 		break;
 	case O_THREADS:
-		ok = number(text, 0, 256, &v);
+		ok = cli_number(text, 0, 256, &v);
 		o->threads = (unsigned int)v;
 		break;
 	case O_COALESCE_US:
-		ok = number(text, 0, 1000000, &v);
+		ok = cli_number(text, 0, 1000000, &v);
 		o->coalesce_us = (uint32_t)v;
-		break;
-	case O_POLL_US:
-		ok = number(text, 0, 1000000, &v);
-		o->loop.poll_ns = v ? v * 1000 : UINT64_MAX;
 		break;
 	}
 	return ok;
@@ -256,14 +209,16 @@ static bool take_vduse(struct options *o, int opt, const char *text)
 }
 
 /* False: the value does not fit the option. */
-static bool take(struct options *o, int opt, const char *text)
+static bool take(void *arg, int opt, const char *text)
 {
+	struct options *o = arg;
+
 	switch (opt) {
 	case O_SOCKET_PATH:
-		o->socket_path = text;
+		o->door.path = text;
 		return *text;
 	case O_CLIENT:
-		o->client = true;
+		o->door.client = true;
 		return true;
 	case O_HAND_OVER:
 		o->hand_over = text;
@@ -301,7 +256,9 @@ static bool take(struct options *o, int opt, const char *text)
 	case O_NOTIFY:
 		return notify(o, text);
 	case O_LOG_LEVEL:
-		return log_level(o, text);
+		return cli_log_level(&o->blk.log, text);
+	case O_POLL_US:
+		return cli_poll_us(&o->loop, text);
 	default:
 		return take_number(o, opt, text);
 	}
@@ -312,9 +269,9 @@ static bool fits(const struct options *o)
 {
 	if (!o->blk.path)
 		say("--blk-file is missing");
-	else if (o->socket_path && o->fd >= 0)
+	else if (o->door.path && o->door.fd >= 0)
 		say("--socket-path and --fd exclude each other");
-	else if (o->vduse && (o->socket_path || o->fd >= 0))
+	else if (o->vduse && (o->door.path || o->door.fd >= 0))
 		say("--vduse excludes --socket-path and --fd");
 	else if (o->vduse && o->blk.flags & VHK_BLK_F_INCOMING)
 		say("--vduse excludes --incoming: no guest is migrated to a device of this host");
@@ -322,13 +279,13 @@ static bool fits(const struct options *o)
 		say("--vduse excludes --postcopy: no guest is migrated to a device of this host");
 	else if (!o->vduse && (o->inflight || !o->attach || o->keep || !o->packed))
 		say("--inflight-file, --no-attach, --keep and --no-packed need --vduse");
-	else if (o->client && !o->socket_path)
+	else if (o->door.client && !o->door.path)
 		say("--client needs --socket-path");
 	else if (o->vduse && (o->hand_over || o->take_over))
 		say("--vduse excludes --hand-over and --take-over: its device waits by itself");
-	else if (o->take_over && o->fd >= 0)
+	else if (o->take_over && o->door.fd >= 0)
 		say("--take-over excludes --fd: it has its socket from the other server");
-	else if (o->take_over && o->client)
+	else if (o->take_over && o->door.client)
 		say("--take-over excludes --client: as the other server did, it listens or connects");
 	else if (o->take_over && o->blk.flags & VHK_BLK_F_INCOMING)
 		say("--take-over excludes --incoming: the guest is here already");
@@ -339,21 +296,10 @@ static bool fits(const struct options *o)
 	return false;
 }
 
-/* Whatever else is on the command line, right or wrong, does not count beside it. */
-static bool wants_capabilities(int argc, char **argv)
-{
-	int i;
-
-	for (i = 1; i < argc; i++)
-		if (!strcmp(argv[i], "--print-capabilities"))
-			return true;
-	return false;
-}
-
 static void defaults(struct options *o)
 {
 	*o = (struct options){
-		.fd = -1,
+		.door = { .fd = -1 },
 		.attach = true,
 		.packed = true,
 		.loop = { .sz = sizeof(o->loop) },
@@ -364,34 +310,24 @@ static void defaults(struct options *o)
 	o->blk.log = (struct vhk_log){ .fn = say_log, .level = VHK_LOG_WARN };
 }
 
-enum options_result options_read(struct options *o, int argc, char **argv)
+enum cli_result options_read(struct options *o, int argc, char **argv)
 {
-	int opt, idx;
+	static const struct cli cli = {
+		.usage = usage,
+		.capabilities = "{\"type\":\"block\",\"features\":[\"read-only\",\"blk-file\"]}",
+		.table = table,
+		.take = take,
+		.takes = takes,
+	};
+	enum cli_result result;
 
 	defaults(o);
-	if (wants_capabilities(argc, argv)) {
-		puts("{\"type\":\"block\",\"features\":[\"read-only\",\"blk-file\"]}");
-		return OPTIONS_DONE;
-	}
-	while ((opt = getopt_long(argc, argv, "", table, &idx)) != -1) {
-		if (opt == '?')
-			return OPTIONS_WRONG;
-		if (opt == O_HELP || opt == O_VERSION) {
-			printf("%s", opt == O_HELP ? usage : "vhk-blk " VHK_VERSION_STRING "\n");
-			return OPTIONS_DONE;
-		}
-		if (!take(o, opt, optarg)) {
-			say("--%s takes %s, not \"%s\"", table[idx].name, takes(opt), optarg);
-			return OPTIONS_WRONG;
-		}
-	}
-	if (optind < argc) {
-		say("\"%s\" is no option", argv[optind]);
-		return OPTIONS_WRONG;
-	}
+	result = cli_read(&cli, argc, argv, o);
+	if (result != CLI_GO)
+		return result;
 	o->loop.log = o->blk.log;
 	/* A page is waited for in another thread than front ends are answered in. */
 	if (o->postcopy && !o->threads)
 		o->threads = 1;
-	return fits(o) ? OPTIONS_GO : OPTIONS_WRONG;
+	return fits(o) ? CLI_GO : CLI_WRONG;
 }

@@ -13,9 +13,7 @@
 
 /**
  * struct options - the command line
- * @socket_path: where to listen, or to connect with @client; NULL: none was given
- * @fd:          a socket that was handed over; -1: none
- * @client:      connect to @socket_path
+ * @door:        where the front end comes from; without path and fd (-1): not said
  * @hand_over:   where another server may take over; NULL: nowhere
  * @postcopy:    guests may come before their memory
  * @take_over:   where to take over from; NULL: from nobody
@@ -29,9 +27,7 @@
  * @blk:         the disk
  */
 struct options {
-	const char *socket_path;
-	int fd;
-	bool client;
+	struct door door;
 	const char *hand_over;
 	const char *take_over;
 	bool postcopy;
@@ -44,13 +40,7 @@ struct options {
 	struct vhk_blk_opts blk;
 };
 
-enum options_result {
-	OPTIONS_GO,
-	OPTIONS_DONE,  /* help, version or capabilities were printed */
-	OPTIONS_WRONG, /* said so */
-};
-
-enum options_result options_read(struct options *o, int argc, char **argv);
+enum cli_result options_read(struct options *o, int argc, char **argv);
 
 /* The disk behind VDUSE. */
 struct vduse;

@@ -3,17 +3,10 @@
  * vhk-net: network cards served over vhost-user. This file puts the parts together and takes them
  * apart in the opposite order.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-#include <vhostkit/mem.h>
 
 #include "vhk-net.h"
 
@@ -40,7 +33,7 @@ struct server {
 
 static const char *name_of(const struct server *s, unsigned int i)
 {
-	return s->o.place[i].path ? s->o.place[i].path : s->card[i].name;
+	return s->o.door[i].path ? s->o.door[i].path : s->card[i].name;
 }
 
 static void on_session(void *arg, bool up)
@@ -69,42 +62,6 @@ static void on_sigusr2(void *arg)
 
 	for (i = 0; i < s->o.n; i++)
 		vhk_net_announce(s->card[i].dev);
-}
-
-/* A front end that takes its memory away ends its session, not this process. */
-static void on_sigbus(int signo, siginfo_t *info, void *context)
-{
-	int saved = errno;
-
-	(void)context;
-	if (!vhk_mem_fault(info->si_addr))
-		signal(signo, SIG_DFL);
-	errno = saved;
-}
-
-/* Until the loop takes them, signals that mean no end must not end it. */
-static void hold_signals(void)
-{
-	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	sigaddset(&set, SIGUSR2);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	sigaction(SIGBUS, &sa, NULL);
-}
-
-/* Each queue has three eventfds, and a table of memory up to 509 files. */
-static void raise_fd_limit(void)
-{
-	struct rlimit l;
-
-	if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur == l.rlim_max)
-		return;
-	l.rlim_cur = l.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &l);
 }
 
 static int make_loops(struct server *s)
@@ -197,47 +154,22 @@ static bool is_connected(int fd)
 	return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) && !listening;
 }
 
-static const char *why_no_door(int err)
-{
-	switch (err) {
-	case -EINVAL:
-		return "not a socket";
-	case -EAFNOSUPPORT:
-		return "not a UNIX socket";
-	case -EPROTOTYPE:
-		return "not a stream socket";
-	case -ENOTCONN:
-		return "neither listening nor connected";
-	case -EEXIST:
-		return "exists, and is not a socket";
-	default:
-		return strerror(-err);
-	}
-}
-
 static int open_door(struct server *s, unsigned int i)
 {
-	const struct place *p = &s->o.place[i];
+	struct door door = s->o.door[i];
 	struct card *c = &s->card[i];
 	const struct vhk_backend_opts o = {
 		.sz = sizeof(o), .log = s->o.net.log, .on_session = on_session, .arg = c
 	};
-	int ret;
 
 	c->server = s;
-	if (!p->path) {
-		snprintf(c->name, sizeof(c->name), "file descriptor %d", p->fd);
-		c->connected = is_connected(p->fd);
+	door.client = s->o.client;
+	if (!door.path) {
+		snprintf(c->name, sizeof(c->name), "file descriptor %d", door.fd);
+		c->connected = is_connected(door.fd);
 		s->n_connected += c->connected;
-		ret = vhk_backend_take_fd(&c->be, s->ctl, c->dev, p->fd, &o);
-	} else if (s->o.client) {
-		ret = vhk_backend_connect(&c->be, s->ctl, c->dev, p->path, &o);
-	} else {
-		ret = vhk_backend_listen(&c->be, s->ctl, c->dev, p->path, &o);
 	}
-	if (ret)
-		say("%s: %s", name_of(s, i), why_no_door(ret));
-	return ret;
+	return door_open(&c->be, s->ctl, c->dev, &door, &o);
 }
 
 static int serve(struct server *s)
@@ -287,36 +219,13 @@ static int clean_up(struct server *s)
 	return ret;
 }
 
-/* No socket must become file descriptor 2, which lines are written to. */
-static bool fill_stdio(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0 || fcntl(STDERR_FILENO, F_GETFD) >= 0;
-}
-
-/* Whoever asked must not take a missing answer for an empty one. */
-static int finish_stdout(void)
-{
-	errno = EIO;
-	if (!fflush(stdout) && !ferror(stdout))
-		return 0;
-	say("stdout: %s", strerror(errno));
-	return 1;
-}
-
 /* Sockets by LISTEN_FDS, where none was named. */
 static int take_sockets(struct options *o)
 {
 	int i, first = -1, n = systemd_sockets(CARDS_MAX, &first);
 
 	for (i = 0; i < n; i++)
-		o->place[o->n++] = (struct place){ .fd = first + i };
+		o->door[o->n++] = (struct door){ .fd = first + i };
 	if (!n)
 		say("--socket-path or --fd is missing");
 	return n > 0 ? 0 : n < 0 ? 1 : 2;
@@ -327,14 +236,14 @@ int main(int argc, char **argv)
 	static struct server s;
 	int ret, end;
 
-	if (!fill_stdio())
+	if (!process_fill_stdio())
 		return 1;
 	switch (options_read(&s.o, argc, argv)) {
-	case OPTIONS_DONE:
-		return finish_stdout();
-	case OPTIONS_WRONG:
+	case CLI_DONE:
+		return process_finish_stdout();
+	case CLI_WRONG:
 		return 2;
-	case OPTIONS_GO:
+	case CLI_GO:
 		break;
 	}
 	ret = s.o.n ? 0 : take_sockets(&s.o);
@@ -342,8 +251,8 @@ int main(int argc, char **argv)
 		return ret;
 	if (!options_fit(&s.o))
 		return 2;
-	hold_signals();
-	raise_fd_limit();
+	process_hold_signals((const int[]){ SIGUSR1, SIGUSR2, 0 });
+	process_raise_fd_limit();
 	ret = run(&s);
 	end = clean_up(&s);
 	return ret < 0 || end < 0;

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The command line: QEMU's conventions for back-end programs (its "Vhost-user Protocol", "Backend
- * program conventions"), and options of our own.
+ * The command line.
  */
-#include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "vhk-net.h"
@@ -59,9 +56,6 @@ enum {
 	O_POLL_US,
 	O_NO_IO_URING,
 	O_LOG_LEVEL,
-	O_PRINT_CAPABILITIES,
-	O_HELP,
-	O_VERSION,
 };
 
 static const struct option table[] = {
@@ -83,21 +77,8 @@ static const struct option table[] = {
 	{ "poll-us", required_argument, NULL, O_POLL_US },
 	{ "no-io-uring", no_argument, NULL, O_NO_IO_URING },
 	{ "log-level", required_argument, NULL, O_LOG_LEVEL },
-	{ "print-capabilities", no_argument, NULL, O_PRINT_CAPABILITIES },
-	{ "help", no_argument, NULL, O_HELP },
-	{ "version", no_argument, NULL, O_VERSION },
-	{ NULL, 0, NULL, 0 },
+	CLI_OPTIONS,
 };
-
-static bool number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
-{
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	*out = strtoull(text, &end, 10);
-	return !*end && *out >= min && *out <= max;
-}
 
 /* What an option takes, for whoever gave something else. */
 static const char *takes(int opt)
@@ -136,29 +117,10 @@ static const char *takes(int opt)
 	}
 }
 
-static int word_of(const char *text, const char *const *words, int n)
-{
-	int i;
-
-	for (i = 0; i < n; i++)
-		if (!strcmp(text, words[i]))
-			return i;
-	return -1;
-}
-
-static bool log_level(struct options *o, const char *text)
-{
-	static const char *const names[] = { "error", "warn", "info", "debug" };
-	const int i = word_of(text, names, 4);
-
-	o->net.log.level = (enum vhk_log_level)i;
-	return i >= 0;
-}
-
 static bool forward(struct options *o, const char *text)
 {
-	static const char *const names[] = { "io", "mac", "rxonly", "txonly" };
-	const int i = word_of(text, names, 4);
+	static const char *const names[] = { "io", "mac", "rxonly", "txonly", NULL };
+	const int i = cli_word(text, names);
 
 	o->port = (enum vhk_net_port)(VHK_NET_IO + i);
 	return i >= 0;
@@ -186,63 +148,60 @@ static bool take_number(struct options *o, int opt, const char *text)
 
 	switch (opt) {
 	case O_QUEUE_PAIRS:
-		ok = number(text, 1, VHK_NET_PAIRS_MAX, &v);
+		ok = cli_number(text, 1, VHK_NET_PAIRS_MAX, &v);
 		o->net.num_pairs = (uint16_t)v;
 		break;
 	case O_QUEUE_SIZE:
-		ok = number(text, 4, 32768, &v) && !(v & (v - 1));
+		ok = cli_power_of_2(text, 4, 32768, &v);
 		o->net.queue_size = (uint16_t)v;
 		break;
 	case O_MTU:
-		ok = number(text, 68, 65535, &v);
+		ok = cli_number(text, 68, 65535, &v);
 		o->net.mtu = (uint16_t)v;
 		break;
 	case O_FRAME_SIZE:
-		ok = number(text, 14, 65535, &v);
+		ok = cli_number(text, 14, 65535, &v);
 		o->net.frame_len = (uint32_t)v;
 		break;
 	case O_ADDRESSES:
-		ok = number(text, 1, 1048576, &v);
+		ok = cli_number(text, 1, 1048576, &v);
 		o->sw.addresses = (uint32_t)v;
 		break;
 	case O_FLOOD_PPS:
-		ok = number(text, 1, 1000000000, &v);
+		ok = cli_number(text, 1, 1000000000, &v);
 		o->sw.flood_pps = (uint32_t)v;
 		break;
 	case O_THREADS:
-		ok = number(text, 0, 64, &v);
+		ok = cli_number(text, 0, 64, &v);
 		o->threads = (unsigned int)v;
-		break;
-	case O_POLL_US:
-		ok = number(text, 0, 1000000, &v);
-		o->loop.poll_ns = v ? v * 1000 : UINT64_MAX;
 		break;
 	}
 	return ok;
 }
 
-static bool place(struct options *o, const char *path, const char *fd)
+/* One more than there may be is counted and not kept: options_fit() says so. */
+static bool add_door(struct options *o, const char *path, const char *fd)
 {
-	struct place *p = &o->place[o->n];
 	uint64_t v = 0;
 
-	if (o->n == CARDS_MAX)
+	if ((path && !*path) || (fd && !cli_number(fd, 0, INT32_MAX, &v)))
 		return false;
-	if ((path && !*path) || (fd && !number(fd, 0, INT32_MAX, &v)))
-		return false;
-	*p = (struct place){ .path = path, .fd = path ? -1 : (int)v };
-	o->n++;
+	if (o->n < CARDS_MAX)
+		o->door[o->n] = (struct door){ .path = path, .fd = path ? -1 : (int)v };
+	o->n += o->n <= CARDS_MAX;
 	return true;
 }
 
 /* False: the value does not fit the option. */
-static bool take(struct options *o, int opt, const char *text)
+static bool take(void *arg, int opt, const char *text)
 {
+	struct options *o = arg;
+
 	switch (opt) {
 	case O_SOCKET_PATH:
-		return place(o, text, NULL);
+		return add_door(o, text, NULL);
 	case O_FD:
-		return place(o, NULL, text);
+		return add_door(o, NULL, text);
 	case O_CLIENT:
 		o->client = true;
 		return true;
@@ -263,7 +222,9 @@ static bool take(struct options *o, int opt, const char *text)
 		o->loop.engine = VHK_LOOP_EPOLL;
 		return true;
 	case O_LOG_LEVEL:
-		return log_level(o, text);
+		return cli_log_level(&o->net.log, text);
+	case O_POLL_US:
+		return cli_poll_us(&o->loop, text);
 	default:
 		return take_number(o, opt, text);
 	}
@@ -274,7 +235,7 @@ static bool has_fd(const struct options *o)
 	unsigned int i;
 
 	for (i = 0; i < o->n; i++)
-		if (!o->place[i].path)
+		if (!o->door[i].path)
 			return true;
 	return false;
 }
@@ -301,6 +262,10 @@ static bool choose_port(struct options *o)
 
 bool options_fit(struct options *o)
 {
+	if (o->n > CARDS_MAX) {
+		say("more than %d sockets", CARDS_MAX);
+		return false;
+	}
 	if (!choose_port(o))
 		return false;
 	if (o->client && has_fd(o))
@@ -320,17 +285,6 @@ bool options_fit(struct options *o)
 	return false;
 }
 
-/* Whatever else is on the command line, right or wrong, does not count beside it. */
-static bool wants_capabilities(int argc, char **argv)
-{
-	int i;
-
-	for (i = 1; i < argc; i++)
-		if (!strcmp(argv[i], "--print-capabilities"))
-			return true;
-	return false;
-}
-
 static void defaults(struct options *o)
 {
 	*o = (struct options){
@@ -341,35 +295,19 @@ static void defaults(struct options *o)
 	o->net.log = (struct vhk_log){ .fn = say_log, .level = VHK_LOG_WARN };
 }
 
-enum options_result options_read(struct options *o, int argc, char **argv)
+enum cli_result options_read(struct options *o, int argc, char **argv)
 {
-	int opt, idx;
+	static const struct cli cli = {
+		.usage = usage,
+		.capabilities = "{\"type\":\"net\",\"features\":[]}",
+		.table = table,
+		.take = take,
+		.takes = takes,
+	};
+	enum cli_result result;
 
 	defaults(o);
-	if (wants_capabilities(argc, argv)) {
-		puts("{\"type\":\"net\",\"features\":[]}");
-		return OPTIONS_DONE;
-	}
-	while ((opt = getopt_long(argc, argv, "", table, &idx)) != -1) {
-		if (opt == '?')
-			return OPTIONS_WRONG;
-		if (opt == O_HELP || opt == O_VERSION) {
-			printf("%s", opt == O_HELP ? usage : "vhk-net " VHK_VERSION_STRING "\n");
-			return OPTIONS_DONE;
-		}
-		if ((opt == O_SOCKET_PATH || opt == O_FD) && o->n == CARDS_MAX) {
-			say("more than %d sockets", CARDS_MAX);
-			return OPTIONS_WRONG;
-		}
-		if (!take(o, opt, optarg)) {
-			say("--%s takes %s, not \"%s\"", table[idx].name, takes(opt), optarg);
-			return OPTIONS_WRONG;
-		}
-	}
-	if (optind < argc) {
-		say("\"%s\" is no option", argv[optind]);
-		return OPTIONS_WRONG;
-	}
+	result = cli_read(&cli, argc, argv, o);
 	o->loop.log = o->sw.log = o->net.log;
-	return OPTIONS_GO;
+	return result;
 }

@@ -12,17 +12,11 @@
 
 #define CARDS_MAX 63
 
-/* Where a card's front end comes from. */
-struct place {
-	const char *path; /* NULL: @fd */
-	int fd;
-};
-
 /**
  * struct options - the command line
- * @place:   of each card's front end
+ * @door:    of each card's front end
  * @n:       cards
- * @client:  connect to the sockets
+ * @client:  all of them are connected to
  * @tap:     interface of the other end, or NULL; @macvtap, @packet: likewise
  * @port:    what is at the other end
  * @threads: data threads; 0: everything in one
@@ -31,7 +25,7 @@ struct place {
  * @sw:      the switch, where there is one
  */
 struct options {
-	struct place place[CARDS_MAX];
+	struct door door[CARDS_MAX];
 	unsigned int n;
 	bool client;
 	const char *tap, *macvtap, *packet;
@@ -42,14 +36,8 @@ struct options {
 	struct vhk_switch_opts sw;
 };
 
-enum options_result {
-	OPTIONS_GO,
-	OPTIONS_DONE,  /* help, version or capabilities were printed */
-	OPTIONS_WRONG, /* said so */
-};
-
-enum options_result options_read(struct options *o, int argc, char **argv);
-/* With all places known: what was given fits together; it is said what does not. */
+enum cli_result options_read(struct options *o, int argc, char **argv);
+/* With all doors known: what was given fits together; it is said what does not. */
 bool options_fit(struct options *o);
 
 /* Each queue's counters, on stderr. */

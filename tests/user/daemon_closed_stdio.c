@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * vhk-blk started with any of its first three file descriptors closed: what it says is lost then,
- * and never lands in the image.
+ * Servers started with any of their first three file descriptors closed: what they say is lost
+ * then, never lands in the image, and is not taken for said.
  */
 #include "t_front.h"
 #include "t_prog.h"
@@ -87,23 +87,24 @@ static void no_line_lands_in_the_image(void)
 static void an_answer_that_is_lost_is_an_error(void)
 {
 	static const char *const asks[] = { "--print-capabilities", "--help", "--version" };
-	static const char *const outs[] = { "/dev/full", NULL };
+	static const char *const programs[] = { "vhk-blk", "vhk-net" };
+	static const char *const outs[] = { "/dev/full", "&-" };
 	char cmd[512], err[100];
-	size_t i, j;
+	size_t i;
 	int status;
 
 	snprintf(err, sizeof(err), "%s/err", t_dir());
-	for (i = 0; i < 3; i++) {
-		for (j = 0; j < 2; j++) {
-			snprintf(cmd, sizeof(cmd), "'%s' %s >%s 2>'%s'", t_program("vhk-blk"),
-				 asks[i], outs[j] ? outs[j] : "&-", err);
-			status = system(cmd);
-			T_OK(WIFEXITED(status) && WEXITSTATUS(status) == 1);
-			snprintf(cmd, sizeof(cmd),
-				 "[ $(wc -l <'%s') = 1 ] && grep -q '^vhk-blk: stdout: ' '%s'",
-				 err, err);
-			T_EQ(system(cmd), 0);
-		}
+	for (i = 0; i < 12; i++) {
+		const char *program = programs[i / 6];
+
+		snprintf(cmd, sizeof(cmd), "'%s' %s >%s 2>'%s'", t_program(program), asks[i % 3],
+			 outs[i / 3 % 2], err);
+		status = system(cmd);
+		T_OK(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+		snprintf(cmd, sizeof(cmd),
+			 "[ $(wc -l <'%s') = 1 ] && grep -q '^%s: stdout: ' '%s'", err, program,
+			 err);
+		T_EQ(system(cmd), 0);
 	}
 }
 

@@ -54,6 +54,7 @@ struct vhk_backend_ring {
 	bool has_addr;
 	bool enabled;
 	bool left; /* was stopped with chains in flight: its part of the inflight region tells */
+	bool drained; /* was stopped with none: that part is of no use to one that begins anew */
 	bool lost; /* was stopped because the table no longer holds it */
 	struct vhk_backend_place place;
 	/* With an IOTLB: started, and waits for its parts to be translated. */
@@ -337,6 +338,8 @@ void *vhk_session_find_inflight(const struct vhk_session *s, unsigned int idx, u
 /* What keeps it mapped, and tells when its file is cut short: a reference, or NULL. */
 struct vhk_table *vhk_session_inflight_table(const struct vhk_session *s);
 void vhk_session_reset_inflight(struct vhk_session *s);
+/* The same for one ring, which does not run. */
+void vhk_session_renew_inflight(struct vhk_session *s, unsigned int idx);
 void vhk_session_drop_inflight(struct vhk_session *s);
 int vhk_backend_get_inflight_fd(struct vhk_session *s);
 int vhk_backend_set_inflight_fd(struct vhk_session *s);

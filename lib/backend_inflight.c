@@ -55,9 +55,7 @@ struct vhk_table *vhk_session_inflight_table(const struct vhk_session *s)
 	return s->inflight.mem ? vhk_mem_table(s->inflight.mem) : NULL;
 }
 
-/* Nothing is in flight, and positions start anew: what the region says of former ones would be read
- * as of these. */
-void vhk_session_reset_inflight(struct vhk_session *s)
+static void renew(struct vhk_session *s, unsigned int first, unsigned int n)
 {
 	struct vhk_table *t = vhk_session_inflight_table(s);
 	struct vhk_fault_scope scope;
@@ -67,13 +65,25 @@ void vhk_session_reset_inflight(struct vhk_session *s)
 	void *va;
 
 	vhk_fault_enter(&scope, t);
-	for (i = 0; i < s->inflight.n_queues; i++)
+	for (i = first; i < first + n; i++)
 		if (!s->ring[i].left && (va = vhk_session_find_inflight(s, i, &room, &size)))
 			vhk_inflight_init(va, room, vhk_session_packed(s));
 	vhk_fault_leave(&scope);
 	if (atomic_load(&scope.torn))
 		s->torn = true;
 	vhk_table_put(t);
+}
+
+/* Nothing is in flight, and positions start anew: what the region says of former ones would be read
+ * as of these. */
+void vhk_session_reset_inflight(struct vhk_session *s)
+{
+	renew(s, 0, s->inflight.n_queues);
+}
+
+void vhk_session_renew_inflight(struct vhk_session *s, unsigned int idx)
+{
+	renew(s, idx, 1);
 }
 
 void vhk_session_drop_inflight(struct vhk_session *s)

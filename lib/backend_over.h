@@ -58,9 +58,10 @@ struct vhk_over_session {
 
 #define VHK_OVER_RUNS 0x1u
 #define VHK_OVER_ENABLED 0x2u
-#define VHK_OVER_LEFT 0x4u   /* vhk_backend_ring.left */
-#define VHK_OVER_INBAND 0x8u /* the fd is kicked by messages */
-#define VHK_OVER_RING_ALL 0xfu
+#define VHK_OVER_LEFT 0x4u    /* vhk_backend_ring.left */
+#define VHK_OVER_INBAND 0x8u  /* the fd is kicked by messages */
+#define VHK_OVER_DRAINED 0x10u /* vhk_backend_ring.drained */
+#define VHK_OVER_RING_ALL 0x1fu
 /* With its kick fd, unless it is polled or does not run. */
 struct vhk_over_ring {
 	uint32_t index;

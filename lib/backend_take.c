@@ -291,6 +291,7 @@ static int take_ring(struct vhk_session *s)
 	if (ret || !(v.flags & VHK_OVER_RUNS)) {
 		vhk_notify_fini(&kick);
 		r->left = v.flags & VHK_OVER_LEFT;
+		r->drained = v.flags & VHK_OVER_DRAINED;
 		return ret;
 	}
 	return vhk_session_start_ring(s, v.index, kick.fd);

@@ -287,7 +287,7 @@ static int ring_start(const struct vhk_session *s, unsigned int idx, struct vhk_
 	const struct vhk_over_ring v = {
 		.index = idx,
 		.flags = (runs ? VHK_OVER_RUNS : 0) | (r->enabled ? VHK_OVER_ENABLED : 0) |
-			 (r->left ? VHK_OVER_LEFT : 0) |
+			 (r->left ? VHK_OVER_LEFT : 0) | (r->drained ? VHK_OVER_DRAINED : 0) |
 			 (runs && r->kick >= 0 && r->inband.kick_fd >= 0 ? VHK_OVER_INBAND : 0),
 	};
 

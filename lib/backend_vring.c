@@ -18,6 +18,7 @@ void vhk_session_reset_rings(struct vhk_session *s)
 		r->has_addr = false;
 		r->lost = false;
 		r->left = false;
+		r->drained = false;
 		vhk_session_stop_waiting(s, i);
 	}
 }
@@ -123,6 +124,7 @@ static int stop_ring(struct vhk_session *s, int (*stop)(struct vhk_device *d, un
 	if (!vhk_session_runs(s, idx))
 		return finish_stop(s, 0, s->ring[idx].base);
 	s->ring[idx].left = stop == vhk_device_suspend_queue;
+	s->ring[idx].drained = !s->ring[idx].left;
 	ret = stop(s->backend->dev, idx, vhk_session_changed, s);
 	return vhk_session_wait(s, ret, finish_stop);
 }
@@ -268,6 +270,22 @@ static int finish_start(struct vhk_session *s, int ret, uint32_t base)
 	return 0;
 }
 
+/*
+ * A driver that reset its ring (VHK_F_RING_RESET; virtio 1.3, 2.6.1) has the front end stop it and
+ * start it where rings begin: what the inflight region knows is the former ring's. Of a packed ring
+ * some front ends (DPDK's) tell half of that position.
+ */
+static void begin_anew(struct vhk_session *s, unsigned int idx)
+{
+	const uint32_t first = vhk_session_packed(s) ? 0x80008000 : 0;
+	struct vhk_backend_ring *r = &s->ring[idx];
+
+	if (!r->drained || (r->base != first && r->base != (first & UINT16_MAX)))
+		return;
+	r->base = first;
+	vhk_session_renew_inflight(s, idx);
+}
+
 /* Owns @kick_fd. */
 static int start_queue(struct vhk_session *s, unsigned int idx, int kick_fd,
 		       vhk_session_finish_fn *finish)
@@ -280,10 +298,11 @@ static int start_queue(struct vhk_session *s, unsigned int idx, int kick_fd,
 		vhk_fd_close(kick_fd);
 		return vhk_session_refuse(s, -EBUSY, "the device's state is on its way");
 	}
+	begin_anew(s, idx);
 	ret = vhk_session_fill_setup(s, idx, kick_fd, &q);
 	if (ret)
 		return ret;
-	r->lost = r->left = false;
+	r->lost = r->left = r->drained = false;
 	ret = vhk_device_start_queue(s->backend->dev, idx, &q, vhk_session_changed, s);
 	return ret ? vhk_session_refuse_start(s, ret) : vhk_session_wait(s, ret, finish);
 }

@@ -9,6 +9,7 @@
 
 uint64_t vhk_blk_offer(const struct vhk_blk *blk)
 {
+	/* Not RING_RESET: see VHK_F_RING_ALL. */
 	uint64_t f = VHK_F_RING_ALL & ~VHK_F_IN_ORDER;
 
 	f |= VHK_BLK_F(SEG_MAX) | VHK_BLK_F(BLK_SIZE) | VHK_BLK_F(TOPOLOGY) | VHK_BLK_F(FLUSH);

@@ -11,7 +11,8 @@
 
 static int check_info(const struct vhk_device_info *i)
 {
-	if (i->flags & ~VHK_DEVICE_F_ALL)
+	/* Eventfds and VRING_KICK have no room for what a kick would carry. */
+	if ((i->flags & ~VHK_DEVICE_F_ALL) || (i->features & VHK_F_NOTIFICATION_DATA))
 		return -EOPNOTSUPP;
 	if (!i->n_queues || i->n_queues > QUEUES_MAX || i->config_size > CONFIG_MAX)
 		return -EINVAL;

@@ -12,6 +12,8 @@
 
 uint64_t vhk_net_offer(const struct vhk_net *net)
 {
+	/* Not RING_RESET: see VHK_F_RING_ALL. Without it a Linux guest's `ethtool -G` is refused;
+	 * with it, it would work on rings that nobody serves. */
 	uint64_t f = VHK_F_RING_ALL | net->ops->features | NET_F(MRG_RXBUF) | NET_F(MAC) |
 		     NET_F(STATUS) | NET_F(CTRL_VQ) | NET_F(CTRL_RX) | NET_F(CTRL_RX_EXTRA) |
 		     NET_F(CTRL_VLAN) | NET_F(CTRL_MAC_ADDR) | NET_F(GUEST_ANNOUNCE);

@@ -83,6 +83,33 @@ static void step(unsigned int n)
 	}
 }
 
+/* A driver resets its ring, and the server is another one when the ring is started again. */
+static void a_ring_is_reset_meanwhile(void)
+{
+	static const uint64_t layouts[] = { T_SPLIT, T_PACKED };
+	struct vhk_user_vring_addr addr;
+	struct extras x = { 0 };
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		open_old(layouts[i]);
+		add_extras(&x);
+		t_ring_echo(&u, &ring, 100);
+		t_stop_ring(&u, 0);
+		taken_over();
+		vhk_vq_reset(ring.vq, NULL, NULL);
+		addr = t_ring_wire_addr(&ring);
+		T_EQ(t_ask_state(&u, VHK_USER_SET_VRING_BASE, 0, t_ring_base(&ring)), 0);
+		T_EQ(t_ask(&u, VHK_USER_SET_VRING_ADDR, &addr, sizeof(addr)), 0);
+		T_EQ(t_ask_vring_fd(&u, VHK_USER_SET_VRING_KICK, 0, ring.kick), 0);
+		t_ring_echo(&u, &ring, 70);
+		T_EQ(heir.echo.n_work, 70);
+		close_extras(&x);
+		close_heir();
+		close_old();
+	}
+}
+
 /* A guest that has no driver yet: its front end said little, or nothing. */
 static void after_every_step(void)
 {
@@ -440,6 +467,7 @@ int main(void)
 {
 	T_RUN_ON_BOTH(split_ring_goes_on);
 	T_RUN_ON_BOTH(packed_ring_goes_on);
+	T_RUN(a_ring_is_reset_meanwhile);
 	T_RUN(after_every_step);
 	T_RUN(nothing_is_lost_meanwhile);
 	T_RUN(waits_for_whole_messages);

@@ -69,12 +69,23 @@ static void unknown_options_leave_null(void)
 	T_EQ(t_count_fds(), fds);
 }
 
+static void no_work(void *priv, struct vhk_queue *q, struct vhk_chain **c, unsigned int n)
+{
+	(void)priv;
+	(void)q;
+	(void)c;
+	(void)n;
+}
+
 static void values_leave_null(void)
 {
 	struct vhk_loop_opts lo = { .sz = sizeof(lo), .engine = (enum vhk_loop_engine)77 };
 	struct vhk_ring_opts ro = { .sz = sizeof(ro), .size = 3 };
 	struct vhk_blk_opts bo = { .sz = sizeof(bo), .path = "/nowhere/at/all" };
 	struct vhk_vq_opts vo = { .sz = sizeof(vo), .size = 3 };
+	const struct vhk_device_ops ops = { .sz = sizeof(ops), .work = no_work };
+	struct vhk_device_info di = { .sz = sizeof(di), .n_queues = 1, .queue_size = 8,
+				      .features = VHK_F_NOTIFICATION_DATA };
 	struct vhk_device *d = BOGUS;
 	struct vhk_loop *l = BOGUS;
 	struct vhk_ring *r = BOGUS;
@@ -89,6 +100,12 @@ static void values_leave_null(void)
 	refused("vq", ret, q);
 	ret = vhk_blk_new(&d, &bo);
 	refused("blk", ret, d);
+	d = BOGUS;
+	ret = vhk_device_new(&d, &di, &ops, NULL);
+	refused("device whose kicks would carry data", ret, d);
+	di.features = 0;
+	T_EQ(vhk_device_new(&d, &di, &ops, NULL), 0);
+	vhk_device_free(d);
 	T_EQ(t_count_fds(), fds);
 }
 

@@ -239,6 +239,10 @@ VHK_API int vhk_ctl_start_all(struct vhk_ctl *c, struct vhk_vq *const *q, unsign
  * vhost-net loses the queue's tap or socket; vhost-vsock and vhost-scsi stop altogether. A vDPA
  * device is suspended, where it can be, and reset with the last of its queues; one of several is
  * disabled.
+ *
+ * To reset one queue of a vhost-user back end (VHK_F_RING_RESET; virtio 1.3, 2.6.1) while the
+ * others go on: vhk_ctl_stop(), vhk_vq_get() for what was answered until then, vhk_vq_reset() or
+ * another struct vhk_vq, of another size too, vhk_ctl_start().
  * Return: 0; -EBUSY it does not run. After another error the queue is stopped on our side.
  */
 VHK_API int vhk_ctl_stop(struct vhk_ctl *c, unsigned int idx, uint32_t *base);

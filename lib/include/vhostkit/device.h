@@ -155,7 +155,8 @@ struct vhk_device_ops {
  * struct vhk_device_info - what a device is
  * @sz:          sizeof(struct vhk_device_info)
  * @device_id:   virtio device id (virtio 1.3, section 5)
- * @features:    offered: the device type's bits and, of VHK_F_RING_ALL, the rings'
+ * @features:    offered: the device type's bits and, of VHK_F_RING_ALL and VHK_F_RING_RESET, the
+ *               rings'. Not VHK_F_NOTIFICATION_DATA: kicks come by eventfd or message, without data
  * @n_queues:    1 to 1024
  * @queue_size:  largest ring size, 1 to 32768. Over vhost-user the front end is not told: QEMU 10
  *               lets drivers choose 1024, and a larger ring than this is refused
@@ -184,7 +185,7 @@ struct vhk_device_info {
  * @priv: handed to each of @ops; the caller's if this fails, else freed by ops.free
  *
  * Return: 0; -EINVAL: a number is out of range, or an operation is missing; -EOPNOTSUPP: an unknown
- * member or flag is set; -ENOMEM.
+ * member or flag is set, or VHK_F_NOTIFICATION_DATA is; -ENOMEM.
  */
 VHK_API int vhk_device_new(struct vhk_device **out, const struct vhk_device_info *info,
 			   const struct vhk_device_ops *ops, void *priv);

@@ -89,7 +89,15 @@ struct vhk_iova {
 #define VHK_F_NOTIFICATION_DATA (1ULL << 38)
 #define VHK_F_RING_RESET (1ULL << 40)
 
-/** What the library's rings implement on both sides (virtio 1.3, 2.7 and 2.8). */
+/**
+ * What the library's rings implement on both sides (virtio 1.3, 2.7 and 2.8), and devices offer.
+ *
+ * Two bits are served and not in it. VHK_F_RING_RESET is the front end's promise to stop and start
+ * a ring when its driver resets it (vhk_ctl_stop()): QEMU (7.2 to 10.1) hands the bit on to drivers
+ * and stops no ring of a vhost-user device then, so that devices for it must not offer it.
+ * VHK_F_NOTIFICATION_DATA needs a kick that carries data (vhk_vq_notification_data()): a vDPA
+ * device's doorbell does, vhost-user and VDUSE have none that could.
+ */
 #define VHK_F_RING_ALL                                                                             \
 	(VHK_F_INDIRECT_DESC | VHK_F_EVENT_IDX | VHK_F_VERSION_1 | VHK_F_RING_PACKED |             \
 	 VHK_F_IN_ORDER)

@@ -193,6 +193,7 @@ VHK_API int vhk_vq_addr(const struct vhk_vq *q, struct vhk_vq_addr *out);
  * @q:   the queue
  * @idx: the queue's number
  *
+ * Written to a device's doorbell (vhk_ctl_map_doorbell()); vhk_ctl_kick() carries no data.
  * Return: @idx in bits 0-15, the position behind what is published in bits 16-31.
  */
 VHK_API uint32_t vhk_vq_notification_data(const struct vhk_vq *q, uint16_t idx);

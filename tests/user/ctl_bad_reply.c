@@ -7,7 +7,7 @@
 
 #include "t_peer.h"
 
-#define PF (VHK_PF_REPLY_ACK | VHK_PF_CONFIG | VHK_PF_INFLIGHT_SHMFD)
+#define PF (VHK_PF_REPLY_ACK | VHK_PF_CONFIG | VHK_PF_INFLIGHT_SHMFD | VHK_PF_PAGEFAULT)
 
 static const struct vhk_ctl_opts opts = { .sz = sizeof(opts), .timeout_ms = 60 };
 
@@ -17,6 +17,7 @@ enum ask {
 	BASE,
 	INFLIGHT,
 	OWNER,
+	END,
 };
 
 static int ask(struct vhk_ctl *c, enum ask what)
@@ -36,6 +37,8 @@ static int ask(struct vhk_ctl *c, enum ask what)
 		return vhk_ctl_get_vring_base(c, 0, &base);
 	case OWNER:
 		return vhk_ctl_set_owner(c);
+	case END:
+		return vhk_ctl_postcopy_end(c);
 	default:
 		ret = vhk_ctl_get_inflight_fd(c, &i, &fd);
 		T_EQ(ret ? fd : -1, -1);
@@ -70,6 +73,7 @@ static const struct {
 	{ "many fds", FEATURES, 1, 5, 8, 20, { 0 }, 40, -EPROTO, true },
 	{ "an fd with an ack", OWNER, 3, 5, 8, 20, { 0 }, 1, -EPROTO, true },
 	{ "an ack of the wrong size", OWNER, 3, 5, 4, 16, { 0 }, 0, -EPROTO, true },
+	{ "a no to the end of postcopy", END, 30, 5, 8, 20, { 5 }, 0, -EREMOTEIO, false },
 	{ "half a header", FEATURES, 1, 5, 8, 6, { 0 }, 0, -ETIMEDOUT, false },
 	{ "half a payload", FEATURES, 1, 5, 8, 15, { 0 }, 0, -ETIMEDOUT, false },
 	{ "config refused by size 0", CONFIG, 24, 5, 0, 12, { 0 }, 0, -EREMOTEIO, false },

@@ -180,8 +180,13 @@ $(GUEST_LOOP): $(B)/guest/%: tests/user/%.c $(wildcard tests/user/*.h) $(GUEST_N
 SCRIPTS := $(wildcard tests/user/*.sh)
 # Those that look at the plain build only.
 PLAIN := tests/user/install.sh tests/user/dkms.sh tests/user/model.sh tests/user/valgrind.sh tests/lint.sh
-VM ?= $(patsubst tests/vm/%.sh,%,$(wildcard tests/vm/*.sh))
+# The one that builds the debug kernel comes first, what runs in that kernel last: meanwhile there is
+# enough to do.
+VM_ALL := $(patsubst tests/vm/%.sh,%,$(wildcard tests/vm/*.sh))
+VM_DEBUG := $(filter debug_%,$(filter-out debug_checks,$(VM_ALL)))
+VM ?= debug_checks $(filter-out debug_%,$(VM_ALL)) $(VM_DEBUG)
 VM_TESTS := $(VM:%=build:tests/vm/%.sh)
+VM_FIRST := $(filter %/debug_checks.sh,$(VM_TESTS))
 ASAN := build/san-address-undefined
 TSAN := build/san-thread
 RUN = tests/run -j $(JOBS) -o $(B)/check
@@ -204,12 +209,13 @@ check-build:
 
 check: setup
 	$(Q)$(MAKE) --no-print-directory check-build
-	$(Q)tests/run -j $(JOBS) -o build/check \
+	$(Q)tests/run -j $(JOBS) -o build/check $(VM_FIRST) \
 		$(foreach b,build $(ASAN),$(TEST_SRC:tests/user/%.c=$(b):$(b)/tests/%)) \
 		$(THREADED:tests/user/%.c=$(TSAN):$(TSAN)/tests/%) \
 		$(FUZZ_SRC:tests/user/fuzz/%.c=build:build/fuzz/%) \
 		$(patsubst %,build:%,$(sort $(SCRIPTS) $(PLAIN))) \
-		$(patsubst %,$(ASAN):%,$(filter-out $(PLAIN),$(SCRIPTS))) $(VM_TESTS)
+		$(patsubst %,$(ASAN):%,$(filter-out $(PLAIN),$(SCRIPTS))) \
+		$(filter-out $(VM_FIRST),$(VM_TESTS))
 
 vm: all guest
 	$(Q)tests/run -j $(JOBS) -o build/check-vm $(VM_TESTS)
@@ -242,6 +248,15 @@ modules:
 	$(Q)test -n "$(KREL)" || { echo "modules: no kernel headers in KDIR=$(KDIR)" >&2; exit 1; }
 	$(Q)mkdir -p $(KOUT) && tar -c $(KMOD_SRC) | tar -x -C $(KOUT)
 	$(Q)$(MAKE) --no-print-directory -C $(KDIR) M=$(KOUT)/kmod $(KLLVM) $(if $(filter 1,$(V)),V=1,-s) \
+		$(if $(WERROR),KCFLAGS=-Werror) modules
+
+# The modules, and their suites, for a kernel with KUnit.
+KUNIT_SRC := tests/vectors.h $(wildcard tests/kunit/* tests/user/kmod_*.c tests/user/t.h \
+	tests/user/kernel/kring.h)
+.PHONY: kunit
+kunit: modules
+	$(Q)tar -c $(KUNIT_SRC) | tar -x -C $(KOUT)
+	$(Q)$(MAKE) --no-print-directory -C $(KDIR) M=$(KOUT)/tests/kunit $(KLLVM) $(if $(filter 1,$(V)),V=1,-s) \
 		$(if $(WERROR),KCFLAGS=-Werror) modules
 
 # Where dkms keeps and builds things; for trials, others can be named.

@@ -7,7 +7,7 @@
 needs_backend=0
 . "$(dirname "$0")/machine"
 
-start_plain_guest $VHOST_KERNEL
+start_plain_guest "$VHOST_KERNEL"
 guest "modprobe vhost_net"
 guest -t 120 "kern_net"
 guest "tunctl -t tap7 >/dev/null; ip addr add 10.9.7.1/24 dev tap7; ip link set tap7 up"

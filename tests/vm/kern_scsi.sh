@@ -10,7 +10,7 @@ needs_backend=0
 target=/sys/kernel/config/target
 disk_folder=$target/core/fileio_0/disk
 group=$target/vhost/naa.5001405000000001/tpgt_1
-start_plain_guest $VHOST_KERNEL
+start_plain_guest "$VHOST_KERNEL"
 guest "modprobe vhost_scsi && modprobe target_core_file && mount -t configfs none /sys/kernel/config"
 guest "truncate -s 8M /tmp/lun; mkdir -p $disk_folder"
 guest "echo fd_dev_name=/tmp/lun,fd_dev_size=8388608 >$disk_folder/control && echo 1 >$disk_folder/enable"

@@ -6,7 +6,7 @@
 needs_backend=0
 . "$(dirname "$0")/machine"
 
-start_plain_guest $VHOST_KERNEL
+start_plain_guest "$VHOST_KERNEL"
 guest "modprobe vhost_vsock"
 guest -t 120 "kern_vsock"
 guest "vsock_echo 30 99 & vsock_host say 30 99 hello >/tmp/said && wait"

@@ -18,7 +18,7 @@ refused() {
 		fail "vhk disk $*: $answer; want $text"
 }
 
-start_module_guest $VHOST_KERNEL
+start_module_guest "$VHOST_KERNEL"
 rules=$(sed 's|@BINDIR@|/bin|' "$top/tools/vhk/60-vhostkit.rules.in" | base64 -w0)
 guest "mkdir -p /lib/udev/rules.d /etc /srv /run; echo $rules | base64 -d >/lib/udev/rules.d/60-vhostkit.rules"
 guest "echo root:x:0:0::/:/bin/sh >/etc/passwd; printf 'root:x:0:\nkvm:x:36:\n' >/etc/group"

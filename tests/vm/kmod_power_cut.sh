@@ -41,7 +41,7 @@ sha256sum -c /tmp/seen >/tmp/checked 2>&1 || { cat /tmp/checked; exit 1; }"
 	say "$(wc -l <<<"$sums") files survived"
 }
 
-start_module_guest $VHOST_KERNEL
+start_module_guest "$VHOST_KERNEL"
 cut "direct I/O" ""
 cut "the page cache" buffered
 stop_guest

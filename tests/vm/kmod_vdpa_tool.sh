@@ -57,7 +57,7 @@ heard() {
 	fail "the monitor did not say: $2; but: $answer"
 }
 
-start_module_guest $VHOST_KERNEL
+start_module_guest "$VHOST_KERNEL"
 refused "no vDPA in this kernel" dev show
 guest "modprobe vhostkit_vdpa; truncate -s 8M /tmp/d0.img; truncate -s 4M /tmp/d1.img"
 guest "disks add d0 /tmp/d0.img queues=2; disks add d1 /tmp/d1.img ro; truncate -s 4M /tmp/d2.img; \

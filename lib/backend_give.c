@@ -283,8 +283,8 @@ static void give_event(void *arg, uint32_t events)
 static void still_silent(struct vhk_give *g)
 {
 	vhk_log(&g->backend->o.log, VHK_LOG_WARN,
-		"%s: process %d was given everything %llu s ago, and does not say whether it serves; if "
-		"it hangs, kill it",
+		"%s: process %d was given everything %llu s ago, and does not say whether it "
+		"serves; if it hangs, kill it",
 		g->backend->name, g->pid,
 		(unsigned long long)(vhk_now_ns() - g->committed_ns) / 1000000000);
 	limit(g, g->silent_ns);

@@ -240,7 +240,8 @@ static void more_sockets_than_ports(void)
 	char cmd[400];
 
 	snprintf(cmd, sizeof(cmd),
-		 "'%s' $(seq -f --socket-path=/x%%g 64) 2>&1 | grep -qx 'vhk-net: more than 63 sockets'",
+		 "'%s' $(seq -f --socket-path=/x%%g 64) 2>&1 | "
+		 "grep -qx 'vhk-net: more than 63 sockets'",
 		 t_program("vhk-net"));
 	T_EQ(system(cmd), 0);
 }

@@ -286,7 +286,7 @@ static bool fits(const struct options *o)
 	else if (o->take_over && o->door.fd >= 0)
 		say("--take-over excludes --fd: it has its socket from the other server");
 	else if (o->take_over && o->door.client)
-		say("--take-over excludes --client: as the other server did, it listens or connects");
+		say("--take-over excludes --client: it does what the other server did");
 	else if (o->take_over && o->blk.flags & VHK_BLK_F_INCOMING)
 		say("--take-over excludes --incoming: the guest is here already");
 	else if (o->threads > o->blk.num_queues)

@@ -125,9 +125,11 @@ static bool parse_value(struct blk_args *a, int opt, const char *text)
 {
 	switch (opt) {
 	case OPT_OFFSET:
-		return parse_size(text, 0, UINT64_MAX, &a->offset);
+		return parse_size(text, 0, UINT64_MAX, &a->offset) &&
+		       !(a->offset % DISK_SECTOR);
 	case OPT_LENGTH:
-		return parse_size(text, 1, UINT64_MAX, &a->length);
+		return parse_size(text, 1, UINT64_MAX, &a->length) &&
+		       !(a->length % DISK_SECTOR);
 	case OPT_BLOCK:
 		return parse_u32(text, DISK_SECTOR, BLOCK_MAX, &a->disk.block) &&
 		       !(a->disk.block % DISK_SECTOR);

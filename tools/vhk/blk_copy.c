@@ -257,9 +257,18 @@ static int open_disk(struct end *e, const struct blk_args *a, bool write)
 	return e->ahead ? 0 : say_error(-ENOMEM, "%s", e->name);
 }
 
+/* What is still to be read: standard input may have been read from before. */
+static uint64_t rest_of(int fd, const struct stat *st)
+{
+	off_t at = lseek(fd, 0, SEEK_CUR);
+
+	return at < st->st_size ? (uint64_t)(st->st_size - (at < 0 ? 0 : at)) : 0;
+}
+
 static int open_file(struct end *e, const struct blk_args *a, bool write)
 {
 	struct stat st;
+	uint64_t rest;
 
 	if (!strcmp(e->name, "-")) {
 		e->fd = write ? STDOUT_FILENO : STDIN_FILENO;
@@ -274,10 +283,11 @@ static int open_file(struct end *e, const struct blk_args *a, bool write)
 	if (S_ISDIR(st.st_mode))
 		return say_error(-EISDIR, "%s", e->name);
 	e->end = a->length ? a->length : UINT64_MAX;
-	if (!write && S_ISREG(st.st_mode) && (uint64_t)st.st_size < e->end)
-		e->end = (uint64_t)st.st_size;
 	if (write)
 		return 0;
+	rest = S_ISREG(st.st_mode) ? rest_of(e->fd, &st) : UINT64_MAX;
+	if (rest < e->end)
+		e->end = rest;
 	e->buf = malloc(a->disk.block);
 	return e->buf ? 0 : say_error(-ENOMEM, "%s", e->name);
 }
@@ -306,9 +316,16 @@ static int copy_fits(const struct copy *c)
 {
 	uint64_t have = c->from.end - c->from.at;
 
-	if (!c->to.d || c->from.end == UINT64_MAX || have <= c->to.end - c->to.at)
+	if (!c->to.d || c->from.end == UINT64_MAX)
 		return 0;
-	say("%s: %" PRIu64 " bytes do not fit into %s", c->from.name, have, c->to.name);
+	if (have > c->to.end - c->to.at) {
+		say("%s: %" PRIu64 " bytes do not fit into %s", c->from.name, have, c->to.name);
+		return EXIT_FAILED;
+	}
+	if (!(have % c->to.d->sector))
+		return 0;
+	say("%s: %" PRIu64 " bytes are no whole number of blocks of %u", c->from.name, have,
+	    c->to.d->sector);
 	return EXIT_FAILED;
 }
 

@@ -14,6 +14,7 @@
 #include "disk.h"
 #include "say.h"
 
+#define USUAL_RING 1024 /* what most back ends and QEMU take at most */
 #define SEGS 3 /* header, data, status */
 #define MEM_AT 0x100000000ull
 #define PAGE 4096u
@@ -159,7 +160,7 @@ static int disk_watch(struct disk *d)
 }
 
 /* Positive: has been said. */
-static int disk_start(struct disk *d)
+static int disk_start(struct disk *d, const struct disk_opts *o)
 {
 	struct vhk_vq **vq = calloc(d->n_queues, sizeof(*vq));
 	unsigned int i;
@@ -171,6 +172,12 @@ static int disk_start(struct disk *d)
 		vq[i] = d->queue[i].vq;
 	ret = vhk_ctl_start_all(d->ctl, vq, d->n_queues);
 	free(vq);
+	/* The limit itself is not told: GET_INFLIGHT_FD or SET_VRING_NUM are refused. */
+	if (ret == -EREMOTEIO && ring_size(o) > USUAL_RING)
+		return say_error(ret, "%s: --depth %u needs rings of %u entries%s, and many back "
+				      "ends take no more than %u",
+				 d->uri, o->depth, ring_size(o),
+				 o->indirect ? "" : " (fewer with --indirect)", USUAL_RING);
 	if (ret != -EMSGSIZE)
 		return ret;
 	say("%s: takes no memory", d->uri);
@@ -194,7 +201,7 @@ static int disk_connect(struct disk *d, const struct disk_opts *o)
 	if (!ret)
 		ret = queues_init(d, o);
 	if (!ret)
-		ret = disk_start(d);
+		ret = disk_start(d, o);
 	return ret ? ret : disk_watch(d);
 }
 

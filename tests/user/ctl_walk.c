@@ -11,6 +11,7 @@
 
 #define STEPS 4000ul
 
+static unsigned int n_asked[N_PLANS];
 static bool whole; /* the walk is long enough for every message */
 /* Ends of each request: with 0, and with a refusal of the back end's. */
 static unsigned int n_ok[VHK_CTL_OP_MAX + 1], n_refused[VHK_CTL_OP_MAX + 1];

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/un.h>
 
+#include "base.h"
 #include "proto.h"
 #include "t_peer.h"
 
@@ -47,7 +48,6 @@ enum plan {
 };
 
 static unsigned int seed;
-static unsigned int n_asked[N_PLANS];
 
 static struct {
 	int listener, stop, inflight;
@@ -244,6 +244,9 @@ static inline void make_request(struct vhk_ctl_req *r)
 	case VHK_CTL_GET_VRING_BASE:
 	case VHK_CTL_GET_VRING_BASE_SKIP_DRAIN:
 		r->vring = (struct vhk_ctl_vring){ below(64), 1 };
+		break;
+	case VHK_CTL_VRING_KICK:
+		r->vring.index = below(64);
 		break;
 	case VHK_CTL_SET_VRING_ADDR:
 		r->addr = (struct vhk_ctl_vring_addr){

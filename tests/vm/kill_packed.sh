@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-# time-limit: 1200
+# time-limit: 200 + 20 * ${VM_KILLS:-20}
 #
 # The back end is killed again and again under load, packed ring.
 . "$(dirname "$0")/cases"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-# time-limit: 300
+# time-limit: 200 + 15 * ${VM_UPGRADES:-10}
 #
 # Servers take over from one another under load, packed ring.
 . "$(dirname "$0")/cases"

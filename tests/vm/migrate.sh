@@ -1,15 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-# time-limit: 400
+# time-limit: 200 + 30 * ${MIGRATIONS:-5}
 #
 # A guest under a verified load goes back and forth between two emulators, each with a server of its
 # own on the same image. What it reads while the first emulator copies, into memory that nothing else
 # writes, it still has in the second: those pages are known by the server's log only. MIGRATIONS
-# says how often.
+# says how often: the first half of them with a split ring, the others with two packed ones, and each
+# into a server of another kind than the one before.
 here=$(dirname "$0")
 . "$here/sides"
 
 migrations=${MIGRATIONS:-5} n_held=0
+kinds=(--threads=2 --poll-us=64 --threads=1 --no-io-uring) n_kinds=0
 
 # All of the memory was copied once: what is written from here on is copied because it is noticed.
 was_copied() {
@@ -65,15 +67,33 @@ migrate() {
 	until_true 30 more_requests_than "$answer" || fail "the load does not go on"
 }
 
-start_sides ""
-guest "verify load /dev/vda1 0 8 >/tmp/load 2>&1 & echo \$! >/tmp/load.pid"
-guest "mkfifo /tmp/ask /tmp/say; verify keep /dev/vda2 <>/tmp/ask 1<>/tmp/say 2>/tmp/keep & "
-for ((n = 0; n < migrations; n++)); do
-	migrate $((n % 2)) $(((n + 1) % 2)) $((n + 1))
-	say "$((n + 1)) of $migrations after $SECONDS s"
-done
+# The guest has left: whoever comes back finds another server.
+replace_server() {
+	backend_pid=${servers[$1]}
+	stop_backend
+	sock=${socks[$1]}
+	start_backend --incoming --num-queues=2 "${kinds[n_kinds++ % ${#kinds[@]}]}"
+	servers[$1]=$backend_pid
+}
+
+# migrate_case HOW_OFTEN OPTIONS_OF_THE_DEVICE
+migrate_case() {
+	local n times=$1
+	rm -f "$disk"
+	start_sides "$2" --num-queues=2
+	guest "verify load /dev/vda1 0 8 >/tmp/load 2>&1 & echo \$! >/tmp/load.pid"
+	guest "mkfifo /tmp/ask /tmp/say; verify keep /dev/vda2 <>/tmp/ask 1<>/tmp/say 2>/tmp/keep & "
+	for ((n = 0; n < times; n++)); do
+		[ $n = 0 ] || replace_server $(((n + 1) % 2))
+		migrate $((n % 2)) $(((n + 1) % 2)) $((n + 1))
+		say "$((n + 1)) of $times after $SECONDS s"
+	done
+	stop_load
+	guest "verify check /dev/vda2 $times"
+	same_checksum
+	stop_sides
+}
+
+migrate_case $(((migrations + 1) / 2)) ""
+[ "$migrations" = 1 ] || migrate_case $((migrations / 2)) packed=on,num-queues=2
 say "$n_held of them read while they were copied"
-stop_load
-guest "verify check /dev/vda2 $migrations"
-same_checksum
-stop_sides

@@ -185,7 +185,8 @@ int vhk_map_nothing(void)
 
 int vhk_map_take_away(const struct vhk_map *m, int nothing)
 {
-	void *at = mmap(m->base, m->len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, nothing, 0);
+	void *at = mmap(m->base, m->len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, nothing,
+			0);
 
 	return at == MAP_FAILED ? -errno : 0;
 }

@@ -57,8 +57,8 @@ int vhk_map_replace(void *page, size_t size);
 /* An empty file for the following: fd or -errno. */
 int vhk_map_nothing(void);
 /*
- * Replaces what @m maps by @nothing, for whoever uses it: a SIGBUS for this process, -EFAULT for the
- * kernel. 0 or -errno: all is as it was.
+ * Replaces what @m maps by @nothing, for whoever uses it: a SIGBUS for this process, -EFAULT for
+ * the kernel. 0 or -errno: all is as it was.
  */
 int vhk_map_take_away(const struct vhk_map *m, int nothing);
 

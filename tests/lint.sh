@@ -170,7 +170,8 @@ man_pages() {
 }
 
 shell() {
-	shellcheck "${scripts[@]}" tests/vm/machine tests/vm/sides tests/vm/cases tests/vm/kmod_cases tests/vm/kmod_net_cases dkms.conf
+	shellcheck "${scripts[@]}" tests/vm/machine tests/vm/sides tests/vm/cases tests/vm/kmod_cases \
+		tests/vm/kmod_net_cases dkms.conf
 }
 
 c_check() {

@@ -108,8 +108,8 @@ VHK_API int vhk_backend_check(uint32_t flags);
  * "Communication").
  *
  * Return: 0; -EADDRINUSE: a live server has @path; -EBUSY: the device is served already; -EINVAL or
- * -EOPNOTSUPP: an option is wrong or unknown; as vhk_backend_check(); -ENOMEM; what the kernel said
- * of @path.
+ * -EOPNOTSUPP: an option is wrong or unknown; as vhk_backend_check(); -ENOMEM; what the kernel
+ * said of @path.
  */
 VHK_API int vhk_backend_listen(struct vhk_backend **out, struct vhk_loop *ctl, struct vhk_device *d,
 			       const char *path, const struct vhk_backend_opts *o);
@@ -126,8 +126,8 @@ VHK_API int vhk_backend_listen(struct vhk_backend **out, struct vhk_loop *ctl, s
  * as no front end sends a request.
  *
  * Return: 0; -EBUSY: the device is served already; -EINVAL or -EOPNOTSUPP: an option is wrong or
- * unknown; as vhk_backend_check(); -ENOMEM; what the kernel said of @path, other than that nobody is
- * there.
+ * unknown; as vhk_backend_check(); -ENOMEM; what the kernel said of @path, other than that nobody
+ * is there.
  */
 VHK_API int vhk_backend_connect(struct vhk_backend **out, struct vhk_loop *ctl,
 				struct vhk_device *d, const char *path,

@@ -10,38 +10,10 @@ here=$(dirname "$0")
 . "$here/sides"
 
 rounds=${POSTCOPIES:-2}
-trace="-trace postcopy_request_shared_page"
+trace=$late_trace
 if [ "${POSTCOPY_HUGE:-0}" = 1 ]; then
 	memory_options=,hugetlb=on,hugetlbsize=2M guest_memory=192M
 fi
-
-late_on() {
-	qmp '"execute":"migrate-set-capabilities","arguments":{"capabilities":[{"capability":"postcopy-ram","state":true}]}'
-}
-
-# pace BYTES_PER_SECOND BEFORE_THE_SWITCH AND_BEHIND_IT
-pace() {
-	qmp "\"execute\":\"migrate-set-parameters\",\"arguments\":{\"max-bandwidth\":$1,\"max-postcopy-bandwidth\":$2,\"downtime-limit\":1}"
-}
-
-number() {
-	grep -o "\"$1\": [0-9]*" <<<"$answer" | head -1 | grep -o '[0-9]*$'
-}
-
-some_is_copied() {
-	has_migrated && fail "all was copied before the switch"
-	[ "$(number transferred)" -gt 4000000 ] 2>/dev/null
-}
-
-is_late() {
-	has_migrated && fail "all was copied before the switch"
-	[[ $answer == *'"status": "postcopy-active"'* ]]
-}
-
-# Pages that servers waited for, by what the emulators asked the other side for.
-waited_for() {
-	grep -c postcopy_request_shared_page "$T/qemu.log"
-}
 
 arrivals() {
 	grep -c "all memory has arrived" "$T/backend.log"
@@ -50,16 +22,7 @@ arrivals() {
 go_over() {
 	local from=$1 to=$2 n=$3 left before qemu_now
 	before=$(waited_for)
-	sock=${socks[to]}
-	source_pid=$qemu_pid
-	rm -f "$T/migration.sock"
-	start_side "$to" "unix:$T/migration.sock"
-	late_on
-	talk_to "$from"
-	late_on
-	pace 8000000 20000000
-	qmp "\"execute\":\"migrate\",\"arguments\":{\"uri\":\"unix:$T/migration.sock\"}"
-	until_true 60 some_is_copied || fail "the migration does not get on: $answer"
+	begin_to_go_over "$from" "$to"
 	# Memory that was copied is written again, and then has to come late.
 	qemu_now=$qemu_pid qemu_pid=$source_pid
 	keeper_reads $((2 * n))
@@ -69,14 +32,10 @@ go_over() {
 	qemu_pid=$qemu_now
 	some_is_copied
 	left=$(number remaining)
-	qmp '"execute":"migrate-start-postcopy"'
-	until_true 60 is_late || fail "the guest does not go over: $answer"
-	talk_to "$to"
-	attach_pipes
-	until_true 60 runs || fail "the guest does not go on"
+	go_late "$to"
 	keeper_says_right
 	talk_to "$from"
-	pace 0 0
+	late_pace 0 0
 	until_true 120 has_migrated || fail "the migration does not end: $answer"
 	qmp '"execute":"quit"'
 	until_true 30 eval "! alive $source_pid" || fail "the emulator does not end"
@@ -85,10 +44,10 @@ go_over() {
 	keeper "check $((2 * n + 1))"
 	requests
 	until_true 30 more_requests_than "$answer" || fail "the load does not go on"
-	until_true 30 eval "[ \$(arrivals) = $n ]" || fail "the server was not told that all memory is there"
+	until_true 30 eval "[ \$(arrivals) = $n ]" || fail "the server was not told that memory is there"
 	before=$(($(waited_for) - before))
 	[ $before -ge 20 ] || fail "the server waited for $before pages only"
-	say "$n of $rounds after $SECONDS s: went over with $((left >> 20)) MiB missing, the server waited for $before pages"
+	say "$n of $rounds after $SECONDS s: $((left >> 20)) MiB came late, the server waited for $before pages"
 }
 
 postcopy() {

@@ -8,9 +8,11 @@
  *           once more. gone: the disk may vanish, which ends the load and is no error
  *   verify fill DEV SEED            every sector gets a content that SEED determines
  *   verify check DEV SEED           every sector still has it
+ *   verify sound DEV                every sector holds some content of its own, whole
  *   verify keep DEV                 takes lines: "read" reads all of it into memory that nobody
- *           else writes, "back" the same from the end to the beginning, block by block, "check
- *           SEED" wants to find there what SEED determines; answers each by a line
+ *           else writes, "back" the same from the end to the beginning, block by block, "write"
+ *           writes it to the disk that way, "check SEED" wants to find there what SEED determines;
+ *           answers each by a line
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -305,17 +307,46 @@ static int fill_or_check(const char *dev, uint64_t seed, bool fill)
 	return 0;
 }
 
-static bool keep_read(int fd, uint64_t *buf, uint64_t size, size_t step, bool back)
+static int sound(const char *dev)
 {
-	uint64_t i, n = (size + step - 1) / step;
+	uint64_t size, at, *buf = aligned(BLOCK);
+	int fd = open_disk(dev, &size);
 
-	for (i = 0; i < n; i++) {
-		uint64_t at = (back ? n - 1 - i : i) * step;
+	for (at = 0; at < size; at += SECTOR) {
+		uint64_t *w = buf + at % BLOCK / sizeof(*buf);
+
+		if (at % BLOCK == 0 && transfer(fd, false, buf, BLOCK, at)) {
+			perror(dev);
+			return 1;
+		}
+		if (!is_stamped(w, at / SECTOR, w[1]))
+			return 1;
+	}
+	printf("sound: %" PRIu64 " bytes\n", size);
+	return 0;
+}
+
+static bool keep_read(int fd, uint64_t *buf, uint64_t size)
+{
+	const size_t step = 256 * 1024;
+	uint64_t at;
+
+	for (at = 0; at < size; at += step) {
 		size_t len = size - at < step ? (size_t)(size - at) : step;
 
 		if (transfer(fd, false, buf + at / sizeof(*buf), len, at))
 			return false;
 	}
+	return true;
+}
+
+static bool keep_move_back(int fd, uint64_t *buf, uint64_t size, bool write)
+{
+	uint64_t at;
+
+	for (at = size / BLOCK * BLOCK; at; at -= BLOCK)
+		if (transfer(fd, write, buf + (at - BLOCK) / sizeof(*buf), BLOCK, at - BLOCK))
+			return false;
 	return true;
 }
 
@@ -332,9 +363,9 @@ static int keep(const char *dev)
 		bool ok = true;
 
 		if (!strcmp(line, "read\n")) {
-			ok = keep_read(fd, buf, size, 256 * 1024, false);
-		} else if (!strcmp(line, "back\n")) {
-			ok = keep_read(fd, buf, size, BLOCK, true);
+			ok = keep_read(fd, buf, size);
+		} else if (!strcmp(line, "back\n") || !strcmp(line, "write\n")) {
+			ok = keep_move_back(fd, buf, size, *line == 'w');
 		} else if (!strncmp(line, "check ", 6)) {
 			for (at = 0; at < size / SECTOR && ok; at++)
 				ok = is_stamped(buf + at * WORDS, at, strtoull(line + 6, NULL, 0));
@@ -353,10 +384,12 @@ int main(int argc, char **argv)
 		return fill_or_check(argv[2], strtoull(argv[3], NULL, 0), true);
 	if (argc == 4 && !strcmp(argv[1], "check"))
 		return fill_or_check(argv[2], strtoull(argv[3], NULL, 0), false);
+	if (argc == 3 && !strcmp(argv[1], "sound"))
+		return sound(argv[2]);
 	if (argc == 3 && !strcmp(argv[1], "keep"))
 		return keep(argv[2]);
 	fprintf(stderr, "usage: verify load DEV SECONDS THREADS [discard] [gone]\n"
 			"       verify fill|check DEV SEED\n"
-			"       verify keep DEV\n");
+			"       verify sound|keep DEV\n");
 	return 2;
 }

@@ -56,7 +56,8 @@ static void the_config_space_is_filled(void)
 	static const struct {
 		u32 block, fs_bits, exp, align;
 	} cases[] = {
-		{ 512, 12, 3, 8 }, { 512, 9, 0, 1 }, { 4096, 12, 0, 8 }, { 4096, 9, 0, 8 }, { 1024, 12, 2, 8 },
+		{ 512, 12, 3, 8 }, { 512, 9, 0, 1 }, { 4096, 12, 0, 8 }, { 4096, 9, 0, 8 },
+		{ 1024, 12, 2, 8 },
 	};
 	struct virtio_blk_config c;
 	struct vhk_blk *blk;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Translation, permissions, references to pages, and an unmap that waits for whoever uses memory. */
+/* Translation, permissions, references to pages, and an unmap that waits for who uses memory. */
 #include "t_kunit.h"
 
 #include <linux/delay.h>

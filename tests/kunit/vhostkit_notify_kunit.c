@@ -341,9 +341,12 @@ static void all_at_once_leave_nothing(void)
 		T_EQ(bind(n, i % 4, i % 4, 4 + i % 4), 0);
 		if (!(i % 64))
 			usleep_range(50, 200);
-		T_EQ(unbind(n, i % 4, i % 8 < 4 ? VHOSTKIT_NOTIFY_F_ALL : VHOSTKIT_NOTIFY_F_KICK), 0);
-		if (i % 8 >= 4)
+		if (i % 8 < 4) {
+			T_EQ(unbind(n, i % 4, VHOSTKIT_NOTIFY_F_ALL), 0);
+		} else {
+			T_EQ(unbind(n, i % 4, VHOSTKIT_NOTIFY_F_KICK), 0);
 			T_EQ(unbind(n, i % 4, VHOSTKIT_NOTIFY_F_CALL), 0);
+		}
 	}
 	T_EQ(bind(n, 0, 0, 0), 0);
 	usleep_range(1000, 2000);

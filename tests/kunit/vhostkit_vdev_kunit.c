@@ -307,7 +307,8 @@ static int do_step(struct vhk_dev *dev, enum request r)
 	case GROUP:
 		return op_set_group_asid(v, 1, 0);
 	case MAP:
-		return op_dma_map(v, 1, 0x1000, PAGE_SIZE, virt_to_phys(t_arena), VHK_MAY_READ, NULL);
+		return op_dma_map(v, 1, 0x1000, PAGE_SIZE, virt_to_phys(t_arena), VHK_MAY_READ,
+				  NULL);
 	case UNMAP:
 		return op_dma_unmap(v, 1, 0x1000, PAGE_SIZE);
 	case RESET_MAP:
@@ -367,6 +368,12 @@ static unsigned int find_place(const struct place *places, unsigned int n, const
 	return i;
 }
 
+static void tell_place(const struct model *m, unsigned int r)
+{
+	KUNIT_FAIL(t_test, "request %u, status %#x features %u ready %u suspended %u running %u\n",
+		   r, m->status, m->features, m->ready, m->suspended, m->running);
+}
+
 static void every_state_with_every_request(void)
 {
 	struct place *places = kunit_kcalloc(t_test, MAX_PLACES, sizeof(*places), GFP_KERNEL);
@@ -381,9 +388,7 @@ static void every_state_with_every_request(void)
 
 			go(dev, places, i);
 			if (!same(dev, &places[i].m) || take(dev, r) != want || !same(dev, &m))
-				KUNIT_FAIL(t_test, "status %#x features %u ready %u suspended %u running %u, request %u\n",
-					   places[i].m.status, places[i].m.features, places[i].m.ready,
-					   places[i].m.suspended, places[i].m.running, r);
+				tell_place(&places[i].m, r);
 			k = find_place(places, n, &m);
 			if (k < n)
 				continue;

@@ -180,15 +180,21 @@ $(GUEST_LOOP): $(B)/guest/%: tests/user/%.c $(wildcard tests/user/*.h) $(GUEST_N
 SCRIPTS := $(wildcard tests/user/*.sh)
 # Those that look at the plain build only.
 PLAIN := tests/user/install.sh tests/user/dkms.sh tests/user/model.sh tests/user/valgrind.sh tests/lint.sh
+ASAN := build/san-address-undefined
+TSAN := build/san-thread
 # The one that builds the debug kernel comes first, what runs in that kernel last: meanwhile there is
 # enough to do.
 VM_ALL := $(patsubst tests/vm/%.sh,%,$(wildcard tests/vm/*.sh))
 VM_DEBUG := $(filter debug_%,$(filter-out debug_checks,$(VM_ALL)))
 VM ?= debug_checks $(filter-out debug_%,$(VM_ALL)) $(VM_DEBUG)
-VM_TESTS := $(VM:%=build:tests/vm/%.sh)
+# Scenarios whose servers are the sanitized ones; of a pair, its other half has the plain build.
+# VM_BUILD=build: all with the plain one.
+VM_ASAN := balloon discard iommu_strict kill_packed memory_hotplug net_tap no_event_idx reboot resize \
+	unplug upgrade_packed
+VM_TSAN := iommu_lazy migrate multi_queue net_switch upgrade_split
+vm_build = $(or $(VM_BUILD),$(if $(filter $(1),$(VM_ASAN)),$(ASAN)),$(if $(filter $(1),$(VM_TSAN)),$(TSAN)),build)
+VM_TESTS := $(foreach v,$(VM),$(call vm_build,$(v)):tests/vm/$(v).sh)
 VM_FIRST := $(filter %/debug_checks.sh,$(VM_TESTS))
-ASAN := build/san-address-undefined
-TSAN := build/san-thread
 RUN = tests/run -j $(JOBS) -o $(B)/check
 
 setup:
@@ -218,6 +224,8 @@ check: setup
 		$(filter-out $(VM_FIRST),$(VM_TESTS))
 
 vm: all guest
+	$(Q)$(if $(filter $(ASAN):%,$(VM_TESTS)),$(MAKE) --no-print-directory SAN=address,undefined tools)
+	$(Q)$(if $(filter $(TSAN):%,$(VM_TESTS)),$(MAKE) --no-print-directory SAN=thread tools)
 	$(Q)tests/run -j $(JOBS) -o build/check-vm $(VM_TESTS)
 
 demo:

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-# time-limit: 300
+# time-limit: 400
 #
 # Two guests and a tap on one switch: each reaches the others, files arrive whole, and a guest that is gone
 # is missed by nobody.

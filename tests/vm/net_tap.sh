@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-# time-limit: 300
+# time-limit: 400
 #
 # A guest's network card on a tap with two queues: it pings the host, sends and receives files whole, with
 # every offload, on both queues; and it goes on with a server that was started anew.

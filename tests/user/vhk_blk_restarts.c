@@ -41,7 +41,9 @@ static struct meeting {
 static void start_back(bool listens)
 {
 	char file_opt[128], sock_opt[128];
-	const char *args[] = { file_opt, sock_opt, listens ? NULL : "--client", NULL };
+	static unsigned int n;
+	const char *threads = n++ % 2 ? "--threads=2" : "--threads=0";
+	const char *args[] = { file_opt, sock_opt, threads, listens ? NULL : "--client", NULL };
 
 	snprintf(file_opt, sizeof(file_opt), "--blk-file=%s", image);
 	snprintf(sock_opt, sizeof(sock_opt), "--socket-path=%s", sock);

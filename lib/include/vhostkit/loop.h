@@ -17,8 +17,8 @@
  * Memory. What an operation reads or writes is looked up when it is submitted, page by page; files
  * are registered with io_uring, memory never is. Registered, it would be looked up once and stay
  * pinned: some of the kernel's work on a small O_DIRECT request is saved, but a page that a virtual
- * machine monitor gives back meanwhile (balloon, virtio-mem, free page reporting) and the guest then
- * touches is another one, and what the kernel goes on writing to the former is lost without an
+ * machine monitor gives back meanwhile (balloon, virtio-mem, free page reporting) and the guest
+ * then touches is another one, and what the kernel goes on writing to the former is lost without an
  * error. Monitors know who pins memory of theirs in the kernel, not that a back end does.
  */
 #ifndef VHOSTKIT_LOOP_H

@@ -163,8 +163,8 @@ static void backend_accept(void *arg, uint32_t events)
 		session_begin_take_fd(b, fd);
 		return;
 	}
-	vhk_log_rationed(&b->o.log, &b->door, VHK_LOG_WARN, "%s: a second front end was turned away",
-			 b->name);
+	vhk_log_rationed(&b->o.log, &b->door, VHK_LOG_WARN,
+			 "%s: a second front end was turned away", b->name);
 	close(fd);
 }
 

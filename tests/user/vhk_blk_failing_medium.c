@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
  * A block device that stops taking writes: a loop device whose file has no room left to grow.
- * Straight to the medium (O_DIRECT) such a write is an error, and the next one works when the medium
- * does. Behind the page cache the flush is the error, and so is every other one until another server
- * comes: nobody can tell what the cache has dropped. Everything else is served all the time.
+ * Straight to the medium (O_DIRECT) such a write is an error, and the next one works when the
+ * medium does. Behind the page cache the flush is the error, and so is every other one until
+ * another server comes: nobody can tell what the cache has dropped. Everything else is served all
+ * the time.
  */
 #include <sched.h>
 #include <sys/mount.h>

@@ -14,8 +14,8 @@ for layout in split packed in_order; do
 done
 for layout in split packed; do
 	guest "vdpa_driver hostile /dev/vhost-vdpa-0 $layout"
-	guest "vdpa_driver changes /dev/vhost-vdpa-0 $layout"
-	guest "vdpa_driver unmap /dev/vhost-vdpa-0 $layout 2"
+	guest "vdpa_driver changes /dev/vhost-vdpa-0 $layout ${ROUNDS:-50}"
+	guest "vdpa_driver unmap /dev/vhost-vdpa-0 $layout ${ROUNDS:-200}"
 done
 guest "disks stats d0 | grep 'in flight 0 '"
 del_disk d0
@@ -25,8 +25,8 @@ guest "disks add d1 /dev/loop0 queues=1 entries=64; vdpa dev add name d1 mgmtdev
 for layout in split packed; do
 	guest "vdpa_driver load /dev/vhost-vdpa-0 $layout $RANDOM"
 	guest "vdpa_driver hostile /dev/vhost-vdpa-0 $layout"
-	guest "vdpa_driver changes /dev/vhost-vdpa-0 $layout"
-	guest "vdpa_driver unmap /dev/vhost-vdpa-0 $layout 2"
+	guest "vdpa_driver changes /dev/vhost-vdpa-0 $layout ${ROUNDS:-50}"
+	guest "vdpa_driver unmap /dev/vhost-vdpa-0 $layout ${ROUNDS:-200}"
 done
 del_disk d1
 guest "rmmod vhostkit_vdpa vhostkit"

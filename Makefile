@@ -54,7 +54,8 @@ VHK_NET_SRC := $(wildcard tools/vhk-net/*.c) $(DAEMON_SRC)
 TEST_SRC := $(wildcard tests/user/*.c)
 TEST_BIN := $(TEST_SRC:tests/user/%.c=$(B)/tests/%)
 # Bad input is refused before there are threads.
-THREADED := $(if $(TEST_SRC),$(shell grep -lE 'pthread_create|"t_device.h"|"t_both.h"|"t_net.h"|"t_walk_peer.h"|"--threads=' $(TEST_SRC)))
+THREADS := pthread_create|"t_device.h"|"t_both.h"|"t_net.h"|"t_walk_peer.h"|"--threads=
+THREADED := $(if $(TEST_SRC),$(shell grep -lE '$(THREADS)' $(TEST_SRC)))
 THREADED := $(filter-out tests/user/vhk_blk_bad_input.c,$(THREADED))
 BENCH_SRC := $(wildcard tests/bench/*.c)
 BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(B)/bench/%)

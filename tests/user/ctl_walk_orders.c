@@ -424,9 +424,10 @@ static unsigned int count_mappings(void)
 
 static void open_front_end(const char *path, bool good)
 {
+	const uint64_t inband = below(4) ? 0 : VHK_PF_INBAND_NOTIFICATIONS;
 	const struct vhk_ctl_opts o = { .sz = sizeof(o), .flags = VHK_CTL_F_WAIT,
 					.timeout_ms = good ? 20000 : 30,
-					.also = ALSO | (below(4) ? 0 : VHK_PF_INBAND_NOTIFICATIONS) };
+					.also = ALSO | inband };
 	struct vhk_vq_opts q = { .sz = sizeof(q), .size = 64, .features = VHK_F_VERSION_1 };
 	char uri[100];
 	unsigned int i;

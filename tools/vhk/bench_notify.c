@@ -19,7 +19,7 @@
 #define COUNTS_MAX 16
 #define EVENTS_MAX 64
 #define WAIT_MS 5000
-/* Between an answer and the next request, where latencies are measured: both sides have gone idle. */
+/* Between an answer and the next request, where latencies are measured: both sides are idle. */
 #define THINK_NS 100000u
 #define N_LATENCIES 1000
 
@@ -288,10 +288,10 @@ static int measure_count(const struct args *a, unsigned int n_rings, bool *has,
 
 static void print_head(const struct args *a)
 {
-	printf("Notifications, medians of %u runs of %.2f s; a back end's processor time and system\n"
-	       "calls per request, %s rings. Left: one request a queue, each kicked and called for;\n"
-	       "middle: %u requests a queue, EVENT_IDX; right: one request every %u us, from its kick\n"
-	       "to the back end's work, us\n\n",
+	printf("Notifications, medians of %u runs of %.2f s; a back end's processor time and\n"
+	       "system calls per request, %s rings. Left: one request a queue, each kicked and\n"
+	       "called for; middle: %u requests a queue, EVENT_IDX; right: one request every %u us,\n"
+	       "from its kick to the back end's work, us\n\n",
 	       a->runs, (double)a->time_ns / 1e9, a->packed ? "packed" : "split", a->depth,
 	       THINK_NS / 1000);
 	printf("%6s %-24s %10s %8s %8s | %10s %8s %8s %7s | %7s %7s\n", "queues", "back end",

@@ -290,8 +290,8 @@ static void print_head(const struct args *a)
 {
 	printf("Notifications, medians of %u runs of %.2f s; a back end's processor time and\n"
 	       "system calls per request, %s rings. Left: one request a queue, each kicked and\n"
-	       "called for; middle: %u requests a queue, EVENT_IDX; right: one request every %u us,\n"
-	       "from its kick to the back end's work, us\n\n",
+	       "called for; middle: %u requests a queue, EVENT_IDX; right: a request every\n"
+	       "%u us, from its kick to the back end's work, us\n\n",
 	       a->runs, (double)a->time_ns / 1e9, a->packed ? "packed" : "split", a->depth,
 	       THINK_NS / 1000);
 	printf("%6s %-24s %10s %8s %8s | %10s %8s %8s %7s | %7s %7s\n", "queues", "back end",

@@ -26,6 +26,7 @@ static void call_driver(struct vhk_source *s)
 }
 
 static struct vhk_source_ops ops;
+static bool alone; /* nobody else has the processor: both threads are of a real-time class */
 
 static void *drive(void *arg)
 {
@@ -34,7 +35,8 @@ static void *drive(void *arg)
 	unsigned int i;
 	uint64_t v;
 
-	T_EQ(sched_setscheduler(0, SCHED_BATCH, &none), 0);
+	if (!alone)
+		T_EQ(sched_setscheduler(0, SCHED_BATCH, &none), 0);
 	for (i = 0; i < N; i++) {
 		d->kicks += t_ring_add(&d->ring);
 		if (i + 1 < N)
@@ -65,7 +67,7 @@ static unsigned int kicks_of(const struct t_mode *m)
 	return d.kicks;
 }
 
-/* Others that want the processor make it give way more seldom; once it has to be seen. */
+/* Others that get the processor make it give way more seldom; once it has to be seen. */
 static void finds_requests_without_kicks(void)
 {
 	const uint64_t until = t_now_ns() + DEADLINE_NS;
@@ -86,6 +88,7 @@ static void finds_requests_without_kicks(void)
 
 int main(void)
 {
+	const struct sched_param first = { .sched_priority = 1 };
 	cpu_set_t cpus;
 	int cpu = 0;
 
@@ -97,6 +100,7 @@ int main(void)
 	CPU_ZERO(&cpus);
 	CPU_SET(cpu, &cpus);
 	T_MUST(!sched_setaffinity(0, sizeof(cpus), &cpus));
+	alone = !sched_setscheduler(0, SCHED_FIFO, &first);
 	T_RUN(finds_requests_without_kicks);
 	return t_end();
 }

@@ -203,14 +203,16 @@ static int wake_once(struct notify *n, unsigned int ring, struct hist *h)
 static int measure_wake(struct notify *n, double *out)
 {
 	struct hist *h = calloc(1, sizeof(*h));
-	unsigned int i;
+	unsigned int i, ring = 0;
 	int ret = h ? 0 : -ENOMEM;
 
 	for (i = 0; i < n->o.n_rings; i++)
 		vhk_vq_disarm(n->ring[i].vq);
 	for (i = 0; i < N_LATENCIES && !ret; i++) {
 		think();
-		ret = wake_once(n, i * 7 % n->o.n_rings, h);
+		ret = wake_once(n, ring, h);
+		if (++ring == n->o.n_rings)
+			ring = 0;
 	}
 	if (!ret) {
 		out[0] = (double)hist_quantile(h, 0.5);

@@ -9,7 +9,7 @@
 
 #include "loop_t.h"
 
-#define N 500u
+#define N 5000u
 #define DEADLINE_NS 20000000000ull
 
 struct driver {

@@ -107,7 +107,7 @@ struct vhk_vq {
 	struct completion stopped;
 	unsigned long kicked;
 	struct llist_head done;
-	/* The worker's alone. */
+	/* Set up before the queue runs, then changed by the worker alone; statistics look. */
 	unsigned int n_in_flight;
 	bool in_order;
 	bool charged; /* to whom the device is */

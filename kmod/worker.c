@@ -208,7 +208,7 @@ static int run_worker(void *data)
 			schedule();
 		__set_current_state(TASK_RUNNING);
 		/* What was taken is finished first. */
-		if (!READ_ONCE(vq->n_in_flight))
+		if (!vq->n_in_flight)
 			try_to_freeze();
 	}
 	memalloc_noio_restore(noio);
@@ -237,19 +237,21 @@ static void worker_stop(struct vhk_vq *vq)
 static int worker_init(struct vhk_vq *vq)
 {
 	struct vhk_dev *dev = vq->dev;
+	struct task_struct *worker;
 
 	init_completion(&vq->stopped);
 	init_llist_head(&vq->done);
 	vq->order = kvcalloc(dev->max_queue_size, sizeof(*vq->order), GFP_KERNEL);
 	if (!vq->order)
 		return -ENOMEM;
-	vq->worker = kthread_create(run_worker, vq, "vhk-%s-%u", dev_name(&dev->vdpa.dev),
-				    vq->index);
-	if (IS_ERR(vq->worker)) {
+	worker = kthread_create(run_worker, vq, "vhk-%s-%u", dev_name(&dev->vdpa.dev), vq->index);
+	if (IS_ERR(worker)) {
 		kvfree(vq->order);
-		return -ENOMEM;
+		vq->order = NULL;
+		return PTR_ERR(worker);
 	}
-	wake_up_process(vq->worker);
+	vq->worker = worker;
+	wake_up_process(worker);
 	return 0;
 }
 

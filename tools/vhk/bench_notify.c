@@ -140,8 +140,10 @@ static int run_drive(struct run *r)
 		n = epoll_wait(r->n->calls, ev, EVENTS_MAX, WAIT_MS);
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		if (!n)
-			return -ETIMEDOUT;
+		if (!n) {
+			ret = atomic_load(&r->n->err);
+			return ret ? ret : -ETIMEDOUT;
+		}
 		for (i = 0; (int)i < n && !ret; i++)
 			ret = run_ring(r, ev[i].data.u32);
 	}
@@ -271,9 +273,11 @@ static int measure_count(const struct args *a, unsigned int n_rings, bool *has,
 			if (!has[way])
 				continue;
 			ret = measure(a, (enum notify_way)way, n_rings, once);
-			if (ret == -ENODEV)
+			if (ret == -ENODEV) {
 				has[way] = false;
-			else if (ret)
+				continue;
+			}
+			if (ret)
 				return ret;
 			for (i = 0; i < N_FIGURES; i++)
 				v[way][i][run] = once[i];

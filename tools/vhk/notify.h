@@ -62,7 +62,7 @@ struct notify {
 int notify_open(struct notify **out, const struct notify_opts *o);
 void notify_close(struct notify *n);
 
-/* The driver's side; negative: after saying why. */
+/* The driver's side; 0 or -errno, and nothing is said. */
 int notify_add(struct notify *n, unsigned int ring);
 int notify_kick(struct notify *n, unsigned int ring);
 

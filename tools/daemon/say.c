@@ -98,33 +98,42 @@ static void *write_lines(void *arg)
 	return NULL;
 }
 
-static void append(const char *line, size_t n)
+/* False: there is no room for it. */
+static bool append(const char *line, size_t n)
 {
-	memcpy(bytes + out.to, line, n);
-	out.to += n;
-}
-
-static void add_line(const char *line, size_t n)
-{
-	char lost[LINE_MAX_BYTES];
-	size_t n_lost = 0;
-
-	if (out.n_lost)
-		n_lost = (size_t)snprintf(lost, sizeof(lost), "%s: %" PRIu64 " lines were lost\n",
-					  say_name, out.n_lost);
-	if (out.to - out.from + n_lost + n > ROOM) {
-		out.n_lost++;
-		return;
-	}
-	if (out.to + n_lost + n > ROOM) {
+	if (out.to - out.from + n > ROOM)
+		return false;
+	if (out.to + n > ROOM) {
 		memmove(bytes, bytes + out.from, out.to - out.from);
 		out.to -= out.from;
 		out.from = 0;
 	}
-	append(lost, n_lost);
-	append(line, n);
-	out.n_lost = 0;
+	memcpy(bytes + out.to, line, n);
+	out.to += n;
 	pthread_cond_signal(&out.filled);
+	return true;
+}
+
+/* Says how many lines were lost, if any were; false: there is no room for that yet. */
+static bool tell_lost(void)
+{
+	char line[LINE_MAX_BYTES];
+	int n;
+
+	if (!out.n_lost)
+		return true;
+	n = snprintf(line, sizeof(line), "%s: %" PRIu64 " lines were lost\n", say_name,
+		     out.n_lost);
+	if (!append(line, (size_t)n))
+		return false;
+	out.n_lost = 0;
+	return true;
+}
+
+static void add_line(const char *line, size_t n)
+{
+	if (!tell_lost() || !append(line, n))
+		out.n_lost++;
 }
 
 /* As far as can be seen, writing would not wait. */
@@ -148,12 +157,13 @@ static void finish(void)
 {
 	const int64_t began = now_ns();
 	struct timespec tick;
+	bool told;
 	int64_t now;
 
 	pthread_mutex_lock(&out.lock);
-	if (out.n_lost)
-		add_line("", 0);
+	told = tell_lost();
 	while (out.from != out.to || out.writing) {
+		told = told || tell_lost();
 		now = now_ns();
 		if (now - began > LAST_NS || (now - began > UNREAD_NS && !is_read()))
 			break;

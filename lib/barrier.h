@@ -116,7 +116,7 @@ static inline void vhk_shared_zero(void *p, size_t n)
 }
 #endif
 
-/* A moment, some 15 ns on x86. */
+/* A moment: 15 to 50 ns on x86. */
 static inline void vhk_pause(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -124,19 +124,6 @@ static inline void vhk_pause(void)
 #elif defined(__aarch64__)
 	__asm__ volatile("isb" ::: "memory");
 #endif
-}
-
-/*
- * Between two looks at a line that the other side is about to write. A look takes the line away
- * from it; if that happens between its reading and its writing, the line crosses twice more. Some
- * 60 ns apart that is rare, and little is slept.
- */
-static inline void vhk_pause_look(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < 4; i++)
-		vhk_pause();
 }
 
 #endif

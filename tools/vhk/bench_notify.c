@@ -264,7 +264,7 @@ static int measure_count(const struct args *a, unsigned int n_rings, bool *has,
 			 double out[NOTIFY_WAYS][N_FIGURES])
 {
 	static double v[NOTIFY_WAYS][N_FIGURES][RUNS_MAX];
-	double once[N_FIGURES];
+	double once[N_FIGURES] = { 0 };
 	unsigned int run, way, i;
 	int ret;
 

@@ -148,14 +148,26 @@ static int watch_channel(struct vhk_session *s)
 	return ret;
 }
 
+/* What could not be said without it. */
+static void make_up(struct vhk_session *s)
+{
+	vhk_session_call_again(s);
+	if (vhk_session_has_iotlb(s))
+		vhk_session_ask_misses(s);
+}
+
 void vhk_session_resume_channel(struct vhk_session *s)
 {
 	if (s->channel.fd < 0 || s->channel_watched)
 		return;
-	if (watch_channel(s))
+	if (watch_channel(s)) {
 		vhk_session_drop_channel(s);
-	else
-		watch(s);
+		return;
+	}
+	watch(s);
+	if (s->config_due)
+		vhk_session_config_changed(s);
+	make_up(s);
 }
 
 unsigned int vhk_session_asked(const struct vhk_session *s, uint32_t *request, unsigned int max)
@@ -218,9 +230,7 @@ int vhk_backend_set_backend_req_fd(struct vhk_session *s)
 		vhk_session_drop_channel(s);
 		return ret;
 	}
-	vhk_session_call_again(s);
-	if (vhk_session_has_iotlb(s))
-		vhk_session_ask_misses(s);
+	make_up(s);
 	return 0;
 }
 
@@ -268,7 +278,8 @@ int vhk_session_ask(struct vhk_session *s, struct vhk_msg *m, vhk_channel_fn *fn
 	const char *why = NULL;
 	int ret;
 
-	if (s->channel.fd < 0)
+	/* paused: another process has it, or may have (backend_give.c) */
+	if (s->channel.fd < 0 || !s->channel_watched)
 		return -ENOTCONN;
 	ret = vhk_proto_check(&s->st, m, true, &why);
 	if (ret)

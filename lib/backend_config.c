@@ -50,8 +50,10 @@ void vhk_session_config_changed(struct vhk_session *s)
 {
 	struct vhk_msg m;
 
+	s->config_due = s->channel.fd >= 0 && !s->channel_watched;
 	/* One that waits to be sent tells of this change as well. */
-	if (s->channel.fd < 0 || !(s->st.protocol & VHK_USER_PF(CONFIG)) || s->channel.n_tx)
+	if (s->config_due || s->channel.fd < 0 || !(s->st.protocol & VHK_USER_PF(CONFIG)) ||
+	    s->channel.n_tx)
 		return;
 	vhk_msg_init(&m, VHK_USER_BACK_CONFIG_CHANGE_MSG, 0);
 	vhk_session_ask(s, &m, NULL, NULL);

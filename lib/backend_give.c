@@ -189,9 +189,10 @@ static void give_reply(struct vhk_give *g, const struct vhk_msg *m)
 	if (!ready && m->hdr.request != VHK_OVER_COMMIT)
 		return;
 	if (!(m->hdr.flags & VHK_MSG_REPLY) || m->hdr.size != sizeof(m->u64) ||
-	    !g->step || *g->step ||
-	    ready == (g->state == GIVE_COMMITTED)) {
-		give_fail(g, -EPROTO, "its answer makes no sense");
+	    !g->step || *g->step || ready == (g->state == GIVE_COMMITTED)) {
+		/* behind COMMIT it may serve, whatever it says: its end tells */
+		if (g->state != GIVE_COMMITTED)
+			give_fail(g, -EPROTO, "its answer makes no sense");
 		return;
 	}
 	if (m->u64) {
@@ -398,6 +399,9 @@ void vhk_give_close(struct vhk_give *g)
 	if (!g)
 		return;
 	vhk_give_unlisten(g);
+	/* the successor listens there, or will; what it leaves behind dead is replaced */
+	if (g->state == GIVE_COMMITTED)
+		g->backend->bound.ino = 0;
 	if (g->session && g->state > GIVE_QUIET)
 		return; /* the session's end has the rest undone */
 	drop_successor(g);

@@ -142,7 +142,8 @@ struct vhk_session {
 	uint32_t events; /* that the loop watches sock for */
 	bool watched;
 	struct vhk_sock channel; /* fd -1: none */
-	bool channel_watched;
+	bool channel_watched; /* else it is paused: another process has it, or may have */
+	bool config_due;      /* changed while the channel was paused */
 	struct vhk_channel_ask *asked, **asked_tail; /* on it, not answered yet, in order */
 	unsigned int n_asked;
 	struct vhk_proto_state st;
@@ -436,6 +437,7 @@ void vhk_session_drop_channel(struct vhk_session *s);
 /* The channel goes on in another process, or here: between two messages only. */
 bool vhk_session_channel_is_calm(const struct vhk_session *s);
 void vhk_session_pause_channel(struct vhk_session *s);
+/* What was due meanwhile is said. */
 void vhk_session_resume_channel(struct vhk_session *s);
 /* What was asked and not answered, up to @max, in order: how many. */
 unsigned int vhk_session_asked(const struct vhk_session *s, uint32_t *request, unsigned int max);
@@ -446,7 +448,7 @@ int vhk_session_adopt_channel_take_fd(struct vhk_session *s, int fd, const uint3
  * Asks the front end. @m borrows its fds, and is judged by its row of the message table first:
  * -EOPNOTSUPP, -EINVAL. @fn is called once, perhaps from within the call: at once where nothing
  * can be answered, since REPLY_ACK was not negotiated; NULL: no answer is asked for. -ENOTCONN: no
- * channel; -ENOBUFS: it does not answer or read; -ENOMEM.
+ * channel, or a paused one; -ENOBUFS: it does not answer or read; -ENOMEM.
  */
 int vhk_session_ask(struct vhk_session *s, struct vhk_msg *m, vhk_channel_fn *fn, void *arg);
 int vhk_backend_set_backend_req_fd(struct vhk_session *s);

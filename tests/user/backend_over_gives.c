@@ -7,6 +7,33 @@
 
 #include "t_over.h"
 
+/* A successor that has read all, COMMIT too, and does not say whether it serves. */
+static int read_all(void)
+{
+	struct vhk_msg m;
+	int fd = dial(over);
+
+	do {
+		T_MUST(t_recv_from(&u, fd, &m));
+		if (m.hdr.request == VHK_OVER_READY)
+			say_u64(fd, VHK_OVER_READY, 0);
+		vhk_msg_fini(&m);
+	} while (m.hdr.request != VHK_OVER_COMMIT);
+	t_settle(&u);
+	T_EQ(n_given, 0);
+	return fd;
+}
+
+/* It refuses after all: the session goes on here. */
+static void refuse_and_close(int fd)
+{
+	say_u64(fd, VHK_OVER_COMMIT, 5);
+	T_OK(t_closed(&u, fd));
+	close(fd);
+	T_UNTIL(&u, u.be->s.state == VHK_SESSION_READY);
+	T_EQ(n_given, 0);
+}
+
 /* One that answers no more while the rings rest is given up before front ends lose patience. */
 static void a_successor_that_falls_silent(void)
 {
@@ -242,19 +269,10 @@ static void no_descriptor_is_free(void)
 /* It has read COMMIT, so it may have begun: the old one must not. */
 static void a_successor_that_dies_with_it(void)
 {
-	struct vhk_msg m;
 	int fd;
 
 	open_old(T_SPLIT);
-	fd = dial(over);
-	do {
-		T_MUST(t_recv_from(&u, fd, &m));
-		if (m.hdr.request == VHK_OVER_READY)
-			say_u64(fd, VHK_OVER_READY, 0);
-		vhk_msg_fini(&m);
-	} while (m.hdr.request != VHK_OVER_COMMIT);
-	t_settle(&u);
-	T_EQ(n_given, 0);
+	fd = read_all();
 	close(fd);
 	T_UNTIL(&u, n_given == 1);
 	T_EQ(given_ret, -ENOTCONN);
@@ -263,6 +281,125 @@ static void a_successor_that_dies_with_it(void)
 	T_OK(vhk_backend_is_over(u.be));
 	close_old();
 	T_OK(access(front, F_OK) < 0);
+}
+
+/* The old process may go before it hears whether the successor serves, which then has the socket
+ * that front ends come to. */
+static void closed_behind_commit(void)
+{
+	unsigned int nobody;
+	int fd;
+
+	for (nobody = 0; nobody < 2; nobody++) {
+		open_old(T_SPLIT);
+		if (nobody) {
+			t_user_hang_up(&u);
+			T_UNTIL(&u, u.n_down == 1);
+		}
+		fd = read_all();
+		vhk_backend_close(u.be);
+		u.be = NULL;
+		T_OK(!access(front, F_OK));
+		close(fd);
+		unlink(front);
+		close_old();
+	}
+}
+
+/* Whatever it says behind COMMIT, it may serve: only its end tells. */
+static void nonsense_behind_commit(void)
+{
+	static const struct vhk_msg_hdr no_reply = { VHK_OVER_COMMIT, VHK_MSG_VERSION, 0 };
+	static const struct vhk_msg_hdr no_size = { VHK_OVER_COMMIT,
+						    VHK_MSG_VERSION | VHK_MSG_REPLY, 0 };
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < 4; i++) {
+		open_old(T_SPLIT);
+		fd = read_all();
+		if (i < 2)
+			say_u64(fd, VHK_OVER_READY, i);
+		else
+			t_send_bytes(fd, i == 2 ? &no_reply : &no_size, sizeof(no_size), NULL, 0);
+		t_settle(&u);
+		T_EQ(u.be->s.state, VHK_SESSION_GIVEN);
+		T_EQ(n_given, 0);
+		t_ring_add(&u, &ring);
+		t_settle(&u);
+		T_EQ(u.echo.n_work, 3);
+		close(fd);
+		T_UNTIL(&u, n_given == 1);
+		T_EQ(given_ret, -ENOTCONN);
+		close_old();
+	}
+}
+
+/* The channel is the successor's, or may be: nothing is said on it before it is ours again. */
+static void nothing_is_said_behind_commit(void)
+{
+	unsigned int changed;
+	struct extras x;
+	struct vhk_msg m;
+	int fd;
+
+	for (changed = 0; changed < 2; changed++) {
+		open_old(T_SPLIT);
+		add_extras(&x);
+		fd = read_all();
+		if (changed)
+			T_EQ(vhk_device_config_changed(u.echo.dev), 0);
+		t_settle(&u);
+		T_OK(!t_readable(x.channel, 0));
+		refuse_and_close(fd);
+		t_settle(&u);
+		T_EQ(t_readable(x.channel, 0), changed);
+		if (changed) {
+			T_MUST(t_recv_from(&u, x.channel, &m));
+			T_EQ(m.hdr.request, VHK_USER_BACK_CONFIG_CHANGE_MSG);
+		}
+		T_OK(!t_readable(x.channel, 0));
+		t_ring_echo(&u, &ring, 3);
+		close_extras(&x);
+		close_old();
+	}
+}
+
+/* A call that is a message is made up for, too. */
+static void a_call_behind_commit(void)
+{
+	const uint64_t one = 1;
+	struct vhk_user_vring_addr addr;
+	struct vhk_user_vring_state v = { 0, 0 };
+	struct vhk_msg m;
+	int fd, channel[2];
+
+	open_server();
+	t_negotiate(&u, T_SPLIT);
+	t_ring_init(&u, &ring, 0, T_SPLIT);
+	T_EQ(t_ask_mem_table(&u), 0);
+	T_MUST(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel));
+	T_EQ(t_ask_fds(&u, VHK_USER_SET_BACKEND_REQ_FD, NULL, 0, &channel[1], 1), 0);
+	close(channel[1]);
+	addr = t_ring_wire_addr(&ring);
+	T_EQ(t_ask_state(&u, VHK_USER_SET_VRING_NUM, 0, 64), 0);
+	T_EQ(t_ask(&u, VHK_USER_SET_VRING_ADDR, &addr, sizeof(addr)), 0);
+	T_EQ(t_ask(&u, VHK_USER_VRING_KICK, &v, sizeof(v)), 0);
+	/* one that tells of what was there before it started */
+	T_MUST(t_recv_from(&u, channel[0], &m));
+	T_EQ(m.hdr.request, VHK_USER_BACK_VRING_CALL);
+	say_u64(channel[0], VHK_USER_BACK_VRING_CALL, 0);
+	t_settle(&u);
+	T_OK(!u.be->s.n_asked && !t_readable(channel[0], 0));
+	fd = read_all();
+	T_MUST(write(u.be->s.ring[0].inband.call_fd, &one, sizeof(one)) == sizeof(one));
+	t_settle(&u);
+	T_OK(!t_readable(channel[0], 0));
+	refuse_and_close(fd);
+	T_MUST(t_recv_from(&u, channel[0], &m));
+	T_EQ(m.hdr.request, VHK_USER_BACK_VRING_CALL);
+	close(channel[0]);
+	close_old();
 }
 
 /* One that hangs with it is waited for, and told of again and again. What it read before it is
@@ -440,6 +577,10 @@ int main(void)
 	T_RUN(a_storm_of_successors);
 	T_RUN(no_descriptor_is_free);
 	T_RUN(a_successor_that_dies_with_it);
+	T_RUN(closed_behind_commit);
+	T_RUN(nonsense_behind_commit);
+	T_RUN(nothing_is_said_behind_commit);
+	T_RUN(a_call_behind_commit);
 	T_RUN(a_successor_that_hangs_with_it);
 	T_RUN(successors_that_talk_nonsense);
 	T_RUN(front_ends_that_hang_up);

@@ -270,13 +270,12 @@ static void give_pump(struct vhk_give *g)
 static void give_event(void *arg, uint32_t events)
 {
 	struct vhk_give *g = arg;
-	int ret = vhk_sock_flush(&g->sock);
 
 	(void)events;
-	/* what it said before it hung up is read first, and tells the end of it */
-	if (!ret)
-		give_pump(g);
+	/* what it said before it hung up comes first, and tells the end of it */
 	give_receive(g);
+	if (!vhk_sock_flush(&g->sock))
+		give_pump(g);
 	rewatch(g);
 }
 
@@ -288,6 +287,7 @@ static void still_silent(struct vhk_give *g)
 		"serves; if it hangs, kill it",
 		g->backend->name, g->pid,
 		(unsigned long long)(vhk_now_ns() - g->committed_ns) / 1000000000);
+	/* without memory for a timer this was the last line */
 	limit(g, g->silent_ns);
 	g->silent_ns = vhk_min(2 * g->silent_ns, (uint64_t)SILENT_NS_MAX);
 }

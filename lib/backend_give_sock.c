@@ -21,6 +21,12 @@ void vhk_give_log_failure(struct vhk_give *g, int err, const char *why)
 			 "%s: not handed over to process %d: %s", b->name, g->pid, why);
 }
 
+static void log_deaf(const struct vhk_give *g, int err)
+{
+	vhk_log(&g->backend->o.log, VHK_LOG_ERROR, "%s: no successor can come: %s", g->path,
+		strerrordesc_np(-err));
+}
+
 static void give_accept(void *arg, uint32_t events);
 
 static int watch(struct vhk_give *g)
@@ -54,6 +60,8 @@ static void watch_later(struct vhk_give *g)
 {
 	unwatch(g);
 	g->pause = vhk_loop_add_timer(g->backend->ctl, PAUSE_NS, watch_again, g);
+	if (g->pause < 0)
+		log_deaf(g, g->pause);
 }
 
 static void turn_away(struct vhk_give *g, int err)
@@ -70,22 +78,29 @@ static void give_accept(void *arg, uint32_t events)
 	(void)events;
 	if (fd == -EAGAIN)
 		return;
-	if (fd < 0)
+	if (fd < 0) {
+		vhk_log_rationed(&g->backend->o.log, &g->failures, VHK_LOG_WARN,
+				 "%s: cannot accept: %s", g->path, strerrordesc_np(-fd));
 		watch_later(g);
-	ret = fd < 0 ? fd : vhk_give_begin_take_fd(g, fd);
+		return;
+	}
+	ret = vhk_give_begin_take_fd(g, fd);
 	if (ret)
 		turn_away(g, ret);
 }
 
 int vhk_give_start_listening(struct vhk_give *g)
 {
-	int fd = vhk_sock_listen(g->path);
+	int ret, fd = vhk_sock_listen(g->path);
 
 	if (fd < 0)
 		return fd;
 	g->listen_fd = fd;
 	vhk_sock_note_file(&g->bound, g->path);
-	return watch(g);
+	ret = watch(g);
+	if (ret)
+		vhk_give_unlisten(g);
+	return ret;
 }
 
 void vhk_give_listen(struct vhk_give *g)
@@ -93,8 +108,7 @@ void vhk_give_listen(struct vhk_give *g)
 	int ret = g->listen_fd < 0 ? vhk_give_start_listening(g) : 0;
 
 	if (ret)
-		vhk_log(&g->backend->o.log, VHK_LOG_ERROR, "%s: no successor can come: %s", g->path,
-			strerrordesc_np(-ret));
+		log_deaf(g, ret);
 }
 
 void vhk_give_unlisten(struct vhk_give *g)

@@ -3,9 +3,32 @@
  * A back end whose session is taken over by a successor that is hostile, hangs or dies, and one
  * whose front end goes meanwhile: it goes on, wherever it can.
  */
+#include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "t_over.h"
+
+static bool deaf; /* the kernel does not watch the socket that successors come to */
+
+/* It is bound beside its path, to a name that begins like it. */
+static bool is_theirs(int fd)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(sun);
+
+	return !getsockname(fd, (struct sockaddr *)&sun, &len) &&
+	       !strncmp(sun.sun_path, over, strlen(over));
+}
+
+int epoll_ctl(int ep, int op, int fd, struct epoll_event *ev)
+{
+	if (deaf && op == EPOLL_CTL_ADD && is_theirs(fd)) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return (int)syscall(SYS_epoll_ctl, ep, op, fd, ev);
+}
 
 /* A successor that has read all, COMMIT too, and does not say whether it serves. */
 static int read_all(void)
@@ -258,7 +281,7 @@ static void no_descriptor_is_free(void)
 		n += vhk_loop_step(u.loop, 0) > 0;
 	T_MUST(!setrlimit(RLIMIT_NOFILE, &was));
 	T_OK(u.log.n[VHK_LOG_WARN] == 1);
-	T_OK(strstr(u.log.last, "Too many open files"));
+	T_OK(strstr(u.log.last, "cannot accept: Too many open files"));
 	T_OK(n < 100);
 	T_MUST(t_recv_from(&u, fd, &m));
 	T_EQ(m.hdr.request, VHK_OVER_HELLO);
@@ -399,6 +422,23 @@ static void a_call_behind_commit(void)
 	T_MUST(t_recv_from(&u, channel[0], &m));
 	T_EQ(m.hdr.request, VHK_USER_BACK_VRING_CALL);
 	close(channel[0]);
+	close_old();
+}
+
+/* The kernel watches no further fd: nobody is let in who would not be heard. */
+static void a_door_that_cannot_be_watched(void)
+{
+	int fd;
+
+	open_old(T_SPLIT);
+	fd = read_all();
+	deaf = true;
+	refuse_and_close(fd);
+	deaf = false;
+	T_OK(strstr(u.log.last, "no successor can come"));
+	T_OK(access(over, F_OK) < 0);
+	t_ring_echo(&u, &ring, 3);
+	t_alive(&u);
 	close_old();
 }
 
@@ -581,6 +621,7 @@ int main(void)
 	T_RUN(nonsense_behind_commit);
 	T_RUN(nothing_is_said_behind_commit);
 	T_RUN(a_call_behind_commit);
+	T_RUN(a_door_that_cannot_be_watched);
 	T_RUN(a_successor_that_hangs_with_it);
 	T_RUN(successors_that_talk_nonsense);
 	T_RUN(front_ends_that_hang_up);

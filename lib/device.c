@@ -164,6 +164,7 @@ void vhk_device_drop(struct vhk_device *d)
 	d->door = NULL;
 	d->door_arg = NULL;
 	d->change.fn = NULL;
+	d->shared = false;
 }
 
 int vhk_device_config_changed(struct vhk_device *d)

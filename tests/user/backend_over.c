@@ -434,6 +434,74 @@ static void where_front_ends_come_to(void)
 	t_user_fini(&u);
 }
 
+/* A machine comes to @e, and goes on elsewhere: the device hears that it does. */
+static void moves_away(struct t_echo *e)
+{
+	const unsigned int n = e->n_end_logged;
+	struct vhk_backend_opts o = t_user_opts(&u);
+	struct extras x;
+
+	u.n_down = 0;
+	T_MUST(!vhk_backend_listen(&u.be, u.loop, e->dev, front, &o));
+	u.fd = dial(front);
+	t_negotiate(&u, T_SPLIT);
+	begin_ring(T_SPLIT);
+	add_extras(&x);
+	t_stop_ring(&u, 0);
+	T_EQ(e->n_end_logged, n + 1);
+	t_user_hang_up(&u);
+	T_UNTIL(&u, u.n_down == 1);
+	vhk_backend_close(u.be);
+	u.be = NULL;
+	close_extras(&x);
+}
+
+static void close_server(void)
+{
+	t_user_hang_up(&u);
+	vhk_backend_close(u.be);
+	u.be = NULL;
+}
+
+/* While two processes have a device neither lets go of what is the other's as well. One that is
+ * served again, by itself, does. */
+static void is_its_own_again(void)
+{
+	struct vhk_msg m;
+	int fd;
+
+	/* it was handed over */
+	open_server();
+	t_alive(&u);
+	taken_over();
+	close_server();
+	close_heir();
+	moves_away(&u.echo);
+	close_old();
+	/* it was not taken over */
+	open_server();
+	t_alive(&u);
+	T_MUST(!begin_heir_at(&heir, over, VHK_F_RING_ALL));
+	T_UNTIL(&u, heir.n_done);
+	T_OK(heir.ret < 0);
+	vhk_backend_close(heir.be);
+	heir.be = NULL;
+	close_server();
+	moves_away(&heir.echo);
+	close_heir();
+	close_old();
+	/* it was closed in the middle, and served nobody */
+	open_server();
+	t_user_hang_up(&u);
+	T_UNTIL(&u, u.n_down == 1);
+	fd = dial(over);
+	T_MUST(t_recv_from(&u, fd, &m));
+	close_server();
+	moves_away(&u.echo);
+	close(fd);
+	close_old();
+}
+
 static void what_cannot_be_opened(void)
 {
 	struct vhk_backend_opts o;
@@ -478,6 +546,7 @@ int main(void)
 	T_RUN(nobody_is_served);
 	T_RUN(what_offers_less);
 	T_RUN(where_front_ends_come_to);
+	T_RUN(is_its_own_again);
 	T_RUN(what_cannot_be_opened);
 	return t_end();
 }

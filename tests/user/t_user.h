@@ -39,7 +39,7 @@ struct t_echo {
 	struct vhk_queue *queue[4 * T_QUEUE_SIZE];
 	struct vhk_chain *held[4 * T_QUEUE_SIZE];
 	struct vhk_queue *last; /* that had work */
-	unsigned int n_work, n_reset, n_free, n_begin, n_end;
+	unsigned int n_work, n_reset, n_free, n_begin, n_end, n_end_logged;
 	uint64_t features, refused_features;
 	unsigned char config[T_CONFIG_SIZE];
 };
@@ -110,8 +110,10 @@ static inline int t_echo_begin(void *priv)
 
 static inline void t_echo_end(void *priv, bool logged)
 {
-	(void)logged;
-	((struct t_echo *)priv)->n_end++;
+	struct t_echo *e = priv;
+
+	e->n_end++;
+	e->n_end_logged += logged;
 }
 
 static inline void t_echo_free(void *priv)

@@ -358,6 +358,8 @@ uint64_t vhk_session_used_gpa(void *arg, unsigned int idx);
 int vhk_session_spread_log(struct vhk_session *s);
 /* No running ring would write what the log has no bit for. */
 bool vhk_session_log_covers(const struct vhk_session *s, const struct vhk_mem *m);
+/* The same of memory that is to be in force: 0, or -EINVAL, which says why. */
+int vhk_session_check_log(struct vhk_session *s, const struct vhk_mem *m);
 int vhk_backend_set_log_base(struct vhk_session *s);
 int vhk_backend_set_log_fd(struct vhk_session *s);
 

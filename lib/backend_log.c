@@ -133,6 +133,13 @@ bool vhk_session_log_covers(const struct vhk_session *s, const struct vhk_mem *m
 	return !d || log_size(m) <= d->size || !vhk_session_runs_any(s);
 }
 
+int vhk_session_check_log(struct vhk_session *s, const struct vhk_mem *m)
+{
+	if (vhk_session_log_covers(s, m))
+		return 0;
+	return vhk_session_refuse(s, -EINVAL, "the log is too small for it, and rings are running");
+}
+
 static int set_log_by_fd(struct vhk_session *s, struct vhk_backend_log **l)
 {
 	struct vhk_user_log log;

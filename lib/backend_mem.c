@@ -47,8 +47,6 @@ int vhk_session_spread_table(struct vhk_session *s, bool drain)
 	return vhk_session_wait(s, ret, NULL);
 }
 
-static const char beyond_log[] = "the log is too small for it, and rings are running";
-
 static const char *why_not_added(int err)
 {
 	switch (err) {
@@ -97,11 +95,11 @@ int vhk_backend_set_mem_table(struct vhk_session *s)
 		ret = add_region(s, m, i);
 	if (ret < 0)
 		s->why = why_not_added(ret);
-	else if (!vhk_session_log_covers(s, m))
-		ret = vhk_session_refuse(s, -EINVAL, beyond_log);
-	else if (s->postcopy.listening)
-		return vhk_session_offer_bases(s, m);
 	else
+		ret = vhk_session_check_log(s, m);
+	if (!ret && s->postcopy.listening)
+		return vhk_session_offer_bases(s, m);
+	if (!ret)
 		ret = vhk_mem_assign(s->mem, m);
 	vhk_mem_free(m);
 	return ret ? ret : vhk_session_spread_table(s, true);
@@ -130,9 +128,10 @@ int vhk_backend_add_mem_reg(struct vhk_session *s)
 
 	if (ret < 0)
 		return vhk_session_refuse(s, ret, why_not_added(ret));
-	if (!vhk_session_log_covers(s, s->mem)) {
+	ret = vhk_session_check_log(s, s->mem);
+	if (ret) {
 		vhk_mem_del(s->mem, &r);
-		return vhk_session_refuse(s, -EINVAL, beyond_log);
+		return ret;
 	}
 	return vhk_session_spread_table(s, false);
 }

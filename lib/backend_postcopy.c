@@ -194,8 +194,12 @@ int vhk_backend_accept_bases(struct vhk_session *s)
 	int ret;
 
 	p->pending = NULL;
-	ret = s->req.u64 ? vhk_session_refuse(s, -EINVAL, "the front end cannot use the bases")
-			 : watch_table(s, m->table);
+	if (s->req.u64)
+		ret = vhk_session_refuse(s, -EINVAL, "the front end cannot use the bases");
+	else /* once more: rings may have started since it was offered, and another log been set */
+		ret = vhk_session_check_log(s, m);
+	if (!ret)
+		ret = watch_table(s, m->table);
 	if (!ret)
 		ret = vhk_mem_assign(s->mem, m);
 	vhk_mem_free(m);

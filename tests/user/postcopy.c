@@ -345,6 +345,74 @@ static void refused(void)
 	fixture_fini(&f);
 }
 
+/* Pages that were touched are there when the device looks for them. */
+static void touch_memory(struct fixture *f)
+{
+	struct vhk_region r;
+	unsigned int i;
+
+	for (i = 0; i < vhk_mem_count(f->mem); i++) {
+		T_MUST(!vhk_mem_get(f->mem, i, &r, NULL));
+		T_MUST(!madvise((void *)(uintptr_t)r.uva.v, r.size, MADV_POPULATE_WRITE));
+	}
+}
+
+/* vhk_ctl_accept_bases(), and the back end is to say whether it agrees. */
+static int accept_and_ask(struct fixture *f)
+{
+	struct vhk_ctl_req r = { .op = VHK_CTL_ACCEPT_BASES, .fd = -1 };
+
+	return vhk_ctl_call(f->c, &r);
+}
+
+#define LOG_SIZE 0x10000u
+#define FAR_GPA 0x40000000u
+
+/* A table is in force when its bases are accepted: with rings that run by then, the log has to have
+ * a bit for all of it, as with any other table. */
+static void larger_than_the_log(void)
+{
+	const struct vhk_ctl_log small = { .size = 0x1000000 / PAGE / 8 + 16 };
+	const struct vhk_ctl_log large = { .size = LOG_SIZE };
+	struct fixture f;
+	void *more;
+	int log;
+
+	fixture_init(&f, VHK_BACKEND_F_POSTCOPY);
+	log = memfd_create("log", MFD_CLOEXEC);
+	T_MUST(log >= 0 && !ftruncate(log, LOG_SIZE));
+	negotiate(&f, VHK_PF_REPLY_ACK | VHK_PF_LOG_SHMFD | ALSO);
+	T_EQ(vhk_ctl_set_features(f.c, VHK_F_VERSION_1 | VHK_F_PROTOCOL_FEATURES | VHK_F_LOG_ALL),
+	     0);
+	touch_memory(&f);
+	T_EQ(vhk_ctl_set_mem_table(f.c, f.mem), 0);
+	T_EQ(vhk_ctl_set_log_base(f.c, &small, log), 0);
+	advise(&f);
+	T_EQ(vhk_ctl_postcopy_listen(f.c), 0);
+	T_MUST(!vhk_mem_alloc(f.mem, (struct vhk_gpa){ FAR_GPA }, PAGES * PAGE, &more));
+	touch_memory(&f);
+	/* no ring runs: it may be offered */
+	share(&f);
+	start_ring(&f);
+	T_EQ(accept_and_ask(&f), -EREMOTEIO);
+	f.buf[0] = 77;
+	offer(&f, 0, 1);
+	T_MUST(take(&f));
+	T_EQ(f.buf[PAGE], 77);
+	/* with rings that run it may not be offered either */
+	T_EQ(vhk_ctl_set_mem_table_bases(f.c, f.mem, f.base), -EREMOTEIO);
+	T_EQ(vhk_ctl_set_log_base(f.c, &large, log), 0);
+	share(&f);
+	T_EQ(accept_and_ask(&f), 0);
+	offer(&f, 0, 2);
+	T_MUST(take(&f));
+	T_EQ(f.buf[2 * PAGE], 77);
+	T_EQ(vhk_ctl_postcopy_end(f.c), 0);
+	close(f.bringer.uffd);
+	fixture_fini(&f);
+	close(log);
+}
+
 static void not_negotiated(void)
 {
 	uint64_t v;
@@ -517,6 +585,7 @@ int main(void)
 	T_RUN(pages_arrive_when_touched);
 	T_RUN(memory_that_was_there_before);
 	T_RUN(refused);
+	T_RUN(larger_than_the_log);
 	T_RUN(not_negotiated);
 	T_RUN(front_end_dies_as_a_ring_starts);
 	T_RUN(front_end_dies_under_a_loop);

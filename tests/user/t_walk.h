@@ -90,6 +90,7 @@ static struct {
 		bool used[T_QUEUES];
 	} inflight;
 	bool advised, listening, pending;
+	uint64_t pending_end;
 	bool pending_is_old; /* the driver has other memory by now */
 	int state_fd; /* the other end of a transfer under way; -1: none */
 	bool saves, moved, move_failed;

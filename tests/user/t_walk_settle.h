@@ -194,6 +194,7 @@ static inline void table_is_in_force(void)
 /* The back end's answer to a table that came while memory arrives is accepted, or not. */
 static inline void accept_bases(bool accept)
 {
+	const bool legal = accept && log_allows(m.pending_end);
 	const uint64_t v = !accept;
 
 	/* without its feature it is no message of the kind */
@@ -202,9 +203,10 @@ static inline void accept_bases(bool accept)
 		return;
 	}
 	m.pending = false;
-	if (!ask(accept, VHK_USER_SET_MEM_TABLE, &v, sizeof(v), NULL, 0))
+	if (!ask(legal, VHK_USER_SET_MEM_TABLE, &v, sizeof(v), NULL, 0))
 		return;
 	table_is_in_force();
+	m.table_end = m.pending_end;
 	m.base_mem = !m.pending_is_old;
 }
 
@@ -225,6 +227,7 @@ static inline bool send_table(bool legal, const struct vhk_user_mem_table *t, ui
 	if (note(legal, VHK_USER_SET_MEM_TABLE)) {
 		T_EQ(a.hdr.size, size);
 		m.pending = true;
+		m.pending_end = driver_end();
 		m.pending_is_old = false;
 	}
 	return legal;

@@ -6,7 +6,6 @@
  *
  * The control thread, which hears that the front end is gone, touches none of it.
  */
-#include <fcntl.h>
 #include <inttypes.h>
 #include <unistd.h>
 
@@ -88,15 +87,33 @@ bool vhk_session_abandon_postcopy(struct vhk_session *s)
 
 static int open_fds(struct vhk_backend_postcopy *p)
 {
-	p->nothing = vhk_map_nothing();
-	if (p->nothing < 0)
-		return p->nothing;
-	p->uffd = vhk_uffd_open();
-	if (p->uffd >= 0)
-		return 0;
-	close(p->nothing);
-	p->nothing = -1;
-	return p->uffd;
+	int uffd, nothing = vhk_map_nothing();
+
+	if (nothing < 0)
+		return nothing;
+	uffd = vhk_uffd_open();
+	if (uffd < 0) {
+		close(nothing);
+		return uffd;
+	}
+	p->nothing = nothing;
+	p->uffd = uffd;
+	return 0;
+}
+
+/* NULL: the code says it. */
+static const char *why_not_advised(int err)
+{
+	switch (err) {
+	case -EPERM:
+	case -ENOSYS:
+		return "userfaultfd(2) cannot be had";
+	case -EMFILE:
+	case -ENFILE:
+		return "no file descriptor is free";
+	default:
+		return NULL;
+	}
 }
 
 int vhk_backend_postcopy_advise(struct vhk_session *s)
@@ -107,12 +124,12 @@ int vhk_backend_postcopy_advise(struct vhk_session *s)
 	if (p->uffd >= 0)
 		return vhk_session_refuse(s, -EBUSY, "advised already");
 	ret = open_fds(p);
-	if (ret == -EPERM || ret == -ENOSYS)
-		return vhk_session_refuse(s, ret, "userfaultfd(2) cannot be had");
-	fd = ret ? ret : fcntl(p->uffd, F_DUPFD_CLOEXEC, 0);
-	if (fd < 0) {
+	if (ret)
+		return vhk_session_refuse(s, ret, why_not_advised(ret));
+	ret = vhk_fd_duplicate(&fd, p->uffd);
+	if (ret) {
 		vhk_session_abandon_postcopy(s);
-		return vhk_session_refuse(s, -EMFILE, "no file descriptor is free");
+		return vhk_session_refuse(s, ret, why_not_advised(ret));
 	}
 	s->reply.fd[s->reply.n_fds++] = fd;
 	return 0;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * Handing the session over to another process (backend_over.h): when it may be, in what order, and
- * the way back. What is said is in backend_tell.c. Requests of the front end are not read
- * meanwhile, and find whoever serves in the end. Until COMMIT has been read by the other process
- * its death, its refusal or a deadline mean that the rings start here again; from then on this one
- * serves nobody.
+ * Handing the session over to another process (backend_over.h): when it may be, and in what order.
+ * What is said is in backend_tell.c, the way back in backend_give_back.c, the door that successors
+ * come to in backend_give_sock.c. Requests of the front end are not read meanwhile, and find
+ * whoever serves in the end. Until COMMIT has been read by the other process its death, its refusal
+ * or a deadline mean that the rings start here again; from then on this one serves nobody.
  */
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -150,8 +150,8 @@ static void rested(void *arg, int ret, uint32_t base)
 		rest_next(g);
 }
 
-/* Rings come to rest, from the cursor on, one by one. One that the front end took away from under
- * itself does not run. */
+/* Rings come to rest, from the cursor on, one by one. One that the table no longer holds was
+ * stopped by the device already. */
 static void rest_next(struct vhk_give *g)
 {
 	struct vhk_session *s = &g->backend->s;

@@ -32,7 +32,9 @@ static int unwatch(const struct vhk_backend_postcopy *p, const struct vhk_map *m
 	return 0;
 }
 
-/* Who waits finds nothing. Zeros in place of what did not arrive would end up in a file. */
+/* Who waits finds nothing, and faults: zeros in place of what did not arrive would end up in a
+ * file. Where even that cannot be had he has to go on all the same: the table is torn by now, and
+ * what is read from it is not to be acted upon. */
 static int take_away(const struct vhk_backend_postcopy *p, const struct vhk_map *map)
 {
 	if (vhk_map_take_away(map, p->nothing))

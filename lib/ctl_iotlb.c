@@ -49,6 +49,9 @@ static int answer(struct vhk_ctl *c, const struct vhk_iotlb_msg *m)
 					   .uva = region.uva,
 					   .perm = VHK_IOTLB_PERM_RW,
 					   .type = VHK_IOTLB_UPDATE };
+	/* regions are known by nothing else then (vhost-user, GPA_ADDRESSES) */
+	if (vhk_ctl_protocol_features(c) & VHK_PF_GPA_ADDRESSES)
+		r->iotlb.uva.v = region.gpa.v;
 	if (c->ops->own_addresses)
 		ret = own_address(c->mem, &region, &r->iotlb.uva);
 	if (!ret)

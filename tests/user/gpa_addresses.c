@@ -7,7 +7,7 @@
 #include "t_types.h"
 #include "t_user.h"
 
-static void round_trip(uint64_t without, bool want)
+static void round_trip(uint64_t without, bool want, uint64_t features)
 {
 	struct vhk_vq_opts vo = { .sz = sizeof(vo), .size = 64, .gpa = { 0x1000000 } };
 	struct t_both both;
@@ -24,7 +24,8 @@ static void round_trip(uint64_t without, bool want)
 		    (struct vhk_ctl_opts){ .also = VHK_PF_GPA_ADDRESSES, .without = without });
 	T_MUST(!vhk_mem_new(&mem));
 	T_MUST(!vhk_mem_alloc(mem, (struct vhk_gpa){ 0 }, 8192, (void **)&buf));
-	T_MUST(!vhk_ctl_setup(both.ctl, VHK_F_VERSION_1, VHK_F_VERSION_1, mem));
+	features |= VHK_F_VERSION_1;
+	T_MUST(!vhk_ctl_setup(both.ctl, features, features, mem));
 	T_EQ(!!(vhk_ctl_protocol_features(both.ctl) & VHK_PF_GPA_ADDRESSES), want);
 	vo.features = vhk_ctl_features(both.ctl);
 	T_MUST(!vhk_vq_new(&vq, mem, &vo));
@@ -48,17 +49,25 @@ static void round_trip(uint64_t without, bool want)
 
 static void by_slots(void)
 {
-	round_trip(0, true);
+	round_trip(0, true, 0);
 }
 
 static void by_table(void)
 {
-	round_trip(VHK_PF_CONFIGURE_MEM_SLOTS, true);
+	round_trip(VHK_PF_CONFIGURE_MEM_SLOTS, true, 0);
 }
 
 static void left_out(void)
 {
-	round_trip(VHK_PF_GPA_ADDRESSES, false);
+	round_trip(VHK_PF_GPA_ADDRESSES, false, 0);
+}
+
+/* What is missed is answered with guest addresses, too. */
+static void behind_an_iommu(void)
+{
+	round_trip(0, true, VHK_F_ACCESS_PLATFORM);
+	round_trip(VHK_PF_CONFIGURE_MEM_SLOTS, true, VHK_F_ACCESS_PLATFORM);
+	round_trip(VHK_PF_GPA_ADDRESSES, false, VHK_F_ACCESS_PLATFORM);
 }
 
 /* What the user addresses of regions say does not matter: all the same, wrapping around. */
@@ -114,6 +123,7 @@ int main(void)
 	T_RUN(by_slots);
 	T_RUN(by_table);
 	T_RUN(left_out);
+	T_RUN(behind_an_iommu);
 	T_RUN(user_addresses_say_nothing);
 	return t_end();
 }

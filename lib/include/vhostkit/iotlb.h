@@ -41,7 +41,8 @@ enum vhk_iotlb_type {
  * struct vhk_iotlb_msg - one translation, or a question about one
  * @iova: first address that the device uses
  * @size: bytes; both ranges end at 2^64 - 1 at most. A miss may leave it 0
- * @uva:  UPDATE: what @iova stands for, in the front end's address space
+ * @uva:  UPDATE: what @iova stands for, in the front end's address space; with
+ *        VHK_PF_GPA_ADDRESSES its guest address
  * @asid: address space (vDPA), 0 where there is only one
  * @perm: UPDATE: VHK_IOTLB_PERM_*, what is permitted; MISS, ACCESS_FAIL: what was tried
  * @type: enum vhk_iotlb_type

@@ -68,8 +68,9 @@ static int check_way(const struct vhk_blk *blk, struct vhk_parcel *p)
 		return not_taken(p, "its disk is %s, this one is not",
 				 blk->file.read_only ? "writable" : "read-only");
 	if ((ours ^ theirs) & O_DIRECT)
-		return not_taken(p, "it has the image open %s O_DIRECT, this one has not",
-				 theirs & O_DIRECT ? "with" : "without");
+		return not_taken(p, "it has the image open %s O_DIRECT, this one %s",
+				 theirs & O_DIRECT ? "with" : "without",
+				 ours & O_DIRECT ? "with" : "without");
 	/* how io_uring reads a memory file */
 	if ((ours ^ theirs) & O_NONBLOCK)
 		return not_taken(p, "it has the image open in another way");

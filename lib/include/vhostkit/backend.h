@@ -61,8 +61,8 @@ struct vhk_backend;
 /**
  * struct vhk_backend_opts - how a device is served
  * @sz:         sizeof(struct vhk_backend_opts)
- * @log:        where lines go; copied. Each names the socket; refusals of one session beyond the
- *              32nd are not logged
+ * @log:        where lines go; copied. Each names the socket. Of warnings and errors that peers
+ *              cause 32 are logged, then one in ten seconds, which says how many were not
  * @on_session: called when a front end came (@up) or went and its queues have stopped; control
  *              thread. Also when its session was handed over, after vhk_backend_hand_over()'s @fn:
  *              the front end is still there, but is no longer ours. It must not close the back

@@ -74,6 +74,20 @@ static void side_drop(struct vhk_side *side)
 	side->fd = -1;
 }
 
+static bool is_once(const struct vhk_trace *t)
+{
+	return (t->flags & VHK_TRACE_F_ONCE) || t->side[0].kind == VHK_SIDE_GIVEN ||
+	       t->side[1].kind == VHK_SIDE_GIVEN;
+}
+
+/* Who came is turned away, since the other end cannot be reached. */
+static void turn_away(struct vhk_side *side)
+{
+	side_drop(side);
+	if (is_once(side->trace))
+		vhk_loop_stop(side->trace->loop);
+}
+
 /* Says what is in the way once, not with every try, whoever's try it is. */
 static void say_failed(struct vhk_side *side, int error, bool again)
 {
@@ -104,7 +118,7 @@ static void side_connect(struct vhk_side *side, struct vhk_side *other)
 	}
 	say_failed(side, fd, other->kind != VHK_SIDE_LISTEN);
 	if (other->kind == VHK_SIDE_LISTEN)
-		side_drop(other);
+		turn_away(other);
 	else
 		retry_later(t);
 }
@@ -152,12 +166,6 @@ static void seek(struct vhk_trace *t)
 	side_listen(back);
 	if (front->fd >= 0 && back->fd >= 0)
 		start(t);
-}
-
-static bool is_once(const struct vhk_trace *t)
-{
-	return (t->flags & VHK_TRACE_F_ONCE) || t->side[0].kind == VHK_SIDE_GIVEN ||
-	       t->side[1].kind == VHK_SIDE_GIVEN;
 }
 
 void vhk_trace_session_over(struct vhk_trace *t)

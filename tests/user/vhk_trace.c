@@ -557,6 +557,20 @@ static void a_missing_back_end_is_said(void)
 	T_OK(strstr(x.prog.text[2], "No such file or directory"));
 }
 
+/* A test that traces one session does not hang where there is none. */
+static void one_session_that_never_was_is_a_failure(void)
+{
+	struct pass x;
+
+	unlink(back_path);
+	start(&x.prog, "--once", "--check");
+	x.front = connect_to(front_path);
+	T_OK(is_at_end(x.front));
+	close(x.front);
+	T_EQ(finish(&x.prog), 1);
+	T_EQ(t_lines(x.prog.text[2]), 1);
+}
+
 /* Who listens and who connects can be any of both, on either side. */
 static void either_side_may_listen(void)
 {
@@ -656,6 +670,7 @@ int main(void)
 	T_RUN(unanswered_requests_are_told);
 	T_RUN(waiting_costs_nothing);
 	T_RUN(a_missing_back_end_is_said);
+	T_RUN(one_session_that_never_was_is_a_failure);
 	T_RUN(either_side_may_listen);
 	T_RUN(terminals_get_color_unless_told);
 	return t_end();

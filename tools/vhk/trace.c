@@ -265,6 +265,8 @@ static int run(struct tracer *t)
 	vhk_loop_free(t->loop);
 	if (!ret)
 		ret = end;
+	if (!ret && t->once && !t->show.n_sessions)
+		ret = EXIT_FAILED;
 	if (!ret && t->check && (t->show.n_wrong || t->show.n_raw || t->show.n_unanswered))
 		ret = EXIT_FAILED;
 	return ret;

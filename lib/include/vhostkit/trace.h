@@ -232,7 +232,10 @@ struct vhk_trace_ops {
 	void (*end)(void *arg, const struct vhk_trace_end *e);
 };
 
-/** One session only; the loop is stopped after it. */
+/**
+ * One session only; the loop is stopped after it, and after one that came to nothing because the
+ * other end could not be reached.
+ */
 #define VHK_TRACE_F_ONCE 0x1
 #define VHK_TRACE_F_ALL 0x1
 

@@ -14,7 +14,8 @@ static void session_impatient(void *arg)
 	struct vhk_session *s = arg;
 
 	s->patience = 0;
-	vhk_session_log(s, VHK_LOG_WARN, "%s waits for requests that are not completed, or for memory",
+	vhk_session_log(s, VHK_LOG_WARN,
+			"%s waits for requests that are not completed, or for memory",
 			s->state == VHK_SESSION_ENDING ? "the next session" : s->row->name);
 }
 

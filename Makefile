@@ -227,7 +227,7 @@ check: setup
 		$(filter-out $(VM_FIRST),$(VM_TESTS))
 
 vm: all guest
-	$(Q)$(if $(filter $(ASAN):%,$(VM_TESTS)),$(MAKE) --no-print-directory SAN=address,undefined tools)
+	$(Q)$(if $(filter $(ASAN):%,$(VM_TESTS)),$(MAKE) --no-print-directory SAN=address$(comma)undefined tools)
 	$(Q)$(if $(filter $(TSAN):%,$(VM_TESTS)),$(MAKE) --no-print-directory SAN=thread tools)
 	$(Q)tests/run -j $(JOBS) -o build/check-vm $(VM_TESTS)
 

@@ -81,15 +81,15 @@ static inline void end(struct front *f)
 	t_user_fini(&f->u);
 }
 
-static inline struct vhk_user_iotlb message(uint8_t type, uint64_t iova, uint64_t size, uint64_t uaddr,
-				     uint8_t perm)
+static inline struct vhk_user_iotlb message(uint8_t type, uint64_t iova, uint64_t size,
+					    uint64_t uaddr, uint8_t perm)
 {
 	return (struct vhk_user_iotlb){ iova, size, uaddr, perm, type, { 0 } };
 }
 
 /* The front end's answer to IOTLB_MSG is always awaited. */
-static inline uint64_t iotlb(struct front *f, uint8_t type, uint64_t iova, uint64_t size, uint64_t uaddr,
-		      uint8_t perm)
+static inline uint64_t iotlb(struct front *f, uint8_t type, uint64_t iova, uint64_t size,
+			     uint64_t uaddr, uint8_t perm)
 {
 	struct vhk_user_iotlb m = message(type, iova, size, uaddr, perm);
 

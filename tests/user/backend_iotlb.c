@@ -6,7 +6,7 @@
  */
 #include <pthread.h>
 
-#include "t_front.h"
+#include "t_iotlb.h"
 
 static void misses_are_asked_for_once_and_data_flows(void)
 {

@@ -3,7 +3,7 @@
  * A back end behind an IOMMU and a front end that goes to the limits: what it may say wrong, more
  * translations than are kept, sessions and channels that end at any time.
  */
-#include "t_front.h"
+#include "t_iotlb.h"
 
 static void what_a_front_end_may_not_say(void)
 {

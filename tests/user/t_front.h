@@ -1,249 +1,185 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * A front end that translates for the back end under test, and the rings of a driver behind its
- * IOMMU.
+ * A driver of a disk over vhost-user, built on the library's own front end: queues, and requests
+ * with room for their data in memory that is shared with the back end.
  */
 #ifndef VHK_TESTS_T_FRONT_H
 #define VHK_TESTS_T_FRONT_H
 
-#include <vhostkit/iotlb.h>
+#include <endian.h>
+#include <linux/virtio_blk.h>
 
-#include "t_user.h"
+#include <vhostkit/ctl.h>
 
-#define PAGE 4096ull
-/* Where the table that the back end gets has the guest's memory: not where the driver has it. */
-#define SHIFT (1ull << 36)
-#define FEATURES (T_SPLIT | VHK_F_ACCESS_PLATFORM)
-#define MISS VHK_IOTLB_MISS
-#define UPDATE VHK_IOTLB_UPDATE
-#define INVALIDATE VHK_IOTLB_INVALIDATE
-#define RO VHK_IOTLB_PERM_RO
-#define RW VHK_IOTLB_PERM_RW
+#include "t.h"
 
-/* IOVAs are the addresses that the driver's own table has. */
-struct front {
-	struct t_user u;
-	struct t_ring r, other;
-	int channel, theirs;
-	unsigned int n_misses, n_failures;
+#define T_REQUESTS 64
+#define T_ROOM 16384
+#define T_QUEUES 4
+#define T_DATA_GPA 0x1000000
+#define T_RING_GPA 0x8000000
+#define T_SECOND 1000000000LL
+
+/* What the device sees of one request. The data begins a page. */
+struct t_shared {
+	unsigned char data[T_ROOM];
+	struct virtio_blk_outhdr hdr;
+	unsigned char status;
+	unsigned char pad[4096 - sizeof(struct virtio_blk_outhdr) - 1];
 };
 
-static inline void send_table(struct t_user *u)
-{
-	struct vhk_user_mem_table t = { 0 };
-	struct vhk_region r;
-	int fd[VHK_USER_TABLE_MAX];
+struct t_req {
+	struct t_shared *s;
+	unsigned int queue;
+	uint32_t type;
+	uint64_t sector;
+	size_t len;
+	bool busy;
+	void *arg;
+};
 
-	for (t.n = 0; t.n < vhk_mem_count(u->mem); t.n++) {
-		T_MUST(!vhk_mem_get(u->mem, t.n, &r, &fd[t.n]));
-		t.region[t.n] = t_wire_region(&r);
-		t.region[t.n].gpa += SHIFT;
-	}
-	T_EQ(t_ask_fds(u, VHK_USER_SET_MEM_TABLE, &t,
-		       (uint32_t)(offsetof(struct vhk_user_mem_table, region) +
-				  t.n * sizeof(*t.region)),
-		       fd, t.n),
-	     0);
+struct t_front {
+	struct vhk_mem *mem;
+	struct vhk_ctl *ctl;
+	struct vhk_vq *vq[T_QUEUES];
+	unsigned int n_queues;
+	unsigned int n_config; /* notices of a changed configuration */
+	struct t_req req[T_REQUESTS];
+};
+
+static inline void t_front_config(void *arg)
+{
+	((struct t_front *)arg)->n_config++;
 }
 
-static inline void send_channel(struct front *f)
+/* @path: of a socket, or another URI. 0, or what connecting or setting up failed with. */
+static inline int t_front_open(struct t_front *f, const char *path, uint64_t want,
+			       unsigned int n_queues, uint16_t queue_size)
 {
-	int fd[2];
+	struct vhk_ctl_opts co = { .sz = sizeof(co),
+				   .flags = VHK_CTL_F_WAIT,
+				   .timeout_ms = 10000,
+				   .on_config = t_front_config,
+				   .arg = f,
+				   .n_queues = (uint16_t)n_queues,
+				   .queue_size = queue_size };
+	struct vhk_vq_opts vo = { .sz = sizeof(vo), .size = queue_size, .max_indirect = 8 };
+	struct t_shared *s;
+	char uri[160];
+	unsigned int i;
+	int ret;
 
-	T_MUST(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd));
-	f->channel = fd[0];
-	T_EQ(t_ask_fds(&f->u, VHK_USER_SET_BACKEND_REQ_FD, NULL, 0, &fd[1], 1), 0);
-	close(fd[1]);
-}
-
-static inline void begin_with(struct front *f, uint64_t features)
-{
-	t_user_open(&f->u);
-	t_negotiate(&f->u, features);
-	send_channel(f);
-	t_ring_init(&f->u, &f->r, 0, features);
-	t_ring_init(&f->u, &f->other, 1, features);
-	send_table(&f->u);
-}
-
-static inline void begin(struct front *f, uint64_t features)
-{
 	memset(f, 0, sizeof(*f));
-	t_user_init(&f->u, VHK_LOOP_AUTO);
-	begin_with(f, features);
-}
-
-static inline void end(struct front *f)
-{
-	close(f->channel);
-	t_ring_fini(&f->r);
-	t_ring_fini(&f->other);
-	t_user_fini(&f->u);
-}
-
-static inline struct vhk_user_iotlb message(uint8_t type, uint64_t iova, uint64_t size,
-					    uint64_t uaddr, uint8_t perm)
-{
-	return (struct vhk_user_iotlb){ iova, size, uaddr, perm, type, { 0 } };
-}
-
-/* The front end's answer to IOTLB_MSG is always awaited. */
-static inline uint64_t iotlb(struct front *f, uint8_t type, uint64_t iova, uint64_t size,
-			     uint64_t uaddr, uint8_t perm)
-{
-	struct vhk_user_iotlb m = message(type, iova, size, uaddr, perm);
-
-	return t_ask(&f->u, VHK_USER_IOTLB_MSG, &m, sizeof(m));
-}
-
-static inline void send_invalidate(struct front *f, uint64_t iova, uint64_t size)
-{
-	struct vhk_user_iotlb m = message(INVALIDATE, iova, size, 0xdead, 0x77);
-
-	t_send(&f->u, VHK_USER_IOTLB_MSG, 0, &m, sizeof(m), NULL, 0);
-}
-
-static inline void take_u64(struct front *f, uint32_t request, uint64_t want)
-{
-	struct vhk_msg m;
-
-	T_MUST(t_recv(&f->u, &m));
-	T_EQ(m.hdr.request, request);
-	T_EQ(m.u64, want);
-}
-
-static inline uint64_t uva_of(struct front *f, uint64_t iova)
-{
-	struct iovec seg;
-
-	T_MUST(vhk_mem_find(f->u.mem, (struct vhk_gpa){ iova }, 1, &seg, 1) == 1);
-	return (uintptr_t)seg.iov_base;
-}
-
-static inline uint64_t map(struct front *f, uint64_t iova, uint8_t perm)
-{
-	iova &= ~(PAGE - 1);
-	return iotlb(f, UPDATE, iova, PAGE, uva_of(f, iova), perm);
-}
-
-/* What came on the channel: a question that wants an answer, or an access that failed. */
-static inline struct vhk_user_iotlb take_miss(struct front *f)
-{
-	struct vhk_user_iotlb m = { 0 };
-	struct vhk_msg msg;
-
-	T_MUST(t_recv_from(&f->u, f->channel, &msg));
-	T_EQ(msg.hdr.request, VHK_USER_BACK_IOTLB_MSG);
-	T_EQ(msg.hdr.size, sizeof(m));
-	memcpy(&m, msg.bytes, sizeof(m));
-	T_EQ(m.uaddr, 0);
-	if (m.type == VHK_IOTLB_ACCESS_FAIL) {
-		T_EQ(msg.hdr.flags, VHK_MSG_VERSION);
-		f->n_failures++;
-		return m;
+	f->n_queues = n_queues;
+	snprintf(uri, sizeof(uri), *path == '/' ? "unix:%s" : "%s", path);
+	T_MUST(!vhk_mem_new(&f->mem));
+	T_MUST(!vhk_mem_alloc(f->mem, (struct vhk_gpa){ T_DATA_GPA }, T_REQUESTS * sizeof(*s),
+			      (void **)&s));
+	for (i = 0; i < T_REQUESTS; i++)
+		f->req[i].s = s + i;
+	ret = vhk_ctl_open(&f->ctl, uri, &co);
+	if (!ret)
+		ret = vhk_ctl_setup(f->ctl, want, VHK_F_VERSION_1, f->mem);
+	if (ret)
+		return ret;
+	vo.features = vhk_ctl_features(f->ctl);
+	for (i = 0; i < n_queues; i++) {
+		vo.gpa.v = T_RING_GPA + i * 0x1000000ULL;
+		T_MUST(!vhk_vq_new(&f->vq[i], f->mem, &vo));
 	}
-	T_EQ(m.type, MISS);
-	T_EQ(msg.hdr.flags, VHK_MSG_VERSION | VHK_MSG_NEED_REPLY);
-	f->n_misses++;
-	return m;
+	return vhk_ctl_start_all(f->ctl, f->vq, n_queues);
 }
 
-static inline void answer(struct front *f, uint64_t v)
+static inline void t_front_close(struct t_front *f)
 {
-	struct vhk_msg_hdr h = { VHK_USER_BACK_IOTLB_MSG, VHK_MSG_VERSION | VHK_MSG_REPLY, 8 };
-	unsigned char bytes[sizeof(h) + 8];
+	unsigned int i;
 
-	memcpy(bytes, &h, sizeof(h));
-	memcpy(bytes + sizeof(h), &v, 8);
-	t_send_bytes(f->channel, bytes, sizeof(bytes), NULL, 0);
+	vhk_ctl_close(f->ctl);
+	for (i = 0; i < f->n_queues; i++)
+		vhk_vq_free(f->vq[i]);
+	vhk_mem_free(f->mem);
 }
 
-/* As a front end does it: the translation, then the answer. */
-static inline void serve_miss(struct front *f)
+static inline struct t_req *t_front_idle(struct t_front *f)
 {
-	struct vhk_user_iotlb m = take_miss(f);
+	unsigned int i;
 
-	if (m.type != MISS)
-		return;
-	T_EQ(map(f, m.iova, RW), 0);
-	answer(f, 0);
+	for (i = 0; i < T_REQUESTS; i++)
+		if (!f->req[i].busy)
+			return &f->req[i];
+	return NULL;
 }
 
-/* Steps, and serves misses, until @cond holds. */
-#define SERVE_UNTIL(f, cond)                                                                       \
-	do {                                                                                       \
-		uint64_t t_end_at = t_now_ns() + T_DEADLINE_MS * 1000000ull;                       \
-		bool t_holds;                                                                      \
-		while (!(t_holds = (cond)) && t_now_ns() < t_end_at) {                             \
-			if (t_readable((f)->channel, 0))                                           \
-				serve_miss(f);                                                     \
-			else                                                                       \
-				t_step(&(f)->u);                                                   \
-		}                                                                                  \
-		T_OK(t_holds);                                                                     \
-	} while (0)
+/* Stages @r on its queue; -ENOBUFS: full. Data to be written is in r->s->data. */
+static inline int t_front_add(struct t_front *f, struct t_req *r)
+{
+	bool out = r->type != VIRTIO_BLK_T_IN && r->type != VIRTIO_BLK_T_GET_ID;
+	struct iovec seg[3] = { { &r->s->hdr, sizeof(r->s->hdr) } };
+	unsigned int n = 1;
+	int ret;
 
-static inline int get(struct t_ring *r)
+	r->s->hdr = (struct virtio_blk_outhdr){ .type = htole32(r->type),
+						.sector = htole64(r->sector) };
+	r->s->status = 0xee;
+	if (r->len)
+		seg[n++] = (struct iovec){ r->s->data, r->len };
+	seg[n++] = (struct iovec){ &r->s->status, 1 };
+	ret = out ? vhk_vq_add(f->vq[r->queue], seg, n - 1, 1, r)
+		  : vhk_vq_add(f->vq[r->queue], seg, 1, n - 1, r);
+	r->busy = !ret;
+	return ret;
+}
+
+static inline int t_front_publish(struct t_front *f)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < f->n_queues && !ret; i++)
+		if (vhk_vq_publish(f->vq[i]) > 0)
+			ret = vhk_ctl_kick(f->ctl, i);
+	return ret;
+}
+
+/* The next answered request of queue @q, or NULL. */
+static inline struct t_req *t_front_get(struct t_front *f, unsigned int q)
 {
 	struct vhk_done done;
-	int n = vhk_vq_get(r->vq, &done, 1);
+	struct t_req *r;
+	int n = vhk_vq_get(f->vq[q], &done, 1);
 
 	T_OK(n >= 0);
-	return n;
+	if (n <= 0)
+		return NULL;
+	r = done.token;
+	r->busy = false;
+	return r;
 }
 
-static inline void echo(struct front *f, struct t_ring *r, unsigned int n)
+/* One request from beginning to end: its status, or -errno. */
+static inline int t_front_do(struct t_front *f, unsigned int queue, uint32_t type, uint64_t sector,
+			     void *data, size_t len)
 {
-	while (n--) {
-		t_ring_add(&f->u, r);
-		SERVE_UNTIL(f, get(r));
-	}
+	struct t_req *r = t_front_idle(f);
+	int ret;
+
+	T_MUST(r && len <= T_ROOM);
+	r->queue = queue;
+	r->type = type;
+	r->sector = sector;
+	r->len = len;
+	if (len && type != VIRTIO_BLK_T_IN && type != VIRTIO_BLK_T_GET_ID)
+		memcpy(r->s->data, data, len);
+	ret = t_front_add(f, r);
+	if (!ret)
+		ret = t_front_publish(f);
+	while (!ret && t_front_get(f, queue) != r)
+		ret = vhk_ctl_wait(f->ctl, queue, 10 * T_SECOND);
+	if (ret)
+		return ret;
+	if (len && (type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID))
+		memcpy(data, r->s->data, len);
+	return r->s->status;
 }
-
-static inline uint64_t iova_of(struct front *f, const void *va)
-{
-	struct vhk_gpa at;
-
-	T_MUST(!vhk_mem_gpa(f->u.mem, va, 1, &at));
-	return at.v;
-}
-
-/* The ring is where the driver has it, in IOVAs. */
-static inline struct vhk_user_vring_addr iova_addr(struct front *f, const struct t_ring *r)
-{
-	struct vhk_user_vring_addr a = t_ring_wire_addr(r);
-
-	a.desc = iova_of(f, (void *)(uintptr_t)a.desc);
-	a.avail = iova_of(f, (void *)(uintptr_t)a.avail);
-	a.used = iova_of(f, (void *)(uintptr_t)a.used);
-	return a;
-}
-
-static inline void start(struct front *f, struct t_ring *r)
-{
-	struct vhk_user_vring_addr a = iova_addr(f, r);
-
-	T_EQ(t_ask_state(&f->u, VHK_USER_SET_VRING_NUM, r->idx, 64), 0);
-	T_EQ(t_ask_state(&f->u, VHK_USER_SET_VRING_BASE, r->idx, t_ring_base(r)), 0);
-	T_EQ(t_ask(&f->u, VHK_USER_SET_VRING_ADDR, &a, sizeof(a)), 0);
-	T_EQ(t_ask_vring_fd(&f->u, VHK_USER_SET_VRING_CALL, r->idx, r->call), 0);
-	T_EQ(t_ask_vring_fd(&f->u, VHK_USER_SET_VRING_KICK, r->idx, r->kick), 0);
-	T_EQ(t_ask_state(&f->u, VHK_USER_SET_VRING_ENABLE, r->idx, 1), 0);
-}
-
-/* First page of the ring's memory. */
-static inline uint64_t ring_iova(const struct t_ring *r)
-{
-	return 0x10000000ull * (r->idx + 1);
-}
-
-static inline uint64_t data_iova(struct front *f)
-{
-	return iova_of(f, f->u.buf + 4096);
-}
-
-static const uint64_t layouts[] = { FEATURES, FEATURES | VHK_F_RING_PACKED,
-				    FEATURES | VHK_F_RING_PACKED | VHK_F_EVENT_IDX |
-					    VHK_F_INDIRECT_DESC };
 
 #endif

@@ -66,6 +66,20 @@ static inline void vhk_full_fence(void)
 #endif
 }
 
+/*
+ * Fetches a line that is going to be read and written: a plain load fetches it to be shared, and
+ * the store has to ask the other side again. A processor that does not know the instruction takes
+ * it for none.
+ */
+static inline void vhk_prefetch_write(const void *p)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)p));
+#else
+	__builtin_prefetch(p, 1);
+#endif
+}
+
 /* Order that only a killed thread's memory has to keep. */
 static inline void vhk_compiler_fence(void)
 {

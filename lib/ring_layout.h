@@ -34,6 +34,7 @@ struct packed_desc {
 	uint16_t id;
 	uint16_t flags;
 };
+#define PACKED_LINE 4u /* descriptors in a cache line */
 
 enum {
 	AVAIL_F_NO_INTERRUPT = 1,

@@ -7,7 +7,7 @@
 
 RING_INLINE bool is_avail(uint16_t flags, bool wrap)
 {
-	return !!(flags & DESC_F_AVAIL) == wrap && !!(flags & DESC_F_USED) != wrap;
+	return (flags & DESC_F_LAP) == (wrap ? DESC_F_AVAIL : DESC_F_USED);
 }
 
 /* Moves a position on by @n <= size slots. */
@@ -118,18 +118,53 @@ RING_INLINE int packed_take_copy(struct vhk_ring *r, struct vhk_chain *c, struct
 	return ret;
 }
 
-/* The short way for chains of one descriptor. False: take the long one, which also finds out
- * what is wrong. */
-RING_INLINE bool packed_take_single(struct vhk_ring *r, struct vhk_chain *c, struct position *pos,
-				    const struct ring_desc *d)
+/*
+ * The short way, for chains of one descriptor: up to the first that is another, or that does not
+ * lie where the last one lay, or that is wrong. The position stays in registers.
+ */
+static unsigned int packed_take_singles(struct vhk_ring *r, struct vhk_chain **out,
+					unsigned int max, struct position *pos)
 {
-	if (d->flags & (DESC_F_NEXT | DESC_F_INDIRECT) || d->next >= r->size ||
-	    r->state[d->next] != ID_FREE || !ring_fill_single(r, c, d, d->next))
-		return false;
-	ring_took(r, c, d->next);
-	step(r, &pos->at, &pos->wrap, 1);
-	pos->left--;
-	return true;
+	const struct packed_desc *ring = r->desc;
+	struct position p = *pos;
+	struct ring_desc d;
+	unsigned int i;
+
+	for (i = 0; i < max && p.left; i++, p.left--) {
+		/* pairs with the driver's release of the head's flags */
+		if (!is_avail(vhk_load16_acquire(&ring[p.at].flags), p.wrap))
+			break;
+		packed_desc_read(&ring[p.at], &d);
+		if (d.flags & (DESC_F_NEXT | DESC_F_INDIRECT) || d.next >= r->size ||
+		    r->state[d.next] != ID_FREE)
+			break;
+		out[i] = ring_slot(r, i);
+		if (!ring_fill_single(r, out[i], &d, d.next))
+			break;
+		ring_took(r, out[i], d.next);
+		step(r, &p.at, &p.wrap, 1);
+	}
+	*pos = p;
+	return i;
+}
+
+/*
+ * The lines of as many slots as were popped last time: they are going to be written to as well, and
+ * loads fetch them one by one. Not those that the driver has yet to write, and not the one of a
+ * single request, which the driver is looking at.
+ */
+static inline void lines_take(const struct vhk_ring *r)
+{
+	const struct packed_desc *ring = r->desc;
+	unsigned int i, at;
+
+	if (r->n_last <= PACKED_LINE ||
+	    !is_avail(vhk_load16(&ring[r->last_avail].flags), r->avail_wrap))
+		return;
+	for (i = 0; i < r->n_last; i += PACKED_LINE) {
+		at = r->last_avail + i;
+		vhk_prefetch_write(&ring[at < r->size ? at : at - r->size]);
+	}
 }
 
 static bool packed_ready(const struct vhk_ring *r)
@@ -145,12 +180,13 @@ static int packed_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int m
 	struct position pos = { r->last_avail, r->avail_wrap,
 				(unsigned int)(r->size - r->n_out_desc) };
 	const unsigned int n = vhk_min(max, r->n_free);
-	const bool tracked = r->inflight;
 	struct ring_desc d;
 	unsigned int i;
 	int ret = 0;
 
-	for (i = 0; i < n && !ret; i++) {
+	lines_take(r);
+	i = r->inflight ? 0 : packed_take_singles(r, out, n, &pos);
+	for (; i < n && !ret; i++) {
 		/* pairs with the driver's release of the head's flags */
 		if (!is_avail(vhk_load16_acquire(&ring[pos.at].flags), pos.wrap))
 			break;
@@ -158,13 +194,14 @@ static int packed_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int m
 		out[i] = ring_slot(r, i);
 		if (vhk_unlikely(!pos.left))
 			ret = -EBADMSG;
-		else if (tracked || !packed_take_single(r, out[i], &pos, &d))
+		else
 			ret = packed_take_copy(r, out[i], &pos, d);
 	}
 	if (ret)
 		i--;
 	r->last_avail = pos.at;
 	r->avail_wrap = pos.wrap;
+	r->n_last = (uint16_t)(r->size - pos.left - r->n_out_desc);
 	r->n_out_desc = (uint16_t)(r->size - pos.left);
 	return ring_pop_end(r, i, ret);
 }

@@ -149,6 +149,7 @@ int vhk_vq_new(struct vhk_vq **out, struct vhk_mem *m, const struct vhk_vq_opts 
 	q->max_indirect = o.max_indirect;
 	q->indirect_min = o.indirect_min;
 	q->max_pieces = vhk_max(o.size, o.max_indirect);
+	q->direct_single = q->packed && !(o.max_indirect && o.indirect_min <= 1);
 	ret = shadow_alloc(q);
 	if (!ret)
 		ret = block_alloc(q, &o);
@@ -309,8 +310,8 @@ static inline int add_begin(struct vhk_vq *q, unsigned int n_seg)
 	return vhk_likely(q->mem->table == q->table) ? 0 : table_renew(q);
 }
 
-int vhk_vq_add(struct vhk_vq *q, const struct iovec *seg, unsigned int n_out, unsigned int n_in,
-	       void *token)
+static __attribute__((noinline)) int add_any(struct vhk_vq *q, const struct iovec *seg,
+					     unsigned int n_out, unsigned int n_in, void *token)
 {
 	unsigned int out = n_out;
 	int n, indirect;
@@ -332,6 +333,31 @@ int vhk_vq_add(struct vhk_vq *q, const struct iovec *seg, unsigned int n_out, un
 	else
 		vhk_vq_split_add(q, out, (unsigned int)n, indirect, token);
 	return 0;
+}
+
+/*
+ * The short way of a packed queue, for one segment that lies where the last one lay: what a NIC's
+ * driver adds. False: take the long one, which also finds out what is wrong.
+ */
+static inline bool add_single(struct vhk_vq *q, const struct iovec *seg, bool write, void *token)
+{
+	const struct vhk_span *s = q->hit[0];
+	uint64_t va = (uintptr_t)seg->iov_base, len = seg->iov_len;
+
+	if (q->error || !q->direct_single || !q->n_free || q->mem->table != q->table ||
+	    !vhk_span_has(s, va, len) || len > UINT32_MAX)
+		return false;
+	vhk_vq_packed_add_single(q, (uintptr_t)s->va + (va - s->start), (uint32_t)len, write,
+				 token);
+	return true;
+}
+
+int vhk_vq_add(struct vhk_vq *q, const struct iovec *seg, unsigned int n_out, unsigned int n_in,
+	       void *token)
+{
+	if (n_out <= 1 && n_in == 1 - n_out && add_single(q, seg, n_in, token))
+		return 0;
+	return add_any(q, seg, n_out, n_in, token);
 }
 
 int vhk_vq_publish(struct vhk_vq *q)

@@ -54,6 +54,7 @@ struct vhk_vq {
 	bool packed;
 	bool event_idx;
 	bool in_order;
+	bool direct_single; /* packed: one segment goes without a table of its own */
 
 	/* Adding. */
 	const struct vhk_span *hit[VHK_VQ_HITS]; /* where the segment in its place was last */
@@ -70,6 +71,7 @@ struct vhk_vq {
 	/* Getting. */
 	uint16_t used_flags; /* packed: AVAIL and USED of what is used in this lap */
 	bool armed;
+	uint16_t n_got; /* packed: slots that the last look got back */
 	int error;
 	uint16_t used;      /* split: index, free-running; packed: slot */
 	uint16_t used_seen; /* split: the device's index as last read */
@@ -93,6 +95,9 @@ void vhk_vq_split_add(struct vhk_vq *q, unsigned int n_out, unsigned int n, bool
 		      void *token);
 void vhk_vq_packed_add(struct vhk_vq *q, unsigned int n_out, unsigned int n, bool indirect,
 		       void *token);
+/* The same for one piece that needs no table. */
+void vhk_vq_packed_add_single(struct vhk_vq *q, uint64_t gpa, uint32_t len, bool write,
+			      void *token);
 /* At least one chain is staged. 1: the device wants a kick. */
 int vhk_vq_split_publish(struct vhk_vq *q);
 int vhk_vq_packed_publish(struct vhk_vq *q);

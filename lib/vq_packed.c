@@ -68,10 +68,10 @@ static uint16_t id_after(const struct vhk_vq *q, uint16_t id)
 	return id + 1 == q->size ? 0 : id + 1;
 }
 
-void vhk_vq_packed_add(struct vhk_vq *q, unsigned int n_out, unsigned int n, bool indirect,
-		       void *token)
+/* The id of a new chain of @n_desc slots. */
+static inline uint16_t chain_new(struct vhk_vq *q, uint16_t n_desc, uint32_t in_len, void *token)
 {
-	uint16_t n_desc = indirect ? 1 : n, id = q->free;
+	uint16_t id = q->free;
 	struct vq_slot *s = &q->slot[id];
 
 	if (q->in_order) {
@@ -83,8 +83,24 @@ void vhk_vq_packed_add(struct vhk_vq *q, unsigned int n_out, unsigned int n, boo
 	q->n_free -= n_desc;
 	q->n_staged++;
 	s->token = token;
-	s->in_len = q->in_len;
+	s->in_len = in_len;
 	s->n_desc = n_desc;
+	return id;
+}
+
+void vhk_vq_packed_add_single(struct vhk_vq *q, uint64_t gpa, uint32_t len, bool write, void *token)
+{
+	const struct vq_piece p = { gpa, len };
+	uint16_t id = chain_new(q, 1, write ? len : 0, token);
+
+	slots_write(q, &p, id, !write, 1, 0);
+}
+
+void vhk_vq_packed_add(struct vhk_vq *q, unsigned int n_out, unsigned int n, bool indirect,
+		       void *token)
+{
+	uint16_t id = chain_new(q, indirect ? 1 : n, q->in_len, token);
+
 	if (vhk_unlikely(indirect))
 		indirect_write(q, id, n_out, n);
 	else
@@ -134,6 +150,23 @@ static inline bool is_used(const struct vhk_vq *q, uint16_t at, uint16_t lap)
 	return !((vhk_load16_acquire(flags_of(q, at)) ^ lap) & DESC_F_LAP);
 }
 
+/*
+ * The lines of as many slots as were got back last time, to write to: all at once, where loads
+ * would fetch them one by one, and the next chains' stores once more. Not those that the device has
+ * yet to write, and not the one of a single request, which the device is looking at.
+ */
+static inline void lines_take(const struct vhk_vq *q)
+{
+	unsigned int i, at;
+
+	if (q->n_got <= PACKED_LINE || !is_used(q, q->used, q->used_flags))
+		return;
+	for (i = 0; i < q->n_got; i += PACKED_LINE) {
+		at = q->used + i;
+		vhk_prefetch_write(&q->desc[at < q->size ? at : at - q->size]);
+	}
+}
+
 /* The used descriptor in slot @at: its id and length. */
 static inline int used_read(const struct vhk_vq *q, uint16_t at, uint16_t *id, uint32_t *len)
 {
@@ -141,7 +174,7 @@ static inline int used_read(const struct vhk_vq *q, uint16_t at, uint16_t *id, u
 
 	*len = (uint32_t)rest;
 	*id = (uint16_t)(rest >> 32);
-	return q->n_out && *id < q->size && q->slot[*id].n_desc ? 0 : -EBADMSG;
+	return *id < q->size && q->slot[*id].n_desc ? 0 : -EBADMSG;
 }
 
 static inline void pass(const struct vhk_vq *q, uint16_t *at, uint16_t *lap, unsigned int n_desc)
@@ -156,12 +189,12 @@ static inline void pass(const struct vhk_vq *q, uint16_t *at, uint16_t *lap, uns
 }
 
 /* One used descriptor may tell of several chains, and names the last: virtio 1.3, 2.8.9. */
-static __attribute__((noinline)) int in_order_next(struct vhk_vq *q, uint16_t *id, uint32_t *len)
+static int in_order_next(struct vhk_vq *q, uint16_t *id, uint32_t *len)
 {
 	if (!q->batch_left) {
 		uint16_t n;
 
-		if (used_read(q, q->used, id, len))
+		if (!q->n_out || used_read(q, q->used, id, len))
 			return -EBADMSG;
 		n = q->slot[*id].pos - q->slot[q->first].pos;
 		if (n >= q->n_out)
@@ -174,40 +207,72 @@ static __attribute__((noinline)) int in_order_next(struct vhk_vq *q, uint16_t *i
 	return 0;
 }
 
-static inline void chain_free(struct vhk_vq *q, uint16_t id)
+/* Hands the chain @id out; the slots that it leaves. */
+static inline uint16_t chain_done(struct vhk_vq *q, uint16_t id, uint32_t len, struct vhk_done *out)
 {
 	struct vq_slot *s = &q->slot[id];
+	uint16_t n_desc = s->n_desc;
 
-	q->n_free += s->n_desc;
-	pass(q, &q->used, &q->used_flags, s->n_desc);
+	out->token = s->token;
+	out->written = vq_written(len, s);
 	s->n_desc = 0;
-	if (q->in_order) {
+	return n_desc;
+}
+
+static unsigned int get_in_order(struct vhk_vq *q, struct vhk_done *out, unsigned int max)
+{
+	uint16_t n_desc, id;
+	unsigned int n;
+	uint32_t len;
+
+	for (n = 0; n < max && (q->batch_left || is_used(q, q->used, q->used_flags)); n++) {
+		q->error = in_order_next(q, &id, &len);
+		if (q->error)
+			break;
+		n_desc = chain_done(q, id, len, &out[n]);
+		q->n_free += n_desc;
+		q->n_out--;
+		pass(q, &q->used, &q->used_flags, n_desc);
 		q->first = id_after(q, id);
-	} else {
-		s->next = q->free;
-		q->free = id;
 	}
+	return n;
+}
+
+/* The position stays in registers from chain to chain. */
+static unsigned int get_any_order(struct vhk_vq *q, struct vhk_done *out, unsigned int max)
+{
+	uint16_t at = q->used, lap = q->used_flags, free = q->free, n_free = q->n_free, n_desc, id;
+	unsigned int n;
+	uint32_t len;
+
+	for (n = 0; n < max && is_used(q, at, lap); n++) {
+		if (vhk_unlikely(n == q->n_out || used_read(q, at, &id, &len))) {
+			q->error = -EBADMSG;
+			break;
+		}
+		n_desc = chain_done(q, id, len, &out[n]);
+		n_free += n_desc;
+		q->slot[id].next = free;
+		free = id;
+		pass(q, &at, &lap, n_desc);
+	}
+	q->used = at;
+	q->used_flags = lap;
+	q->free = free;
+	q->n_free = n_free;
+	q->n_out -= n;
+	return n;
 }
 
 int vhk_vq_packed_get(struct vhk_vq *q, struct vhk_done *out, unsigned int max)
 {
+	uint16_t n_free = q->n_free;
 	unsigned int n;
-	uint16_t id;
-	uint32_t len;
-	int ret = 0;
 
-	for (n = 0; n < max && (q->batch_left || is_used(q, q->used, q->used_flags)); n++) {
-		ret = q->in_order ? in_order_next(q, &id, &len) :
-				    used_read(q, q->used, &id, &len);
-		if (ret)
-			break;
-		out[n].token = q->slot[id].token;
-		out[n].written = vq_written(len, &q->slot[id]);
-		chain_free(q, id);
-		q->n_out--;
-	}
-	q->error = ret;
-	return n ? (int)n : ret;
+	lines_take(q);
+	n = q->in_order ? get_in_order(q, out, max) : get_any_order(q, out, max);
+	q->n_got = q->n_free - n_free;
+	return n ? (int)n : q->error;
 }
 
 /* How many chains the used descriptor of @id tells of, when @first is the oldest. 0: it lies. */

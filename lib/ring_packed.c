@@ -201,7 +201,8 @@ static int packed_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int m
 		i--;
 	r->last_avail = pos.at;
 	r->avail_wrap = pos.wrap;
-	r->n_last = (uint16_t)(r->size - pos.left - r->n_out_desc);
+	if (i)
+		r->n_last = (uint16_t)(r->size - pos.left - r->n_out_desc);
 	r->n_out_desc = (uint16_t)(r->size - pos.left);
 	return ring_pop_end(r, i, ret);
 }

@@ -271,7 +271,8 @@ int vhk_vq_packed_get(struct vhk_vq *q, struct vhk_done *out, unsigned int max)
 
 	lines_take(q);
 	n = q->in_order ? get_in_order(q, out, max) : get_any_order(q, out, max);
-	q->n_got = q->n_free - n_free;
+	if (n)
+		q->n_got = q->n_free - n_free;
 	return n ? (int)n : q->error;
 }
 

@@ -199,8 +199,11 @@ int vhk_vq_split_get(struct vhk_vq *q, struct vhk_done *out, unsigned int max)
 	return n ? (int)n : ret;
 }
 
+/* The entry of a single request comes along with the index. */
 bool vhk_vq_split_ready(const struct vhk_vq *q)
 {
+	if (q->n_out == 1)
+		__builtin_prefetch(used_elem(q, q->used));
 	return vhk_load16(used_idx(q)) != q->used;
 }
 

@@ -90,7 +90,8 @@ help:
 	@echo 'make check-unit  the programs of tests/user only'
 	@echo 'make vm          the tests in virtual machines only (VM="split packed": these)'
 	@echo 'make fuzz        fuzz targets, in build/fuzz/'
-	@echo 'make bench       benchmarks, each beside its peer'
+	@echo 'make bench       benchmarks, each beside its peer: tables, pictures and JSON in build/bench/'
+	@echo 'make bench-page  the same, and docs/performance.md shows them'
 	@echo 'make lint        what can be said about the sources without running them'
 	@echo 'make install     to $$(DESTDIR)$$(PREFIX), default $(PREFIX); make uninstall takes it away'
 	@echo 'make modules     the kernel modules for KDIR=..., in build/kmod/RELEASE/kmod'
@@ -179,10 +180,11 @@ $(GUEST_LOOP): GUEST_CFLAGS += $(TEST_CFLAGS)
 $(GUEST_LOOP): $(B)/guest/%: tests/user/%.c $(wildcard tests/user/*.h) $(GUEST_NEEDS)
 	$(guest_program)
 
-.PHONY: setup check check-build check-unit demo vm bench lint
+.PHONY: setup check check-build check-unit demo vm bench bench-page lint
 SCRIPTS := $(wildcard tests/user/*.sh)
 # Those that look at the plain build only.
-PLAIN := tests/user/install.sh tests/user/dkms.sh tests/user/model.sh tests/user/valgrind.sh tests/lint.sh
+PLAIN := tests/user/install.sh tests/user/dkms.sh tests/user/model.sh tests/user/valgrind.sh tests/user/bench.sh \
+	tests/lint.sh
 ASAN := build/san-address-undefined
 TSAN := build/san-thread
 # The one that builds the debug kernel comes first, what runs in that kernel last: meanwhile there is
@@ -210,7 +212,7 @@ check-unit: tests
 # Every way in which things are built: as shipped, by the other compiler, under sanitizers, for the
 # fuzzer.
 check-build:
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all tests guest
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all tests guest bench-bin
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) SAN=address,undefined tests
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) SAN=thread tests-threaded
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) fuzz
@@ -236,10 +238,10 @@ demo:
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) tools guest
 	$(Q)tests/vm/demo
 
-bench:
+bench bench-page:
 	$(Q)tests/setup bench
 	$(Q)$(MAKE) --no-print-directory tools bench-bin guest
-	$(Q)tests/bench/run
+	$(Q)tests/bench/run $(if $(filter bench-page,$@),-d)
 
 lint:
 	$(Q)tests/setup lint

@@ -25,7 +25,7 @@ while getopts pn:t:m:l: opt; do
 done
 top=$(cd "$(dirname "$0")/../.." && pwd)
 bin=${VHK_BIN:-$top/build/bin}
-out=$top/build/bench
+out=${BENCH_OUT:-$top/build/bench}
 size=256M
 mkdir -p "$out"
 T=$(mktemp -d)

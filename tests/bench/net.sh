@@ -57,9 +57,9 @@ if [ -z "${NET_SH_INSIDE:-}" ]; then
 fi
 cd "$(dirname "$0")/../.." || exit 1
 build=${BUILD:-build}
-out=$build/bench/net.json
+out=${BENCH_OUT:-$build/bench}/net.json
 [ -x "$build/bin/vhk-net" ] || make --no-print-directory tools >&2 || exit 1
-mkdir -p "$build/bench"
+mkdir -p "${out%/*}"
 
 pages=/proc/sys/vm/nr_hugepages
 had=$(cat $pages)

@@ -22,8 +22,9 @@ try_guest 120 "notify_cost" || fail "notify_cost: $answer"
 costs=$answer
 stop_guest
 
-mkdir -p "$top/build/bench"
-awk -v release="$release" -v goal="$goal" -v json="$top/build/bench/notify.json" '
+out=${BENCH_OUT:-$top/build/bench}
+mkdir -p "$out"
+awk -v release="$release" -v goal="$goal" -v json="$out/notify.json" '
 	{ cost[$1, $2] = $3; kick[$1, $2] = $4 }
 	!($1 in seen) { seen[$1]; way[++n_ways] = $1 }
 	!($2 in rings) { rings[$2]; count[++n_counts] = $2 }

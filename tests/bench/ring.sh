@@ -4,25 +4,26 @@
 # Rings beside the kernel's own ring benchmark (tools/virtio/ringtest), which checks and translates nothing. Both poll
 # between two cores and take turns; each pair comes with what a cache line's round trip cost at that moment.
 #
-#   tests/bench/ring.sh [-r ROUNDS] [-c DRIVER,DEVICE]
+#   tests/bench/ring.sh [-r ROUNDS] [-c DRIVER,DEVICE] [-s TIMES_SHORTER]
 #
 # Prints medians and the median of the ratios of each round, writes build/bench/ring.json. The peer is built, with the
 # flags of its own makefile, from Debian's linux-source package, which is installed when root; BUILD is the build
 # folder to use. Exit status 4: cannot run here.
 
 set -u
-rounds=7 cpus=0,1
-while getopts r:c: opt; do
+rounds=7 cpus=0,1 shorter=1
+while getopts r:c:s: opt; do
 	case $opt in
 	r) rounds=$OPTARG ;;
 	c) cpus=$OPTARG ;;
+	s) shorter=$OPTARG ;;
 	*) exit 2 ;;
 	esac
 done
 case $rounds,$cpus in
 [1-9]*,[0-9]*,[0-9]*) ;;
 *)
-	echo "usage: $0 [-r ROUNDS] [-c DRIVER,DEVICE]" >&2
+	echo "usage: $0 [-r ROUNDS] [-c DRIVER,DEVICE] [-s TIMES_SHORTER]" >&2
 	exit 2
 	;;
 esac
@@ -34,7 +35,7 @@ package=linux-source-6.12
 tarball=/usr/src/$package.tar.xz
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/vhostkit
 peer=$cache/$package/tools/virtio/ringtest
-out=$build/bench/ring.json
+out=${BENCH_OUT:-$build/bench}/ring.json
 
 skip() {
 	echo "SKIP: $1"
@@ -93,14 +94,15 @@ cases=(
 	"split-burst|virtio_ring_0_9|10000000|0.5"
 )
 
-mkdir -p "$build/bench"
+mkdir -p "${out%/*}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 for ((round = 0; round < rounds; round++)); do
 	for c in "${cases[@]}"; do
 		IFS='|' read -r name args n goal <<<"$c"
 		read -ra args <<<"$args"
-		line=$(ours_ns pingpong 500000)
+		n=$((n / shorter))
+		line=$(ours_ns pingpong $((500000 / shorter)))
 		a=$(ours_ns "$name" "$n")
 		b=$(peer_ns "${args[0]}" "$n" "${args[@]:1}") || exit 1
 		[ -n "$line" ] && [ -n "$a" ] || need "$ours $name failed"

@@ -226,6 +226,10 @@ static int open_device(struct vhk_vduse *v)
 	return 0;
 }
 
+/*
+ * From API 1 on the kernel refuses this while the driver runs: the queues are then as the former
+ * process has set them up.
+ */
 static int setup_queues(struct vhk_vduse *v)
 {
 	unsigned int i;
@@ -233,7 +237,7 @@ static int setup_queues(struct vhk_vduse *v)
 
 	for (i = 0; i < v->n_queues && !ret; i++)
 		ret = vhk_vduse_setup_queue(v->fd, i, vhk_device_info(v->dev)->queue_size);
-	return ret;
+	return ret == -EINVAL && v->api && vhk_vduse_probe(v) ? 0 : ret;
 }
 
 /* The driver ran before us: it goes on where the former process stopped. */

@@ -207,7 +207,7 @@ static inline int k_set_config(const struct vduse_config_data *c)
 
 static inline int k_setup(const struct vduse_vq_config *c)
 {
-	if (c->index >= K_QUEUES)
+	if (c->index >= K_QUEUES || (k.set_api && k.driver_ok))
 		return k_error(EINVAL);
 	k.vq_max[c->index] = c->max_size;
 	return 0;

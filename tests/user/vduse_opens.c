@@ -176,13 +176,15 @@ static void what_a_former_process_left_is_taken_over(void)
 		{ true, true, OTHER, -EEXIST, 1 },
 	};
 	struct served s;
-	unsigned int i;
+	unsigned int n;
 
-	for (i = 0; i < vhk_array_size(cases); i++) {
+	for (n = 0; n < 2 * vhk_array_size(cases); n++) {
+		const unsigned int i = n / 2;
 		const uint32_t size = 9999;
 		int fd;
 
 		bare_case(&s);
+		k.api = n % 2;
 		T_EQ(served_open(&s), 0);
 		vhk_vduse_close(s.v);
 		T_EQ(k.exists, true);

@@ -33,7 +33,7 @@ static void serve_and_hold(struct served *s, unsigned int done, int tell)
 		pause();
 }
 
-static void kill_one(uint64_t features, unsigned int done)
+static void kill_one(uint64_t api, uint64_t features, unsigned int done)
 {
 	struct served s;
 	unsigned int i;
@@ -41,6 +41,7 @@ static void kill_one(uint64_t features, unsigned int done)
 	pid_t child;
 
 	k_init();
+	k.api = api;
 	served_init(&s, features);
 	k_share(s.drv.mem, 0);
 	k_ready(&s.drv, 0);
@@ -95,7 +96,7 @@ static void what_was_in_hand_is_done_by_the_next(void)
 
 	for (i = 0; i < vhk_array_size(layouts); i++)
 		for (n = 0; n < vhk_array_size(done); n++)
-			kill_one(layouts[i], done[n]);
+			kill_one(n & 1, layouts[i], done[n]);
 }
 
 int main(void)

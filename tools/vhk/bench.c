@@ -398,7 +398,7 @@ int blk_bench(int argc, char **argv)
 	if (ret)
 		return ret;
 	a.disk.uri = argv[optind];
-	ret = uri_check(a.disk.uri);
+	ret = uri_check_door(a.disk.uri);
 	if (ret)
 		return ret;
 	b = calloc(1, sizeof(*b));

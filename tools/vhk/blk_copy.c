@@ -362,7 +362,7 @@ int blk_read(int argc, char **argv)
 
 	if (ret)
 		return ret;
-	ret = uri_check(argv[optind]);
+	ret = uri_check_door(argv[optind]);
 	if (ret)
 		return ret;
 	return copy_run(&a, argv[optind], argc - optind > 1 ? argv[optind + 1] : "-");
@@ -375,7 +375,7 @@ int blk_write(int argc, char **argv)
 
 	if (ret)
 		return ret;
-	ret = uri_check(argv[optind]);
+	ret = uri_check_door(argv[optind]);
 	if (ret)
 		return ret;
 	return copy_run(&a, argc - optind > 1 ? argv[optind + 1] : "-", argv[optind]);
@@ -387,8 +387,8 @@ int blk_copy(int argc, char **argv)
 	int ret = blk_parse(&a, argc, argv, 2, 2);
 
 	if (!ret && uri_is(argv[optind]))
-		ret = uri_check(argv[optind]);
+		ret = uri_check_door(argv[optind]);
 	if (!ret && uri_is(argv[optind + 1]))
-		ret = uri_check(argv[optind + 1]);
+		ret = uri_check_door(argv[optind + 1]);
 	return ret ? ret : copy_run(&a, argv[optind], argv[optind + 1]);
 }

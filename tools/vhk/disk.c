@@ -6,6 +6,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/virtio_ids.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -24,6 +25,24 @@ static const uint64_t features_known =
 	VHK_F_VERSION_1 | VHK_F_EVENT_IDX | VHK_F_INDIRECT_DESC | VHK_F_RING_PACKED |
 	1ull << VIRTIO_BLK_F_RO | 1ull << VIRTIO_BLK_F_BLK_SIZE | 1ull << VIRTIO_BLK_F_MQ |
 	1ull << VIRTIO_BLK_F_FLUSH;
+
+/* Of the kernel's devices only one is a disk, and says so. Positive: has been said. */
+static int disk_kind(struct disk *d)
+{
+	const enum vhk_ctl_kind kind = vhk_ctl_kind(d->ctl);
+	uint32_t id = 0;
+	int ret;
+
+	if (kind == VHK_CTL_KIND_USER)
+		return 0;
+	ret = kind == VHK_CTL_KIND_VDPA ? vhk_ctl_get_device_id(d->ctl, &id) : 0;
+	if (ret)
+		return say_error(ret, "%s: GET_DEVICE_ID", d->uri);
+	if (id == VIRTIO_ID_BLOCK)
+		return 0;
+	say("%s: is no disk", d->uri);
+	return EXIT_FAILED;
+}
 
 /* Positive: has been said. */
 static int disk_negotiate(struct disk *d, const struct disk_opts *o)
@@ -194,6 +213,8 @@ static int disk_connect(struct disk *d, const struct disk_opts *o)
 
 	if (!ret)
 		ret = vhk_ctl_open(&d->ctl, o->uri, &co);
+	if (!ret)
+		ret = disk_kind(d);
 	if (!ret)
 		ret = disk_negotiate(d, o);
 	if (!ret)

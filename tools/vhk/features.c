@@ -11,15 +11,18 @@
 
 struct feature_device {
 	const char *kind;
+	uint32_t id;
 	const char *name[BITS];
 };
 
 static const struct feature_device devices[] = {
 	{ "blk",
+	  2,
 	  { [1] = "SIZE_MAX", [2] = "SEG_MAX", [4] = "GEOMETRY", [5] = "RO", [6] = "BLK_SIZE",
 	    [9] = "FLUSH", [10] = "TOPOLOGY", [11] = "CONFIG_WCE", [12] = "MQ", [13] = "DISCARD",
 	    [14] = "WRITE_ZEROES", [15] = "LIFETIME", [16] = "SECURE_ERASE", [17] = "ZONED" } },
 	{ "net",
+	  1,
 	  { [0] = "CSUM", [1] = "GUEST_CSUM", [2] = "CTRL_GUEST_OFFLOADS", [3] = "MTU",
 	    [5] = "MAC", [7] = "GUEST_TSO4", [8] = "GUEST_TSO6", [9] = "GUEST_ECN",
 	    [10] = "GUEST_UFO", [11] = "HOST_TSO4", [12] = "HOST_TSO6", [13] = "HOST_ECN",
@@ -30,13 +33,15 @@ static const struct feature_device devices[] = {
 	    [57] = "HASH_REPORT", [59] = "GUEST_HDRLEN", [60] = "RSS", [61] = "RSC_EXT",
 	    [62] = "STANDBY", [63] = "SPEED_DUPLEX" } },
 	{ "scsi",
+	  8,
 	  { [0] = "INOUT", [1] = "HOTPLUG", [2] = "CHANGE", [3] = "T10_PI" } },
-	{ "fs", { [0] = "NOTIFICATION" } },
-	{ "vsock", { [0] = "STREAM", [1] = "SEQPACKET", [2] = "NO_IMPLIED_STREAM" } },
+	{ "fs", 26, { [0] = "NOTIFICATION" } },
+	{ "vsock", 19, { [0] = "STREAM", [1] = "SEQPACKET", [2] = "NO_IMPLIED_STREAM" } },
 	{ "gpu",
+	  16,
 	  { [0] = "VIRGL", [1] = "EDID", [2] = "RESOURCE_UUID", [3] = "RESOURCE_BLOB",
 	    [4] = "CONTEXT_INIT" } },
-	{ "input", { NULL } },
+	{ "input", 18, { NULL } },
 };
 
 static const char *const every_device[BITS] = {
@@ -68,6 +73,21 @@ const struct feature_device *feature_device(const char *kind)
 		if (!strcmp(devices[i].kind, kind))
 			return &devices[i];
 	return NULL;
+}
+
+const struct feature_device *feature_device_of_id(uint32_t id)
+{
+	size_t i;
+
+	for (i = 0; i < N_DEVICES; i++)
+		if (devices[i].id == id)
+			return &devices[i];
+	return NULL;
+}
+
+const char *feature_device_name(const struct feature_device *d)
+{
+	return d->kind;
 }
 
 const char *feature_devices(void)

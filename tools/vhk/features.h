@@ -5,10 +5,15 @@
 #ifndef VHK_TOOL_FEATURES_H
 #define VHK_TOOL_FEATURES_H
 
+#include <stdint.h>
+
 struct feature_device;
 
 /* A kind of device ("blk", "net", ...); NULL: its own bits have no names here. */
 const struct feature_device *feature_device(const char *kind);
+/* The same by the number of a device type (virtio 1.3, 5). */
+const struct feature_device *feature_device_of_id(uint32_t id);
+const char *feature_device_name(const struct feature_device *d);
 /* The kinds there are, separated by commas. */
 const char *feature_devices(void);
 /* NULL: it has none. */

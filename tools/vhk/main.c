@@ -18,7 +18,7 @@ static const struct command {
 	const char *group, *name, *args, *help;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{ "ctl", "show", "URI [-j]", "everything a back end offers", ctl_show },
+	{ "ctl", "show", "URI [-j]", "everything a data plane offers", ctl_show },
 	{ "blk", "read", "URI [FILE]", "read a disk, to a file or stdout", blk_read },
 	{ "blk", "write", "URI [FILE]", "write a disk, from a file or stdin", blk_write },
 	{ "blk", "copy", "FROM TO", "copy between disks and files", blk_copy },
@@ -43,7 +43,8 @@ static int help(void)
 		       commands[i].name ? commands[i].name : "", commands[i].args,
 		       commands[i].help);
 	puts("\n"
-	     "URI is unix:PATH (connect), listen:PATH (the back end connects to us) or fd:N.\n"
+	     "URI is unix:PATH (connect), listen:PATH (the back end connects to us), fd:N,\n"
+	     "vdpa:NAME or the path of a vhost device; not the latter two for trace.\n"
 	     "  -j, --json           JSON (ctl show, blk bench, trace)\n"
 	     "  -t, --timeout SEC    longest wait for the back end (5)\n"
 	     "  -q, --quiet          no progress bar\n"

@@ -10,28 +10,62 @@
 #include "say.h"
 #include "uri.h"
 
-bool uri_is(const char *text)
+#define SOCKETS "unix:PATH, listen:PATH or fd:N"
+#define DOORS "unix:PATH, listen:PATH, fd:N, vdpa:NAME or the path of a vhost device"
+
+static bool starts(const char *text, const char *with)
 {
-	return !strncmp(text, "unix:", 5) || !strncmp(text, "fd:", 3) ||
-	       !strncmp(text, "listen:", 7);
+	return !strncmp(text, with, strlen(with));
 }
 
-static bool is_socket(const char *number)
+bool uri_is(const char *text)
+{
+	return starts(text, "unix:") || starts(text, "fd:") || starts(text, "listen:") ||
+	       starts(text, "vdpa:") || starts(text, "/dev/vhost-");
+}
+
+/* What an inherited file is; 0: none is open by this number. */
+static mode_t kind_of_fd(const char *number)
 {
 	struct stat st;
 
-	return !fstat(atoi(number), &st) && S_ISSOCK(st.st_mode);
+	return fstat(atoi(number), &st) ? 0 : st.st_mode & S_IFMT;
+}
+
+static int no_uri(const char *text, const char *known)
+{
+	return say_usage("no URI: %s; it is %s", text, known);
+}
+
+static int check_fd(const char *text, const char *number, const char *known, bool device)
+{
+	mode_t kind;
+
+	if (!*number || strlen(number) > 9 || number[strspn(number, "0123456789")])
+		return no_uri(text, known);
+	kind = kind_of_fd(number);
+	if (kind == S_IFSOCK || (device && kind == S_IFCHR))
+		return 0;
+	return say_usage("%s: is no socket%s that vhk was given", text, device ? " or device" : "");
+}
+
+static int check(const char *text, const char *known, bool device)
+{
+	const char *rest = strchr(text, ':');
+
+	if (device && text[0] == '/')
+		return 0;
+	if (!uri_is(text) || !rest || !*++rest || (!device && starts(text, "vdpa:")))
+		return no_uri(text, known);
+	return starts(text, "fd:") ? check_fd(text, rest, known, device) : 0;
 }
 
 int uri_check(const char *text)
 {
-	const char *rest = strchr(text, ':');
+	return check(text, SOCKETS, false);
+}
 
-	if (!uri_is(text) || !*++rest)
-		return say_usage("no URI: %s; it is unix:PATH, listen:PATH or fd:N", text);
-	if (strncmp(text, "fd:", 3))
-		return 0;
-	if (strlen(rest) > 9 || rest[strspn(rest, "0123456789")])
-		return say_usage("no URI: %s; it is unix:PATH, listen:PATH or fd:N", text);
-	return is_socket(rest) ? 0 : say_usage("%s: is no socket that vhk was given", text);
+int uri_check_door(const char *text)
+{
+	return check(text, DOORS, true);
 }

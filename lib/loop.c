@@ -11,6 +11,7 @@
 
 #include "barrier.h"
 #include "loop_impl.h"
+#include "loop_pin.h"
 
 #define POLL_NS 64000	 /* spins out a driver's own wake-up (25 us) and what it then does */
 #define WAKE_NS 25000	 /* a sleep and a wake-up between two cores */
@@ -96,6 +97,8 @@ static int init(struct vhk_loop *l, const struct vhk_loop_opts *o)
 	}
 	wake.fd = l->wake_fd;
 	ret = vhk_poll_add(l, &wake, &i);
+	if (!ret && o->flags & VHK_LOOP_F_PIN)
+		ret = vhk_pins_init(l);
 	if (!ret)
 		ret = vhk_loop_mux_init(l, o);
 	if (!ret && embed)
@@ -150,6 +153,7 @@ void vhk_loop_free(struct vhk_loop *l)
 			vhk_log(&l->log, VHK_LOG_ERROR, "loop: %u operations did not end", l->n_io);
 		vhk_signals_fini(l);
 		l->engine->close(l);
+		vhk_pins_free(l);
 	}
 	vhk_loop_mux_free(l);
 	if (l->timer_fd >= 0)
@@ -456,6 +460,7 @@ void vhk_loop_stats(const struct vhk_loop *l, struct vhk_loop_stats *out)
 	out->rounds = __atomic_load_n(&l->stats.rounds, __ATOMIC_RELAXED);
 	out->sleeps = __atomic_load_n(&l->stats.sleeps, __ATOMIC_RELAXED);
 	out->syscalls = __atomic_load_n(&l->stats.syscalls, __ATOMIC_RELAXED);
+	out->pinned = __atomic_load_n(&l->stats.pinned, __ATOMIC_RELAXED);
 }
 
 const char *vhk_loop_engine_name(const struct vhk_loop *l)

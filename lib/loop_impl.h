@@ -67,6 +67,8 @@ struct vhk_signal {
 	void *arg;
 };
 
+#define VHK_PINS_MAX 1024
+
 struct vhk_engine {
 	const char *name;
 	int (*open)(struct vhk_loop *l, const struct vhk_loop_opts *o);
@@ -95,6 +97,11 @@ struct vhk_engine {
 	/* Asks for an early end of all I/O. */
 	void (*cancel)(struct vhk_loop *l);
 	int (*fd)(const struct vhk_loop *l);
+	/* Room for VHK_PINS_MAX buffers. NULL, as are the next two: this engine registers none. */
+	int (*pins)(struct vhk_loop *l);
+	int (*pin)(struct vhk_loop *l, uint16_t slot, void *va, size_t len);
+	/* What is under way in it goes on. */
+	void (*unpin)(struct vhk_loop *l, uint16_t slot);
 };
 
 extern const struct vhk_engine vhk_engine_uring, vhk_engine_epoll;
@@ -139,6 +146,7 @@ struct vhk_loop {
 	int n_files;
 	unsigned int n_io; /* submitted and not done */
 	bool prompt;	   /* what was handed over last was done when the kernel returned */
+	struct vhk_pins *pins; /* memory registered with the engine; NULL: nobody asked for it */
 	struct vhk_io *backlog, **backlog_tail;
 	struct vhk_io *own, **own_tail; /* for this thread to do, when it has served the others */
 	uint64_t own_left;		/* bytes that it may still move for files in this round */

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "loop_pin.h"
 #include "loop_uring.h"
 
 #define REAP_MAX 256
@@ -192,15 +193,44 @@ static void uring_del_file(struct vhk_loop *l, int file)
 		io_uring_register_files_update(&l->uring->ring, (unsigned int)file, &none, 1);
 }
 
-static void prep_rw(struct io_uring_sqe *sqe, int fd, const struct vhk_io *io)
+static int uring_pins(struct vhk_loop *l)
+{
+	int ret = io_uring_register_buffers_sparse(&l->uring->ring, VHK_PINS_MAX);
+
+	/* Linux 5.19 has sparse tables. */
+	return ret == -EINVAL ? -EOPNOTSUPP : ret;
+}
+
+static int pin_update(struct vhk_loop *l, uint16_t slot, void *va, size_t len)
+{
+	const struct iovec iov = { va, len };
+	const __u64 tag = 0;
+	int ret = io_uring_register_buffers_update_tag(&l->uring->ring, slot, &iov, &tag, 1);
+
+	return vhk_min(ret, 0);
+}
+
+static void uring_unpin(struct vhk_loop *l, uint16_t slot)
+{
+	pin_update(l, slot, NULL, 0);
+}
+
+static void prep_rw(struct vhk_loop *l, struct io_uring_sqe *sqe, int fd, const struct vhk_io *io)
 {
 	bool read = io->op == VHK_IO_READ;
 	unsigned int len;
+	int slot = -1;
 
 	if (io->n_iov == 1) {
 		/* The kernel moves no more in one call. */
 		len = (unsigned int)vhk_min(io->iov->iov_len, (size_t)0x7ffff000);
-		if (read)
+		if (l->pins)
+			slot = vhk_pin_find(l, io->iov->iov_base, len);
+		if (slot >= 0 && read)
+			io_uring_prep_read_fixed(sqe, fd, io->iov->iov_base, len, io->off, slot);
+		else if (slot >= 0)
+			io_uring_prep_write_fixed(sqe, fd, io->iov->iov_base, len, io->off, slot);
+		else if (read)
 			io_uring_prep_read(sqe, fd, io->iov->iov_base, len, io->off);
 		else
 			io_uring_prep_write(sqe, fd, io->iov->iov_base, len, io->off);
@@ -226,7 +256,7 @@ static bool uring_begin(struct vhk_loop *l, struct vhk_io *io)
 	if (!sqe)
 		return false;
 	if (io->op <= VHK_IO_WRITE)
-		prep_rw(sqe, fd, io);
+		prep_rw(l, sqe, fd, io);
 	else if (io->op == VHK_IO_FSYNC)
 		io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
 	else
@@ -388,4 +418,7 @@ const struct vhk_engine vhk_engine_uring = {
 	.wait = uring_wait,
 	.cancel = uring_cancel,
 	.fd = uring_fd,
+	.pins = uring_pins,
+	.pin = pin_update,
+	.unpin = uring_unpin,
 };

@@ -6,6 +6,7 @@
  */
 #include "base.h"
 #include "device_impl.h"
+#include "loop_pin.h"
 
 static void count(uint64_t *counter, uint64_t n)
 {
@@ -156,6 +157,7 @@ static void queue_finish_stop(struct vhk_work *w)
 	if (ops->queue_stop)
 		ops->queue_stop(q->dev->priv, q);
 	__atomic_store_n(&q->stats.in_flight, 0, __ATOMIC_RELAXED);
+	vhk_loop_unpin(q->loop, q->table);
 	queue_leave_scopes(q);
 	q->state = VHK_QUEUE_OUT;
 	queue_answer(q, 0);
@@ -460,13 +462,14 @@ static int queue_start(struct vhk_queue *q)
 	ret = vhk_queue_make_ring(q);
 	if (ret)
 		goto err_scope;
+	vhk_loop_pin(q->loop, q->table);
 	vhk_ring_log_parts(q->ring);
 	q->pulls = q->wants = false;
 	q->batch = q->dev->info.flags & VHK_DEVICE_F_BATCH;
 	if (ops->queue_start)
 		ret = ops->queue_start(q->dev->priv, q);
 	if (ret)
-		goto err_scope;
+		goto err_pin;
 	q->state = VHK_QUEUE_RUNNING;
 	ret = vhk_loop_add_source(q->loop, &q->source);
 	if (ret)
@@ -478,6 +481,8 @@ static int queue_start(struct vhk_queue *q)
 err_device:
 	if (ops->queue_stop)
 		ops->queue_stop(q->dev->priv, q);
+err_pin:
+	vhk_loop_unpin(q->loop, q->table);
 err_scope:
 	queue_leave_scopes(q);
 	q->state = VHK_QUEUE_OUT;
@@ -514,6 +519,8 @@ static void queue_set_table(struct vhk_queue *q)
 		queue_lose(q);
 	vhk_ring_set_table(q->ring, q->msg.table, &q->msg.at);
 	q->table = q->msg.table;
+	vhk_loop_pin(q->loop, q->table);
+	vhk_loop_unpin(q->loop, old);
 	q->scope.table = q->table;
 	q->view = q->msg.at.view;
 	q->view_scope.table = q->view;

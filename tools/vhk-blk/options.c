@@ -26,6 +26,7 @@ static const char usage[] =
 	"  --blk-file=PATH       image or block device\n"
 	"  --read-only           refuse writes\n"
 	"  --direct              leave out the page cache (O_DIRECT)\n"
+	"  --pin-memory          keep the guest's memory pinned (see the man page first)\n"
 	"  --incoming            another server has the image until the guest comes here\n"
 	"  --postcopy            a guest may come before its memory has\n"
 	"  --serial=TEXT         what the disk calls itself, up to 20 bytes\n"
@@ -57,6 +58,7 @@ enum {
 	O_BLK_FILE,
 	O_READ_ONLY,
 	O_DIRECT_IO,
+	O_PIN_MEMORY,
 	O_INCOMING,
 	O_POSTCOPY,
 	O_SERIAL,
@@ -86,6 +88,7 @@ static const struct option table[] = {
 	{ "read-only", no_argument, NULL, O_READ_ONLY },
 	{ "direct", no_argument, NULL, O_DIRECT_IO },
 	{ "incoming", no_argument, NULL, O_INCOMING },
+	{ "pin-memory", no_argument, NULL, O_PIN_MEMORY },
 	{ "postcopy", no_argument, NULL, O_POSTCOPY },
 	{ "serial", required_argument, NULL, O_SERIAL },
 	{ "block-size", required_argument, NULL, O_BLOCK_SIZE },
@@ -247,6 +250,9 @@ static bool take(void *arg, int opt, const char *text)
 	case O_DIRECT_IO:
 		o->blk.flags |= VHK_BLK_F_DIRECT;
 		return true;
+	case O_PIN_MEMORY:
+		o->loop.flags |= VHK_LOOP_F_PIN;
+		return true;
 	case O_SERIAL:
 		o->blk.serial = text;
 		return strlen(text) <= 20;
@@ -277,6 +283,12 @@ static bool fits(const struct options *o)
 		say("--vduse excludes --incoming: no guest is migrated to a device of this host");
 	else if (o->vduse && o->postcopy)
 		say("--vduse excludes --postcopy: no guest is migrated to a device of this host");
+	else if (o->loop.flags & VHK_LOOP_F_PIN && o->loop.engine == VHK_LOOP_EPOLL)
+		say("--pin-memory excludes --no-io-uring: it is io_uring that pins it");
+	else if (o->loop.flags & VHK_LOOP_F_PIN && o->postcopy)
+		say("--pin-memory excludes --postcopy: what has not arrived cannot be pinned");
+	else if (o->loop.flags & VHK_LOOP_F_PIN && o->vduse)
+		say("--pin-memory excludes --vduse: its device has its memory in pages of its own");
 	else if (!o->vduse && (o->inflight || !o->attach || o->keep || !o->packed))
 		say("--inflight-file, --no-attach, --keep and --no-packed need --vduse");
 	else if (o->door.client && !o->door.path)

@@ -15,11 +15,13 @@
  * number of its rings.
  *
  * Memory. What an operation reads or writes is looked up when it is submitted, page by page; files
- * are registered with io_uring, memory never is. Registered, it would be looked up once and stay
- * pinned: some of the kernel's work on a small O_DIRECT request is saved, but a page that a virtual
- * machine monitor gives back meanwhile (balloon, virtio-mem, free page reporting) and the guest
- * then touches is another one, and what the kernel goes on writing to the former is lost without an
- * error. Monitors know who pins memory of theirs in the kernel, not that a back end does.
+ * are registered with io_uring, guest memory on request only (VHK_LOOP_F_PIN). Registered, it is
+ * looked up once and stays pinned: some of the kernel's work on a small O_DIRECT request is saved,
+ * but a page that a virtual machine monitor gives back meanwhile (balloon, virtio-mem, free page
+ * reporting) and the guest then touches is another one, and what the kernel goes on reading from
+ * and writing to the former is wrong without an error. Monitors know who pins memory of theirs in
+ * the kernel, not that a back end does: whoever asks for it sees to it that the guest has none of
+ * these.
  */
 #ifndef VHOSTKIT_LOOP_H
 #define VHOSTKIT_LOOP_H
@@ -71,7 +73,16 @@ enum vhk_loop_notify {
 
 /** The loop is driven from a foreign event loop: see vhk_loop_fd(). */
 #define VHK_LOOP_F_EMBED 0x1
-#define VHK_LOOP_F_ALL 0x1
+/**
+ * Guest memory of the queues that the loop serves is registered with io_uring, in pieces of up to
+ * 1 GiB, when a queue starts and when memory comes; see "Memory" above for when that is right.
+ * What the kernel does not register (RLIMIT_MEMLOCK, of which each loop takes its own share; a file
+ * on a disk; a page that is not there) is used as without this flag, and one line at VHK_LOG_WARN
+ * says so. Neither is memory of a guest that comes by postcopy. Starting a queue takes as long as
+ * the kernel takes to find, or make, all pages of the guest.
+ */
+#define VHK_LOOP_F_PIN 0x2
+#define VHK_LOOP_F_ALL 0x3
 
 /**
  * struct vhk_loop_opts - how a loop runs
@@ -133,10 +144,10 @@ typedef void vhk_timer_fn(void *arg);
  * Any thread, not only the one that will run it.
  *
  * Return: 0; -EINVAL: unknown engine or way to notify, or @o->sz absurd; -EOPNOTSUPP: unknown
- * flag, or an io_uring without what is needed; -ENOMEM; what the kernel said to io_uring (-EPERM,
- * -ENOSYS, ...) or to /dev/vhostkit (-ENOENT, -EACCES, ...) where that was asked for by name, or to
- * the loop's own file descriptors (-EMFILE); -ENOTTY: @o->notify_fd is no multiplexer, with
- * VHK_LOOP_NOTIFY_MUX.
+ * flag, an io_uring without what is needed, or VHK_LOOP_F_PIN without an io_uring of Linux 5.19;
+ * -ENOMEM; what the kernel said to io_uring (-EPERM, -ENOSYS, ...) or to /dev/vhostkit (-ENOENT,
+ * -EACCES, ...) where that was asked for by name, or to the loop's own file descriptors (-EMFILE);
+ * -ENOTTY: @o->notify_fd is no multiplexer, with VHK_LOOP_NOTIFY_MUX.
  */
 VHK_API int vhk_loop_new(struct vhk_loop **out, const struct vhk_loop_opts *o);
 
@@ -211,11 +222,13 @@ VHK_API const char *vhk_loop_engine_name(const struct vhk_loop *l);
  * @syscalls: system calls by which the loop waited, handed operations over and fetched their ends,
  *            made those that it makes itself, took kicks out of pipes and sockets and called
  *            drivers. Those that add and remove things, and those of callbacks, do not count
+ * @pinned:   bytes of guest memory that are registered now (VHK_LOOP_F_PIN)
  */
 struct vhk_loop_stats {
 	uint64_t rounds;
 	uint64_t sleeps;
 	uint64_t syscalls;
+	uint64_t pinned;
 };
 
 /**

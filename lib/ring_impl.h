@@ -96,7 +96,7 @@ struct vhk_ring {
 	uint16_t n_staged;
 	uint16_t n_free;
 	uint16_t n_popped;
-	uint16_t n_last;     /* slots (split: chains) of the last pop that took any */
+	uint16_t n_last;     /* slots (split: chains) that the last pop took */
 	uint16_t n_out_desc; /* packed: slots that popped chains occupy until they are published */
 	int err;
 	struct vhk_chain **free; /* a stack: the slot used last is the warmest */

@@ -150,8 +150,8 @@ static unsigned int packed_take_singles(struct vhk_ring *r, struct vhk_chain **o
 
 /*
  * The lines of as many slots as were popped last time: they are going to be written to as well, and
- * loads fetch them one by one. Not those that the driver has yet to write, and not the one of a
- * single request, which the driver is looking at.
+ * loads fetch them one by one. Not after an empty look: the driver may be writing to them still.
+ * And not the one of a single request, which the driver is looking at.
  */
 static inline void lines_take(const struct vhk_ring *r)
 {
@@ -201,8 +201,7 @@ static int packed_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int m
 		i--;
 	r->last_avail = pos.at;
 	r->avail_wrap = pos.wrap;
-	if (i)
-		r->n_last = (uint16_t)(r->size - pos.left - r->n_out_desc);
+	r->n_last = (uint16_t)(r->size - pos.left - r->n_out_desc);
 	r->n_out_desc = (uint16_t)(r->size - pos.left);
 	return ring_pop_end(r, i, ret);
 }

@@ -71,7 +71,7 @@ struct vhk_vq {
 	/* Getting. */
 	uint16_t used_flags; /* packed: AVAIL and USED of what is used in this lap */
 	bool armed;
-	uint16_t n_got; /* packed: slots of the last look that got any */
+	uint16_t n_got; /* packed: slots that the last look got back */
 	int error;
 	uint16_t used;      /* split: index, free-running; packed: slot */
 	uint16_t used_seen; /* split: the device's index as last read */

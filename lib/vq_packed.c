@@ -152,8 +152,9 @@ static inline bool is_used(const struct vhk_vq *q, uint16_t at, uint16_t lap)
 
 /*
  * The lines of as many slots as were got back last time, to write to: all at once, where loads
- * would fetch them one by one, and the next chains' stores once more. Not those that the device has
- * yet to write, and not the one of a single request, which the device is looking at.
+ * would fetch them one by one, and the next chains' stores once more. Not after an empty look: the
+ * device may be writing to them still. And not the one of a single request, which the device is
+ * looking at.
  */
 static inline void lines_take(const struct vhk_vq *q)
 {
@@ -271,8 +272,7 @@ int vhk_vq_packed_get(struct vhk_vq *q, struct vhk_done *out, unsigned int max)
 
 	lines_take(q);
 	n = q->in_order ? get_in_order(q, out, max) : get_any_order(q, out, max);
-	if (n)
-		q->n_got = q->n_free - n_free;
+	q->n_got = q->n_free - n_free;
 	return n ? (int)n : q->error;
 }
 

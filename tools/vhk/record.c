@@ -23,13 +23,15 @@ static int path_of(char *to, size_t size, const char *dir, const char *name)
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-static void parse_line(struct record *r, char *line)
+static int parse_line(struct record *r, char *line)
 {
 	char *value;
 
 	line += strspn(line, " \t");
 	if (!*line || *line == '#')
-		return;
+		return 0;
+	if (r->n == RECORD_WORDS)
+		return -EINVAL;
 	value = line + strcspn(line, " \t");
 	r->key[r->n] = line;
 	if (*value)
@@ -38,21 +40,21 @@ static void parse_line(struct record *r, char *line)
 	r->value[r->n++] = value;
 	for (line = value + strlen(value); line > value && strchr(" \t\r", line[-1]);)
 		*--line = 0;
+	return 0;
 }
 
 static int parse_lines(struct record *r)
 {
 	char *line = r->text, *end;
+	int ret = 0;
 
-	for (; line; line = end) {
+	for (; line && !ret; line = end) {
 		end = strchr(line, '\n');
 		if (end)
 			*end++ = 0;
-		if (r->n == RECORD_WORDS)
-			return -EINVAL;
-		parse_line(r, line);
+		ret = parse_line(r, line);
 	}
-	return 0;
+	return ret;
 }
 
 int record_read(struct record *r, const char *dir, const char *name)
@@ -139,6 +141,10 @@ void record_put(struct record_file *w, const char *key, const char *value)
 int record_end(struct record_file *w)
 {
 	int ret = fflush(w->f) || fsync(fileno(w->f)) ? -errno : 0;
+
+	/* of what was written out before */
+	if (!ret && ferror(w->f))
+		ret = -EIO;
 
 	fclose(w->f);
 	if (!ret && rename(w->tmp, w->path))

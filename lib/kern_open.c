@@ -14,6 +14,8 @@
 #include "fd.h"
 #include "kern.h"
 
+#define VDPA "vdpa:"
+
 static const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -105,7 +107,7 @@ static int resolve_vdpa(const struct vhk_bus_root *root, const char *name, char 
 	if (ret)
 		return ret == -ENODEV ? -ENOENT : ret;
 	if (p.node[0])
-		return join(path, size, p.node, "", "");
+		return join(path, size, root->dev, base_name(p.node) - 1, "");
 	if (p.driver[0])
 		vhk_log(log, VHK_LOG_ERROR, "vDPA device %s is bound to %s, not to vhost_vdpa",
 			name, p.driver);
@@ -118,8 +120,8 @@ static int resolve_vdpa(const struct vhk_bus_root *root, const char *name, char 
 int vhk_kern_resolve(const struct vhk_bus_root *root, const char *uri, char *path, size_t size,
 		     const struct vhk_log *log)
 {
-	if (!strncmp(uri, "vdpa:", 5))
-		return resolve_vdpa(root, uri + 5, path, size, log);
+	if (!strncmp(uri, VDPA, strlen(VDPA)))
+		return resolve_vdpa(root, uri + strlen(VDPA), path, size, log);
 	return uri[0] == '/' ? join(path, size, uri, "", "") : -EINVAL;
 }
 
@@ -172,6 +174,28 @@ static int open_node(const char *path)
 	return fd;
 }
 
+/*
+ * What was opened has the name that was asked for: between the two another device may have taken its
+ * place, and in a container the node may be anything. An open device keeps its number.
+ */
+static int check_name(const struct vhk_bus_root *root, const char *uri, int fd,
+		      const struct vhk_log *log)
+{
+	struct vhk_vdpa_place p = { .sz = sizeof(p) };
+	struct stat st;
+
+	if (strncmp(uri, VDPA, strlen(VDPA)))
+		return 0;
+	if (fstat(fd, &st))
+		return -errno;
+	if (!vhk_bus_place_at(root, uri + strlen(VDPA), &p) && p.node[0] &&
+	    p.node_dev == st.st_rdev)
+		return 0;
+	vhk_log(log, VHK_LOG_ERROR, "the node that vDPA device %s has leads to another device",
+		uri + strlen(VDPA));
+	return -ENXIO;
+}
+
 int vhk_kern_open(const struct vhk_bus_root *root, const char *uri, enum vhk_ctl_kind *kind,
 		  const struct vhk_log *log)
 {
@@ -182,6 +206,12 @@ int vhk_kern_open(const struct vhk_bus_root *root, const char *uri, enum vhk_ctl
 	if (ret)
 		return ret;
 	fd = open_node(path);
+	if (fd >= 0)
+		ret = check_name(root, uri, fd, log);
+	if (ret) {
+		vhk_fd_close(fd);
+		return ret;
+	}
 	ret = fd < 0 ? fd : vhk_kern_kind(root, fd, path, kind);
 	if (!ret)
 		return fd;

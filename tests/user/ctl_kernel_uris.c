@@ -166,6 +166,32 @@ static void kinds_by_name(void)
 	close(fd);
 }
 
+/* A device that took the node of another one, or a node that is not what the bus says. */
+static void another_device_by_that_name(void)
+{
+	char dev[160];
+	struct vhk_bus_root at = { .sys = sys, .proc = "/proc", .dev = dev };
+	enum vhk_ctl_kind kind;
+	int fd;
+
+	snprintf(dev, sizeof(dev), "%s/nodes", sys);
+	make("mkdir nodes; ln -s /dev/random nodes/vhost-vdpa-7; "
+	     "ln -s /dev/random nodes/vhost-vdpa-12; ln -s ../../devices/vdpa12/vhost-vdpa-12 "
+	     "dev/char/1:11");
+	fd = vhk_kern_open(&at, "vdpa:blk0", &kind, &logs);
+	T_OK(fd >= 0);
+	T_EQ(kind, VHK_CTL_KIND_VDPA);
+	close(fd);
+	line[0] = 0;
+	T_EQ(vhk_kern_open(&at, "vdpa:blk1", &kind, &logs), -ENXIO);
+	T_OK(strstr(line, "blk1 has leads to another device"));
+	/* By its path it is what it is. */
+	snprintf(dev, sizeof(dev), "%s/nodes/vhost-vdpa-12", sys);
+	fd = vhk_kern_open(&at, dev, &kind, &logs);
+	T_OK(fd >= 0);
+	close(fd);
+}
+
 /* In a folder that only its owner may search; root gives its rights away for this. */
 static void no_rights(void)
 {
@@ -265,6 +291,7 @@ int main(void)
 	T_RUN(missing_modules);
 	T_RUN(kinds);
 	T_RUN(kinds_by_name);
+	T_RUN(another_device_by_that_name);
 	T_RUN(no_rights);
 	T_RUN(by_fd);
 	T_RUN(by_other_sockets);

@@ -120,9 +120,9 @@ typedef void vhk_ctl_done_fn(void *arg, int ret);
  * -EOPNOTSUPP unknown flag; -ENOENT or -ECONNREFUSED nobody serves PATH; -EADDRINUSE somebody else
  * listens at PATH; -ETIMEDOUT no back end came; -ENOENT there is no such device; -ENODEV there is
  * its node, but no driver: the module is missing; "vdpa:": -ENXIO the device is bound to no driver,
- * or to another one; -EBUSY a vDPA device is open elsewhere; -EACCES, -EPERM no rights; "fd:" of a
- * socket: -EAFNOSUPPORT not a UNIX one, -EPROTOTYPE not a stream, -ENOTCONN neither listening nor
- * connected; or what the system call gave.
+ * or to another one, or its node leads to another device; -EBUSY a vDPA device is open elsewhere;
+ * -EACCES, -EPERM no rights; "fd:" of a socket: -EAFNOSUPPORT not a UNIX one, -EPROTOTYPE not a
+ * stream, -ENOTCONN neither listening nor connected; or what the system call gave.
  */
 VHK_API int vhk_ctl_open(struct vhk_ctl **out, const char *uri, const struct vhk_ctl_opts *o);
 /**

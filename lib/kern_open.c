@@ -175,8 +175,8 @@ static int open_node(const char *path)
 }
 
 /*
- * What was opened has the name that was asked for: between the two another device may have taken its
- * place, and in a container the node may be anything. An open device keeps its number.
+ * What was opened has the name that was asked for: between the two another device may have taken
+ * its place, and in a container the node may be anything. An open device keeps its number.
  */
 static int check_name(const struct vhk_bus_root *root, const char *uri, int fd,
 		      const struct vhk_log *log)

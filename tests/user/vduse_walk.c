@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
  * A kernel that asks in any order, with any numbers, one request or several at once, while memory
- * and queues change as they like: each request gets one answer, and after a reset the device serves.
+ * and queues change as they like: each request gets one answer, and after a reset the device
+ * serves.
  *
  * VHK_WALK: how many requests, of each of both APIs.
  */

@@ -273,13 +273,13 @@ static void vhost(void)
 		const char *say[4];
 	} cases[] = {
 		{ VHK_CTL_KIND_NET, 2,
-		  { "vhost-net X\n", "rings 2\n", "  15 MRG_RXBUF\n",
+		  { "vhost-net /dev/null\n", "rings 2\n", "  15 MRG_RXBUF\n",
 		    "features from bit 64 on 0x3\n" } },
 		{ VHK_CTL_KIND_VSOCK, 2,
-		  { "vhost-vsock X\n", "rings 2\n", "VSOCK_SET_GUEST_CID",
+		  { "vhost-vsock /dev/null\n", "rings 2\n", "VSOCK_SET_GUEST_CID",
 		    "workers are the owner's threads 0" } },
 		{ VHK_CTL_KIND_SCSI, 130,
-		  { "vhost-scsi X\n", "rings 130\n", "ABI version 1\n", "events missed 0\n" } },
+		  { "vhost-scsi /dev/null\n", "rings 130\n", "ABI version 1\n", "events missed 0\n" } },
 	};
 	size_t i, k;
 
@@ -288,20 +288,18 @@ static void vhost(void)
 		t_kern.features = 1 << 15;
 		t_kern.backend = VHK_BF_IOTLB_MSG_V2;
 		open_answer = 0;
-		T_EQ(show("/X", false), 0);
+		T_EQ(show("/dev/null", false), 0);
 		for (k = 0; k < 4; k++) {
 			const char *want = cases[i].say[k];
 			char line[64];
 
 			snprintf(line, sizeof(line), "%s", want);
-			if (strstr(line, " X\n"))
-				memcpy(strstr(line, " X\n"), " /X", 4);
 			if (!strstr(out_text, line))
 				printf("# no %s in\n# %s\n", line, out_text);
 			T_OK(strstr(out_text, line));
 		}
 		T_OK(!strstr(out_text, "addresses") && !strstr(out_text, "GET_IOVA_RANGE"));
-		T_EQ(show("/X", true), 0);
+		T_EQ(show("/dev/null", true), 0);
 		T_OK(t_json_is_object(out_text));
 	}
 }
@@ -355,7 +353,7 @@ static void rings_without_end(void)
 static void which_uris(void)
 {
 	static const char *const bad[] = { "x", "vdpa:", "unix:", "fd:", "fd:x", "fd:99999999",
-					   "fd:-1", "fd:1234567890" };
+					   "fd:-1", "fd:1234567890", "/tmp", "/no/such" };
 	char file[64];
 	size_t i;
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);

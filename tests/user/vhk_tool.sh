@@ -134,13 +134,14 @@ expect 2 "one URI" ctl show
 expect 2 "ctl: which subcommand? show" ctl
 expect 2 "blk: which subcommand? read, write, copy, bench" blk
 for wrong in foo tcp:1 unix: listen: fd: fd:x fd:-1 fd:1x fd:99999999999999999999; do
-	expect 2 "no URI: $wrong; it is unix:PATH, listen:PATH or fd:N" ctl show "$wrong"
-	expect 2 "unix:PATH, listen:PATH or fd:N" blk bench "$wrong"
+	expect 2 "no URI: $wrong; it is unix:PATH, listen:PATH, fd:N, vdpa:NAME or the path" ctl show "$wrong"
+	expect 2 "unix:PATH, listen:PATH, fd:N, vdpa:NAME" blk bench "$wrong"
 done
-expect 2 "unix:PATH, listen:PATH or fd:N" blk copy unix: "$T/file"
-expect 2 "unix:PATH, listen:PATH or fd:N" blk copy "$u" fd:x
+expect 2 "unix:PATH, listen:PATH, fd:N, vdpa:NAME" blk copy unix: "$T/file"
+expect 2 "unix:PATH, listen:PATH, fd:N, vdpa:NAME" blk copy "$u" fd:x
 expect 2 "is no socket" ctl show fd:99
-expect 2 "is no socket" ctl show fd:0
+expect 1 "fd:0: Invalid argument" ctl show fd:0
+expect 2 "no URI: /etc/passwd" ctl show /etc/passwd
 expect 2 "--cpu 1000" blk bench --cpu 1000 --count 1 "$u"
 expect 1 "unix:$T/none: No such file or directory" ctl show "unix:$T/none"
 expect 1 "Connection refused" ctl show "unix:$T/file"

@@ -49,11 +49,21 @@ static int check_fd(const char *text, const char *number, const char *known, boo
 	return say_usage("%s: is no socket%s that vhk was given", text, device ? " or device" : "");
 }
 
+/* One that is not there may be a device whose module is not loaded: the library says which. */
+static bool is_device_path(const char *text)
+{
+	struct stat st;
+
+	if (text[0] != '/')
+		return false;
+	return stat(text, &st) ? uri_is(text) : S_ISCHR(st.st_mode);
+}
+
 static int check(const char *text, const char *known, bool device)
 {
 	const char *rest = strchr(text, ':');
 
-	if (device && text[0] == '/')
+	if (device && is_device_path(text))
 		return 0;
 	if (!uri_is(text) || !rest || !*++rest || (!device && starts(text, "vdpa:")))
 		return no_uri(text, known);

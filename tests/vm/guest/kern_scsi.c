@@ -312,6 +312,25 @@ static bool reads_as_written(void)
 	return kern_same(k.data + DATA_AT, 0, PIECE, SEED);
 }
 
+/* The device is opened and set up anew: its queues begin anew, and it gets its target once more. */
+static void opened_anew(void)
+{
+	unsigned int round, i;
+
+	start();
+	for (round = 0; round < 3; round++) {
+		T_OK(reads_as_written());
+		for (i = 0; i < 3; i++)
+			vhk_vq_reset(k.vq[i], NULL, NULL);
+		T_EQ(vhk_ctl_reconnect(k.ctl), 0);
+		T_EQ(vhk_ctl_scsi_set_endpoint(k.ctl, WWPN, TPGT), 0);
+		T_MUST(!t_bad);
+		ready(0);
+	}
+	T_OK(reads_as_written());
+	stop();
+}
+
 /* What the endpoint stands on cannot be taken away while it is there; the unit can. */
 static void target_stays(void)
 {
@@ -335,6 +354,7 @@ int main(void)
 	T_RUN(manages_units);
 	T_RUN(stops_and_goes_on);
 	T_RUN(units_come_and_go);
+	T_RUN(opened_anew);
 	T_RUN(target_stays);
 	return t_end();
 }

@@ -390,6 +390,31 @@ static void stops_and_goes_on(void)
 	kern_close(&k);
 }
 
+/*
+ * The device is opened and set up anew: its queues begin anew, and it gets its address once more,
+ * which nobody else has taken.
+ */
+static void opened_anew(void)
+{
+	unsigned int round, i;
+
+	start(RING_BITS);
+	for (round = 0; round < 3; round++) {
+		connect_out();
+		for (i = 0; i < 2; i++)
+			vhk_vq_reset(k.vq[i], NULL, NULL);
+		T_EQ(vhk_ctl_reconnect(k.ctl), 0);
+		T_EQ(vhk_ctl_vsock_set_guest_cid(k.ctl, CID), 0);
+		for (i = 0; i < N_RX; i++)
+			offer(k.data + i * PAGE);
+		kern_publish(&k, RX);
+		T_EQ(vhk_ctl_vsock_set_running(k.ctl, true), 0);
+		T_MUST(!t_bad);
+	}
+	connect_out();
+	kern_close(&k);
+}
+
 /* The device is closed under an open connection. */
 static void vanishes(void)
 {
@@ -418,6 +443,7 @@ int main(void)
 	T_RUN(keeps_the_bounds_of_messages);
 	T_RUN(pauses);
 	T_RUN(stops_and_goes_on);
+	T_RUN(opened_anew);
 	T_RUN(vanishes);
 	return t_end();
 }

@@ -4,38 +4,7 @@
 #
 # vhk vdpa beside iproute2's vdpa on the devices of our module: the same fields with the same values,
 # and what is only ours: binding, deleting with care, watching.
-. "$(dirname "$0")/kmod_cases"
-
-# Every line of $1 is the beginning of a line of $2, in the same order.
-lines_begin() {
-	local want got
-	exec 4< <(printf '%s\n' "$2")
-	while IFS= read -r want; do
-		# What is empty there can have contents here.
-		want=${want%%,} want=${want%% } want=${want/%\{\}/\{}
-		while IFS= read -r got <&4 && [[ $got != "$want"* ]]; do
-			:
-		done
-		[[ $got == "$want"* ]] || {
-			echo "# not there: $want"
-			return 1
-		}
-	done <<<"$1"
-	exec 4<&-
-}
-
-# same_as_vdpa WORDS: text, and JSON with a value to a line.
-same_as_vdpa() {
-	local theirs options
-	for options in "" -jp; do
-		try_guest 30 "vdpa $options $*" || fail "vdpa $options $*: $answer"
-		theirs=$answer
-		[ -n "$theirs" ] || fail "vdpa $options $*: says nothing"
-		try_guest 30 "vhk vdpa $options $*" || fail "vhk vdpa $options $*: $answer"
-		lines_begin "$theirs" "$answer" || fail "vhk vdpa $options $*: $answer; vdpa: $theirs"
-	done
-	say "vhk vdpa $*: as vdpa"
-}
+. "$(dirname "$0")/vdpa_tool_cases"
 
 # refused TEXT WORDS: exit code 1, and a line that has the text.
 refused() {

@@ -99,8 +99,8 @@ static void read_link(const char *path, char *to, size_t size)
 	copy(to, size, base ? base + 1 : target);
 }
 
-/* The first entry of folder @path whose name starts with @prefix, then a digit where @digit. */
-static void find_entry(const char *path, const char *prefix, bool digit, char *to, size_t size)
+/* The first entry of folder @path whose name is @prefix and something, a number where @number. */
+static void find_entry(const char *path, const char *prefix, bool number, char *to, size_t size)
 {
 	DIR *d = opendir(path);
 	const struct dirent *e;
@@ -111,7 +111,7 @@ static void find_entry(const char *path, const char *prefix, bool digit, char *t
 		rest = e->d_name + strlen(prefix);
 		if (e->d_name[0] == '.' || strncmp(e->d_name, prefix, strlen(prefix)))
 			continue;
-		if (digit && (*rest < '0' || *rest > '9'))
+		if (number && (!*rest || rest[strspn(rest, "0123456789")]))
 			continue;
 		if (copy(to, size, e->d_name))
 			break;
@@ -135,17 +135,30 @@ static int device_path(const struct vhk_bus_root *r, const char *name, char *pat
 	return 0;
 }
 
+/* "MAJOR:MINOR", as the kernel prints it; false: it is something else. */
+static bool parse_dev(const char *text, dev_t *dev)
+{
+	unsigned int major, minor;
+	char again[32];
+
+	if (sscanf(text, "%u:%u", &major, &minor) != 2)
+		return false;
+	snprintf(again, sizeof(again), "%u:%u", major, minor);
+	*dev = makedev(major, minor);
+	return !strcmp(again, text);
+}
+
 static void place_node(const char *device, struct vhk_vdpa_place *p)
 {
 	char name[sizeof(p->node) - sizeof("/dev/")], path[PATH_SIZE], line[32];
-	unsigned int major, minor;
+	dev_t dev;
 
 	find_entry(device, "vhost-vdpa-", true, name, sizeof(name));
 	if (!*name || join(path, "%s/%s/dev", device, name) ||
-	    read_line(path, line, sizeof(line)) || sscanf(line, "%u:%u", &major, &minor) != 2)
+	    read_line(path, line, sizeof(line)) || !parse_dev(line, &dev))
 		return;
 	snprintf(p->node, sizeof(p->node), "/dev/%s", name);
-	p->node_dev = makedev(major, minor);
+	p->node_dev = dev;
 }
 
 static void place_virtio(const char *device, struct vhk_vdpa_place *p)

@@ -157,6 +157,47 @@ static void an_interface(const char *class, const char *name)
 	T_STR(p.node, "");
 }
 
+/* What is not as the kernel writes it is no node. */
+static void odd_entries(void)
+{
+	static const struct {
+		const char *entry, *dev;
+		bool node;
+	} cases[] = {
+		{ "vhost-vdpa-3", "1:3\n", true },
+		{ "vhost-vdpa-3", "4095:1048575\n", true },
+		{ "vhost-vdpa-", "1:3\n", false },
+		{ "vhost-vdpa-x", "1:3\n", false },
+		{ "vhost-vdpa-3.old", "1:3\n", false },
+		{ "vhost-vdpa--3", "1:3\n", false },
+		{ "vhost-vdpa-3", "", false },
+		{ "vhost-vdpa-3", "1\n", false },
+		{ "vhost-vdpa-3", "1:\n", false },
+		{ "vhost-vdpa-3", ":3\n", false },
+		{ "vhost-vdpa-3", "-1:3\n", false },
+		{ "vhost-vdpa-3", " 1: 3\n", false },
+		{ "vhost-vdpa-3", "1:3x\n", false },
+		{ "vhost-vdpa-3", "4294967297:3\n", false },
+		{ "vhost-vdpa-3", "99999999999999999999999999999999999999999:3\n", false },
+	};
+	char path[128];
+	unsigned int i;
+
+	for (i = 0; i < vhk_array_size(cases); i++) {
+		struct vhk_vdpa_place p;
+
+		begin();
+		snprintf(path, sizeof(path), "sys/bus/vdpa/devices/d0/%s", cases[i].entry);
+		folder(at("%s", path));
+		snprintf(path, sizeof(path), "sys/bus/vdpa/devices/d0/%s/dev", cases[i].entry);
+		file(at("%s", path), cases[i].dev);
+		T_EQ(vhk_bus_place_at(&root, "d0", &p), 0);
+		if (!!*p.node != cases[i].node)
+			printf("# %s, %s", cases[i].entry, cases[i].dev);
+		T_EQ(!!*p.node, cases[i].node);
+	}
+}
+
 static void interfaces(void)
 {
 	an_interface("net", "eth7");
@@ -276,6 +317,7 @@ int main(void)
 {
 	T_RUN(a_device_that_nobody_has);
 	T_RUN(a_node);
+	T_RUN(odd_entries);
 	T_RUN(interfaces);
 	T_RUN(binding_writes_to_the_driver);
 	T_RUN(what_cannot_be_bound_is_left_alone);

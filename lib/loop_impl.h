@@ -49,6 +49,7 @@ struct vhk_poll {
 struct vhk_file {
 	int fd; /* -1: unused */
 	uint32_t flags;
+	unsigned int refs;
 	bool fixed; /* registered with io_uring under the same number */
 };
 

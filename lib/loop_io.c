@@ -11,6 +11,17 @@
 /* Of a range, bytes. */
 #define PIECE (4ull << 20)
 
+/* All queues of a disk add its image: the kernel knows only so many files by number. */
+static int file_of(const struct vhk_loop *l, int fd, uint32_t flags)
+{
+	int i;
+
+	for (i = 0; i < l->n_files; i++)
+		if (l->files[i].fd == fd && l->files[i].flags == flags)
+			return i;
+	return -1;
+}
+
 int vhk_loop_add_file(struct vhk_loop *l, int fd, uint32_t flags)
 {
 	struct vhk_file *f;
@@ -20,6 +31,11 @@ int vhk_loop_add_file(struct vhk_loop *l, int fd, uint32_t flags)
 		return -EOPNOTSUPP;
 	if (fcntl(fd, F_GETFD) < 0)
 		return -errno;
+	i = file_of(l, fd, flags);
+	if (i >= 0) {
+		l->files[i].refs++;
+		return i;
+	}
 	for (i = 0; i < l->n_files; i++)
 		if (l->files[i].fd < 0)
 			break;
@@ -30,14 +46,14 @@ int vhk_loop_add_file(struct vhk_loop *l, int fd, uint32_t flags)
 		l->files = f;
 		l->n_files++;
 	}
-	l->files[i] = (struct vhk_file){ .fd = fd, .flags = flags };
+	l->files[i] = (struct vhk_file){ .fd = fd, .flags = flags, .refs = 1 };
 	l->engine->add_file(l, i);
 	return i;
 }
 
 void vhk_loop_del_file(struct vhk_loop *l, int file)
 {
-	if (file < 0 || file >= l->n_files || l->files[file].fd < 0)
+	if (file < 0 || file >= l->n_files || l->files[file].fd < 0 || --l->files[file].refs)
 		return;
 	l->engine->del_file(l, file);
 	l->files[file].fd = -1;

@@ -189,12 +189,13 @@ static void errors(void)
 		for (i = 0; i < 4; i += 3) {
 			struct vhk_loop *l = t_loop(m);
 			int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), file, gone;
+			int other = dup(fd);
 			struct op op;
 
 			T_EQ(vhk_loop_add_file(l, 3999, 0), -EBADF);
 			T_EQ(vhk_loop_add_file(l, fd, 0x4), -EOPNOTSUPP);
 			file = vhk_loop_add_file(l, fd, ways[i]);
-			gone = vhk_loop_add_file(l, fd, ways[i]);
+			gone = vhk_loop_add_file(l, other, ways[i]);
 			T_OK(file >= 0 && gone >= 0 && gone != file);
 			vhk_loop_del_file(l, gone);
 			T_EQ(rw(l, VHK_IO_READ, file, 0, buf, 4, 1, 0), 4);
@@ -215,9 +216,34 @@ static void errors(void)
 			T_EQ(wait_one(l, &op), -EINVAL);
 			T_EQ(vhk_loop_io_in_flight(l), 0);
 			vhk_loop_free(l);
+			close(other);
 			close(fd);
 		}
 	}
+}
+
+/* Queues of one disk add one image: it is there until the last of them has gone. */
+static void one_file_many_times(void)
+{
+	const struct t_mode *m;
+	int fd = make_kind(0), i, file;
+	unsigned char c;
+
+	T_EACH_MODE(m) {
+		struct vhk_loop *l = t_loop(m);
+
+		file = vhk_loop_add_file(l, fd, 0);
+		for (i = 0; i < 99; i++)
+			T_EQ(vhk_loop_add_file(l, fd, 0), file);
+		T_OK(vhk_loop_add_file(l, fd, VHK_FILE_F_INLINE_READ) != file);
+		for (i = 0; i < 99; i++)
+			vhk_loop_del_file(l, file);
+		T_EQ(rw(l, VHK_IO_READ, file, 0, &c, 1, 1, 0), 1);
+		vhk_loop_del_file(l, file);
+		T_EQ(rw(l, VHK_IO_READ, file, 0, &c, 1, 1, 0), -EBADF);
+		vhk_loop_free(l);
+	}
+	close(fd);
 }
 
 /* Many times the size of the submission queue at once; each is done once, with its own data. */
@@ -267,23 +293,27 @@ static void more_than_fit(void)
 static void files_beyond_the_table(void)
 {
 	const struct t_mode *m;
-	int fd = make_kind(0), file[100], i;
+	int first = make_kind(0), fd[100], file[100], i;
 
+	for (i = 0; i < 100; i++)
+		fd[i] = dup(first);
 	T_EACH_MODE(m) {
 		struct vhk_loop *l = t_loop(m);
 		unsigned char c;
 
 		for (i = 0; i < 100; i++) {
-			file[i] = vhk_loop_add_file(l, fd, 0);
+			file[i] = vhk_loop_add_file(l, fd[i], 0);
 			T_OK(file[i] >= 0);
 		}
 		for (i = 0; i < 100; i++)
 			T_EQ(rw(l, VHK_IO_READ, file[i], 0, &c, 1, 1, 0), 1);
 		vhk_loop_del_file(l, file[3]);
-		T_EQ(vhk_loop_add_file(l, fd, 0), file[3]);
+		T_EQ(vhk_loop_add_file(l, first, 0), file[3]);
 		vhk_loop_free(l);
 	}
-	close(fd);
+	for (i = 0; i < 100; i++)
+		close(fd[i]);
+	close(first);
 }
 
 /* Straight to the medium: what is under way when the loop is freed ends first. */
@@ -391,6 +421,7 @@ int main(void)
 	T_RUN(zero_of_memory_file);
 	T_RUN(errors);
 	T_RUN(more_than_fit);
+	T_RUN(one_file_many_times);
 	T_RUN(files_beyond_the_table);
 	T_RUN(freed_while_under_way);
 	T_RUN(freed_before_it_ran);

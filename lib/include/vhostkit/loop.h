@@ -392,7 +392,8 @@ struct vhk_io {
  * @flags: VHK_FILE_F_*
  *
  * With io_uring the first 64 are registered with the kernel, which then keeps the open file until
- * vhk_loop_del_file() or, after the process has ended, until the last operation on it has.
+ * vhk_loop_del_file() or, after the process has ended, until the last operation on it has. A file
+ * that is there with the same flags is the same one, and is to be deleted as often as it was added.
  *
  * Return: the file, >= 0; -EOPNOTSUPP: unknown flag; -EBADF; -ENOMEM.
  */
@@ -401,7 +402,7 @@ VHK_API int vhk_loop_add_file(struct vhk_loop *l, int fd, uint32_t flags);
 /**
  * vhk_loop_del_file() - forget a file
  * @l:    a loop
- * @file: from vhk_loop_add_file(), with nothing under way on it
+ * @file: from vhk_loop_add_file(), with nothing under way on it if this is the last time
  */
 VHK_API void vhk_loop_del_file(struct vhk_loop *l, int file);
 

@@ -81,6 +81,7 @@ static struct vhk_table *table_alloc(unsigned int n, uint32_t gen, const struct 
 	atomic_init(&t->refs, 1);
 	t->gen = gen;
 	t->n = n;
+	t->grain = 0;
 	span = (struct vhk_span *)(t + 1);
 	t->by_gpa = span;
 	t->by_uva = span + n;
@@ -145,6 +146,16 @@ static void copy_mappings(struct vhk_mapping **to, struct vhk_mapping *const *fr
 	}
 }
 
+/* The geometric mean is moved neither by one that is huge nor by one that is tiny. */
+static void note_grain(struct vhk_table *t)
+{
+	unsigned int i, sum = 0;
+
+	for (i = 0; i < t->n; i++)
+		sum += 63 - (unsigned int)__builtin_clzll(t->by_gpa[i].size);
+	t->grain = t->n ? (uint8_t)(sum / t->n) : 0;
+}
+
 struct vhk_table *vhk_table_copy(const struct vhk_table *t, uint32_t gen)
 {
 	struct vhk_table *out = table_alloc(t->n, gen, t);
@@ -157,6 +168,7 @@ struct vhk_table *vhk_table_copy(const struct vhk_table *t, uint32_t gen)
 	memcpy((void *)out->by_va, t->by_va, spans);
 	memcpy(out->region, t->region, t->n * sizeof(*t->region));
 	copy_mappings(out->mapping, t->mapping, t->n);
+	out->grain = t->grain;
 	return out;
 }
 
@@ -181,6 +193,7 @@ struct vhk_table *vhk_table_with(const struct vhk_table *t, uint32_t gen,
 	copy_mappings(out->mapping, t->mapping, at);
 	copy_mappings(out->mapping + at, &mapping, 1);
 	copy_mappings(out->mapping + at + 1, t->mapping + at, t->n - at);
+	note_grain(out);
 	return out;
 }
 
@@ -195,6 +208,7 @@ static void copy_without(struct vhk_table *out, const struct vhk_table *t, unsig
 	memcpy(out->region + i, t->region + i + 1, after * sizeof(*t->region));
 	copy_mappings(out->mapping, t->mapping, i);
 	copy_mappings(out->mapping + i, t->mapping + i + 1, after);
+	note_grain(out);
 }
 
 struct vhk_table *vhk_table_without(const struct vhk_table *t, uint32_t gen, unsigned int i)

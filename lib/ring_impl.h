@@ -58,6 +58,10 @@ struct ring_ops {
 	uint32_t (*base)(const struct vhk_ring *r);
 };
 
+/* Twice as many as there may be regions, so that few share one. */
+#define RING_GUESSES_LOG 10
+#define RING_GUESSES (1u << RING_GUESSES_LOG)
+
 /* Where a part is logged: from @gpa on, or page by page, as the view has it. */
 struct ring_logged {
 	uint64_t gpa;		  /* UINT64_MAX: not there */
@@ -134,6 +138,8 @@ struct vhk_ring {
 	uint64_t used_gpa;	      /* as it was given */
 	struct ring_logged used_log;
 	struct ring_logged desc_log; /* packed: where used descriptors are written */
+	/* By parts of addresses, the region that held such a one last. */
+	uint16_t guess[RING_GUESSES];
 };
 
 /* One chain on its way from descriptors to segments. Callees get copies, so that it stays in

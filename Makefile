@@ -92,6 +92,7 @@ help:
 	@echo 'make fuzz        fuzz targets, in build/fuzz/'
 	@echo 'make bench       benchmarks, each beside its peer: tables, pictures and JSON in build/bench/'
 	@echo 'make bench-page  the same, and docs/performance.md shows them'
+	@echo 'make bench-vm    those of the kernel module only: instructions per request and per frame'
 	@echo 'make lint        what can be said about the sources without running them'
 	@echo 'make install     to $$(DESTDIR)$$(PREFIX), default $(PREFIX); make uninstall takes it away'
 	@echo 'make modules     the kernel modules for KDIR=..., in build/kmod/RELEASE/kmod'
@@ -180,7 +181,7 @@ $(GUEST_LOOP): GUEST_CFLAGS += $(TEST_CFLAGS)
 $(GUEST_LOOP): $(B)/guest/%: tests/user/%.c $(wildcard tests/user/*.h) $(GUEST_NEEDS)
 	$(guest_program)
 
-.PHONY: setup check check-build check-unit demo vm bench bench-page lint
+.PHONY: setup check check-build check-unit demo vm bench bench-page bench-vm lint
 SCRIPTS := $(wildcard tests/user/*.sh)
 # Those that look at the plain build only.
 PLAIN := tests/user/install.sh tests/user/dkms.sh tests/user/model.sh tests/user/valgrind.sh tests/user/bench.sh \
@@ -242,6 +243,12 @@ bench bench-page:
 	$(Q)tests/setup bench
 	$(Q)$(MAKE) --no-print-directory tools bench-bin guest
 	$(Q)tests/bench/run $(if $(filter bench-page,$@),-d)
+
+bench-vm:
+	$(Q)tests/setup bench
+	$(Q)$(MAKE) --no-print-directory tools guest
+	$(Q)tests/bench/kmod_blk.sh
+	$(Q)tests/bench/kmod_net.sh
 
 lint:
 	$(Q)tests/setup lint

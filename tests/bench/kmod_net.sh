@@ -34,14 +34,19 @@ rate() {
 
 mkdir -p "$top/build/bench"
 echo "Network frames, instructions for each: ours as times vhost-net with a tap"
-printf '%-6s %8s %10s %10s %7s\n' way bytes ours peer times
+printf '%-6s %8s %10s %10s %7s %6s\n' way bytes ours peer times goal
 for way in to from; do
 	for len in 64 1514 65536; do
 		rate vdpa:n0 n0 $way $len
 		ours=$answer
 		rate /dev/vhost-net vhktap $way $len
 		echo "$way $len $ours $answer" >>"$T/table"
-		echo "$way $len $ours $answer" | awk '{ printf "%-6s %8d %10d %10d %7.2f\n", $1, $2, $3, $4, $3 / $4 }'
+		echo "$way $len $ours $answer" | awk '{
+			goal = $2 == 64 ? 0.75 : $2 == 65536 ? 1 : 0
+			printf "%-6s %8d %10d %10d %7.2f", $1, $2, $3, $4, $3 / $4
+			if (goal) printf " %6.2f %s", goal, $3 / $4 <= goal ? "met" : "missed"
+			print ""
+		}'
 	done
 done
 stop_guest

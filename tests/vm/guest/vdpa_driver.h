@@ -29,7 +29,9 @@
 #define VHOST_VDPA_RESUME _IO(VHOST_VIRTIO, 0x7E)
 #endif
 
-#define SIZE 64u /* entries of the ring */
+#ifndef SIZE
+#define SIZE 64u /* entries of the ring, up to 128 */
+#endif
 #define MEM_SIZE 0x200000u
 #define RO_SIZE 0x1000u
 #define IOVA 0x10000000ull

@@ -111,7 +111,7 @@ int vhk_ring_start(struct vhk_ring *r, const struct vhk_ring_opts *o)
 	r->used_wrap = o->used_wrap;
 	r->n_slots = 0;
 	r->n_staged = 0;
-	memset(&r->hit, 0, sizeof(r->hit));
+	memset(r->hits, 0, sizeof(r->hits));
 	memset(&r->table_hit, 0, sizeof(r->table_hit));
 	memset(r->busy, 0, o->size);
 	return o->packed ? ring_packed_start(r, o) : ring_split_start(r, o);

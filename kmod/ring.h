@@ -11,6 +11,9 @@
 
 #include "map.h"
 
+/* Memory of a driver's process is mapped in pieces as small as a page. */
+#define VHK_RING_HITS 64
+
 /* A piece of memory of a chain; @va is NULL where nothing is mapped, or not for this use. */
 struct vhk_seg {
 	void *va;
@@ -90,7 +93,7 @@ struct vhk_ring {
 	u16 first_used; /* packed: the first of them, its wrap and its flags */
 	u16 first_flags;
 
-	struct vhk_hit hit; /* of data */
+	struct vhk_hit hits[VHK_RING_HITS]; /* of data, by page */
 	struct vhk_hit table_hit;
 	unsigned int max_segs;
 	struct vhk_seg *seg;

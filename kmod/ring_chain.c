@@ -86,6 +86,11 @@ static void append(struct ring_walk *w, void *va, u32 len)
 	seg[w->n++] = (struct vhk_seg){ va, len };
 }
 
+static struct vhk_hit *hit_of(struct vhk_ring *r, u64 iova)
+{
+	return &r->hits[(iova >> 12) % VHK_RING_HITS];
+}
+
 int ring_walk_add(struct ring_walk *w, const struct ring_desc *d)
 {
 	const u32 perm = d->flags & DESC_WRITE ? VHK_MAY_WRITE : VHK_MAY_READ;
@@ -110,7 +115,7 @@ int ring_walk_add(struct ring_walk *w, const struct ring_desc *d)
 		return 0;
 	}
 	while (left) {
-		struct vhk_mapping *m = ring_map_get(w->r, &w->r->hit, iova, perm);
+		struct vhk_mapping *m = ring_map_get(w->r, hit_of(w->r, iova), iova, perm);
 		u32 part = left;
 		void *va = NULL;
 

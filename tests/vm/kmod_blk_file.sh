@@ -23,8 +23,9 @@ check_disk /tmp/d0.img
 no_errors d0
 guest "vdpa dev del d0"
 
-for features in "$NO_PACKED" "$NO_PACKED $NO_EVENT_IDX $NO_INDIRECT" "$NO_EVENT_IDX" \
-	"$NO_INDIRECT $NO_FLUSH" "$NO_FLUSH $NO_WCE"; do
+[ -n "${without:-}" ] || without=("$NO_PACKED" "$NO_PACKED $NO_EVENT_IDX $NO_INDIRECT" "$NO_EVENT_IDX"
+	"$NO_INDIRECT $NO_FLUSH" "$NO_FLUSH $NO_WCE")
+for features in "${without[@]}"; do
 	say "without $features"
 	guest "vdpa_add d0 vhostkit_blk $NO_RO $features"
 	check_disk /tmp/d0.img

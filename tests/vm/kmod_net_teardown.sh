@@ -42,7 +42,8 @@ guest "vdpa_add n0 vhostkit_net 32 33; ! $add 2>/dev/null; ! rmmod vhostkit_vdpa
 
 guest "modprobe -a virtio_vdpa virtio_net"
 make_spaces
-guest -t 120 "n=0; while [ \$n -lt 20 ]; do $add max_vqp 2 && vdpa dev del n0 || exit 1; n=\$((n+1)); done"
+few=$((${ADDS:-1000} < 20 ? ADDS : 20))
+guest -t 120 "n=0; while [ \$n -lt $few ]; do $add max_vqp 2 && vdpa dev del n0 || exit 1; n=\$((n+1)); done"
 add_pair
 start_traffic
 guest -t 60 "vdpa dev del n1"

@@ -57,8 +57,10 @@ static int place_part(struct vhk_session *s, unsigned int idx, const struct part
 	return ret;
 }
 
-static const char *why_nowhere(int err)
+static const char *why_nowhere(int err, bool any)
 {
+	if (err == -EFAULT && !any)
+		return "the front end has shared no memory";
 	switch (err) {
 	case -EFAULT:
 		return "the ring is not inside the memory table";
@@ -87,7 +89,7 @@ int vhk_session_place_ring(struct vhk_session *s, unsigned int idx)
 		if (ret == -EAGAIN)
 			return ret;
 		if (ret < 0)
-			return vhk_session_refuse(s, ret, why_nowhere(ret));
+			return vhk_session_refuse(s, ret, why_nowhere(ret, vhk_mem_count(s->mem)));
 		place->n[i] = (unsigned int)ret;
 	}
 	return 0;
@@ -144,5 +146,5 @@ int vhk_session_find_ring(struct vhk_session *s, const struct vhk_table *t, unsi
 	at->view = NULL;
 	if (vhk_table_torn(t))
 		s->torn = true;
-	return vhk_session_refuse(s, ret, why_nowhere(ret));
+	return vhk_session_refuse(s, ret, why_nowhere(ret, vhk_mem_count(s->mem)));
 }

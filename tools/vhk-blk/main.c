@@ -93,6 +93,9 @@ static int make_loops(struct server *s)
 		ctl.notify = VHK_LOOP_NOTIFY_POLL;
 	}
 	ret = vhk_loop_new(&s->ctl, &ctl);
+	/* A thread that waits for the image must not be the one that answers front ends. */
+	if (!ret && !s->o.threads && !strcmp(vhk_loop_engine_name(s->ctl), "epoll"))
+		s->o.threads = n = 1;
 	if (!ret)
 		ret = take_signals(s);
 	if (!ret)
@@ -102,7 +105,8 @@ static int make_loops(struct server *s)
 	if (!ret)
 		ret = vhk_device_set_call_delay(s->disk, s->o.coalesce_us);
 	if (ret)
-		say("event loop: %s", strerror(-ret));
+		say("%s: %s", ctl.notify == VHK_LOOP_NOTIFY_MUX ? "--notify=mux" : "event loop",
+		    strerror(-ret));
 	return ret;
 }
 

@@ -135,8 +135,9 @@ static int map_doorbell(struct vhk_ctl_kernel *k, struct vhk_ctl_req *r)
 	int ret = vhk_map_doorbell(&r->va, k->fd, r->vring.index);
 
 	/*
-	 * A page that the ring shares with others, or that lies askew, is none that can be had; -ENODEV
-	 * is what mmap(2) says of a file that cannot be mapped, not of a device that is gone.
+	 * A page that the ring shares with others, or that lies askew, is none that can be had;
+	 * -ENODEV is what mmap(2) says of a file that cannot be mapped, not of a device that is
+	 * gone.
 	 */
 	return ret == -EINVAL || ret == -ENODEV ? -EOPNOTSUPP : ret;
 }

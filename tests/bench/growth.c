@@ -222,7 +222,7 @@ static void close_rig(struct rig *r)
 
 static unsigned int queue_of(const struct rig *r, unsigned int i)
 {
-	/* the last one, where one of many is at work: whatever is searched is searched to the end */
+	/* The last one, where one of many is at work: searches go to the end. */
 	const unsigned int q = r->s.active == 1 ? r->s.queues - 1 : i;
 
 	return r->s.kind == DISK ? q : 2 * q + 1;

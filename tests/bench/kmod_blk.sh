@@ -26,7 +26,8 @@ qemu_extra="-icount shift=0 -smp 1"
 
 boot() {
 	start_vdpa_guest
-	guest "modprobe -a virtio_vdpa vhost_vdpa loop; modprobe brd rd_nr=2 rd_size=65536; modprobe null_blk queue_mode=2"
+	guest "modprobe -a virtio_vdpa vhost_vdpa loop; modprobe brd rd_nr=2 rd_size=65536"
+	guest "modprobe null_blk queue_mode=2"
 	guest "modprobe vdpa_sim use_va=0; modprobe vdpa_sim_blk"
 	# A ramdisk has no page where nothing was written.
 	guest -t 120 "dd if=/dev/zero of=/dev/ram0 bs=1M count=64 2>/dev/null; mkdir /ext4; \

@@ -279,7 +279,8 @@ static void vhost(void)
 		  { "vhost-vsock /dev/null\n", "rings 2\n", "VSOCK_SET_GUEST_CID",
 		    "workers are the owner's threads 0" } },
 		{ VHK_CTL_KIND_SCSI, 130,
-		  { "vhost-scsi /dev/null\n", "rings 130\n", "ABI version 1\n", "events missed 0\n" } },
+		  { "vhost-scsi /dev/null\n", "rings 130\n", "ABI version 1\n",
+		    "events missed 0\n" } },
 	};
 	size_t i, k;
 

@@ -52,7 +52,8 @@ guest "! vhk blk read vdpa:s1 /dev/null 2>/tmp/no && grep 'vdpa:s1: is no disk' 
 
 guest "dd if=/dev/urandom of=/tmp/in bs=1M count=4 2>/dev/null; vhk blk write -q --offset 1M vdpa:s0 /tmp/in"
 guest "vhk blk read -q --offset 1M --length 4M --depth 3 vdpa:s0 | cmp - /tmp/in"
-guest "vhk blk copy -q --length 4M --offset 1M vdpa:s0 vdpa:d0 && dd if=/tmp/d0.img bs=1M skip=1 count=4 2>/dev/null | cmp - /tmp/in"
+guest "vhk blk copy -q --length 4M --offset 1M vdpa:s0 vdpa:d0 && \
+dd if=/tmp/d0.img bs=1M skip=1 count=4 2>/dev/null | cmp - /tmp/in"
 guest -t 120 "vhk blk bench -q --rw verify --count 3000 vdpa:s0 | head -1"
 guest -t 120 "kern_vdpa use vdpa:s0"
 guest -t 120 "kern_sim vdpa:s1"

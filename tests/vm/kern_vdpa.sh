@@ -38,12 +38,14 @@ guest "dd if=/tmp/v0.img bs=512 skip=99 count=1 of=/tmp/want 2>/dev/null; vdpa_r
 
 # Its server is killed under a driver of ours, three times; the next one goes on with the requests.
 guest "(vhk blk bench -q --rw verify --time 4 --size 4M vdpa:v0; echo \$?) >/tmp/bench 2>&1 & echo \$! >/tmp/bench.pid"
-guest "n=0; until vhk vdpa dev show v0 | grep -q opened_by; do n=\$((n+1)); [ \$n -lt 200 ] || exit 1; usleep 50000; done"
+guest "n=0; until vhk vdpa dev show v0 | grep -q opened_by; do \
+n=\$((n+1)); [ \$n -lt 200 ] || exit 1; usleep 50000; done"
 for _ in 1 2 3; do
 	guest "usleep 700000; kill -9 \$(cat /tmp/v0.pid); kill -0 \$(cat /tmp/bench.pid)"
 	guest "vhk-blk --vduse=v0 --blk-file=/tmp/v0.img --num-queues=2 >>/tmp/v0.log 2>&1 & echo \$! >/tmp/v0.pid"
 done
-guest 'while kill -0 $(cat /tmp/bench.pid) 2>/dev/null; do usleep 50000; done; cat /tmp/bench; tail -1 /tmp/bench | grep "^0$"'
+guest "while kill -0 \$(cat /tmp/bench.pid) 2>/dev/null; do usleep 50000; done; cat /tmp/bench; \
+tail -1 /tmp/bench | grep '^0\$'"
 guest 'kill $(cat /tmp/v0.pid); while kill -0 $(cat /tmp/v0.pid) 2>/dev/null; do usleep 50000; done'
 guest_says "" "cat /tmp/v0.log"
 guest "! vdpa_read vdpa:v0 0 2>/dev/null"

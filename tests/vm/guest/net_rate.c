@@ -7,7 +7,8 @@
  *   net_rate URI INTERFACE from|to LENGTH COUNT
  *
  * A tap is made for vhost-net; other interfaces are there. Frames longer than the MTU are segments
- * of TCP that nobody has cut, 65,536 bytes at most. Batches of BATCH frames are waited for.
+ * of TCP that nobody has cut, 65,535 bytes at most: longer ones are cut before the device sees
+ * them, and are not the frames that are waited for. Batches of BATCH frames are waited for.
  */
 static const char *interface;
 #define TAP interface
@@ -138,6 +139,8 @@ int main(int argc, char **argv)
 		return 2;
 	interface = argv[2];
 	len = (uint32_t)atoi(argv[4]);
+	if (len > 65535)
+		return 2;
 	count = (uint32_t)atoi(argv[5]);
 	run = strcmp(argv[3], "to") ? from_driver : to_driver;
 	/* Of long ones, what the buffers take. */

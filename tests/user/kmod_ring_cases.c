@@ -156,7 +156,7 @@ static void run_case(const struct vec_case *v, bool packed, bool by_rcu)
 	};
 	const int before = t_bad;
 	struct vhk_chain c;
-	struct vhk_ring r;
+	static struct vhk_ring r; /* large for a stack of the kernel's */
 	int ret;
 
 	bed_init(&map);
@@ -228,7 +228,7 @@ static void places_that_cannot_be_are_refused(void)
 		  .packed = true, .avail_wrap = true },
 	};
 	struct vhk_chain c;
-	struct vhk_ring r;
+	static struct vhk_ring r; /* large for a stack of the kernel's */
 	struct vhk_map map;
 	unsigned int i;
 
@@ -254,7 +254,7 @@ static void places_that_cannot_be_are_refused(void)
 
 static void no_memory_is_no_ring(void)
 {
-	struct vhk_ring r;
+	static struct vhk_ring r; /* large for a stack of the kernel's */
 	unsigned int i;
 
 	for (i = 1; i <= 3; i++) {

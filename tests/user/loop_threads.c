@@ -205,7 +205,7 @@ static void options(void)
 	} cases[] = {
 		{ VHK_LOOP_AUTO, 0, 0 },
 		{ VHK_LOOP_AUTO, VHK_LOOP_F_EMBED, 0 },
-		{ VHK_LOOP_AUTO, 0x2, -EOPNOTSUPP },
+		{ VHK_LOOP_AUTO, VHK_LOOP_F_ALL + 1, -EOPNOTSUPP },
 		{ 17, 0, -EINVAL },
 	};
 	int before = t_count_fds();

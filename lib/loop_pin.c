@@ -2,6 +2,7 @@
 /*
  * Guest memory that is registered with io_uring: looked up and pinned once, for as long as a queue
  * of the loop uses it. What cannot be registered is read and written like all other memory.
+ * Mappings do not overlap: devices have their memory from sessions, which map it themselves.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct vhk_pin {
 	struct vhk_mapping *mapping;
 	unsigned int users; /* queues */
 	uint16_t slot;	    /* in the engine's table, or NO_SLOT: not registered */
+	bool wanted;	    /* though it is to be */
 };
 
 struct vhk_pins {
@@ -27,6 +29,7 @@ struct vhk_pins {
 	unsigned int hit; /* where the last range was */
 	uint16_t free[VHK_PINS_MAX];
 	unsigned int n_free;
+	bool full; /* the kernel pins no more, until something is given back */
 	bool told; /* that something could not be registered */
 };
 
@@ -121,11 +124,15 @@ static uint16_t pin_slot(struct vhk_loop *l, uintptr_t va, size_t len)
 	uint16_t slot;
 	int ret = -ENOSPC;
 
+	/* Each piece that is refused for a limit is brought into memory first. */
+	if (p->full)
+		return NO_SLOT;
 	if (p->n_free) {
 		slot = p->free[p->n_free - 1];
 		ret = l->engine->pin(l, slot, (void *)va, len);
 	}
 	if (ret) {
+		p->full = ret == -ENOMEM || ret == -ENOSPC;
 		tell(l, len, ret);
 		return NO_SLOT;
 	}
@@ -165,18 +172,21 @@ static void pin_piece(struct vhk_loop *l, struct vhk_mapping *mapping, uintptr_t
 	memmove(&p->pin[i + 1], &p->pin[i], (p->n - i) * sizeof(*p->pin));
 	p->n++;
 	atomic_fetch_add_explicit(&mapping->refs, 1, memory_order_relaxed);
-	p->pin[i] = (struct vhk_pin){ .va = va, .len = len, .mapping = mapping, .users = 1 };
+	p->pin[i] = (struct vhk_pin){
+		.va = va, .len = len, .mapping = mapping, .users = 1, .wanted = wanted
+	};
 	p->pin[i].slot = wanted ? pin_slot(l, va, len) : NO_SLOT;
 }
 
-static void unpin_piece(struct vhk_loop *l, struct vhk_mapping *mapping, uintptr_t va)
+/* True: there may be room for another one. */
+static bool unpin_piece(struct vhk_loop *l, struct vhk_mapping *mapping, uintptr_t va)
 {
 	struct vhk_pins *p = l->pins;
 	unsigned int i = first_behind(p, va);
 	struct vhk_pin gone;
 
 	if (i == p->n || p->pin[i].va != va || p->pin[i].mapping != mapping || --p->pin[i].users)
-		return;
+		return false;
 	gone = p->pin[i];
 	p->n--;
 	memmove(&p->pin[i], &p->pin[i + 1], (p->n - i) * sizeof(*p->pin));
@@ -186,6 +196,19 @@ static void unpin_piece(struct vhk_loop *l, struct vhk_mapping *mapping, uintptr
 		count(l, -(int64_t)gone.len);
 	}
 	vhk_mapping_put(gone.mapping);
+	return gone.slot != NO_SLOT;
+}
+
+/* While a front end exchanges its memory, the limit has to do for the old and the new. */
+static void pin_rest(struct vhk_loop *l)
+{
+	struct vhk_pins *p = l->pins;
+	unsigned int i;
+
+	p->full = false;
+	for (i = 0; i < p->n && !p->full; i++)
+		if (p->pin[i].wanted && p->pin[i].slot == NO_SLOT)
+			p->pin[i].slot = pin_slot(l, p->pin[i].va, p->pin[i].len);
 }
 
 void vhk_loop_pin(struct vhk_loop *l, const struct vhk_table *t)
@@ -205,10 +228,13 @@ void vhk_loop_pin(struct vhk_loop *l, const struct vhk_table *t)
 
 void vhk_loop_unpin(struct vhk_loop *l, const struct vhk_table *t)
 {
+	bool room = false;
 	uint64_t off;
 	unsigned int i;
 
 	for (i = 0; l->pins && i < t->n; i++)
 		for (off = 0; off < t->by_gpa[i].size; off += PIECE)
-			unpin_piece(l, t->mapping[i], (uintptr_t)t->by_gpa[i].va + off);
+			room |= unpin_piece(l, t->mapping[i], (uintptr_t)t->by_gpa[i].va + off);
+	if (room)
+		pin_rest(l);
 }

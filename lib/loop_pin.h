@@ -15,8 +15,9 @@ int vhk_pins_init(struct vhk_loop *l);
 void vhk_pins_free(struct vhk_loop *l);
 
 /*
- * Loop's thread. A queue uses @t from here on, and until vhk_loop_unpin(). What is under way when
- * the last queue gives a region up is finished by the kernel all the same.
+ * Loop's thread. A queue uses @t from here on, and until vhk_loop_unpin(): then none of its chains
+ * is in that table any more. An operation that the kernel has yet to be told of would find no
+ * buffer.
  */
 void vhk_loop_pin(struct vhk_loop *l, const struct vhk_table *t);
 void vhk_loop_unpin(struct vhk_loop *l, const struct vhk_table *t);

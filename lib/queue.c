@@ -182,6 +182,8 @@ static void queue_table_done(struct vhk_queue *q)
 		return;
 	queue_torn(q);
 	q->table_pending = false;
+	if (q->old_table)
+		vhk_loop_unpin(q->loop, q->old_table);
 	q->old_table = NULL;
 	vhk_fault_leave(&q->old_scope);
 	queue_answer(q, 0);
@@ -520,13 +522,14 @@ static void queue_set_table(struct vhk_queue *q)
 	vhk_ring_set_table(q->ring, q->msg.table, &q->msg.at);
 	q->table = q->msg.table;
 	vhk_loop_pin(q->loop, q->table);
-	vhk_loop_unpin(q->loop, old);
 	q->scope.table = q->table;
 	q->view = q->msg.at.view;
 	q->view_scope.table = q->view;
 	q->msg.table = old;
 	q->msg.at.view = view;
+	/* The regions that chains may be in are there as before. */
 	if (!q->msg.drain) {
+		vhk_loop_unpin(q->loop, old);
 		queue_answer(q, 0);
 		return;
 	}

@@ -4,6 +4,9 @@
  * way an operation went: registered memory is still the page that was there before.
  */
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "loop_pin.h"
 #include "loop_t.h"
@@ -220,6 +223,71 @@ static void what_cannot_be_is_said(void)
 	close(fd);
 }
 
+/*
+ * With room for one memory and a half: the new one finds it when the old one is gone. What the
+ * limit does not let in is not brought into memory piece by piece.
+ */
+static void within_the_limit(void)
+{
+	const struct rlimit limit = { 6 << 20, 6 << 20 };
+	struct vhk_mem *m[2], *large;
+	struct vhk_region r = { .size = 4 << 20 };
+	struct vhk_table *t[2], *tl;
+	struct vhk_loop *l;
+	struct stat st;
+	int i, fd;
+
+	T_MUST(!setrlimit(RLIMIT_MEMLOCK, &limit));
+	/* of root nothing is counted */
+	if (!geteuid())
+		T_MUST(!setresuid(64123, 64123, 64123));
+	l = t_loop(&own);
+	for (i = 0; i < 2; i++) {
+		T_MUST(!vhk_mem_new(&m[i]));
+		T_MUST(!vhk_mem_add_take_fd(m[i], &r, new_memfd(4 << 20)));
+		t[i] = vhk_mem_table(m[i]);
+		vhk_loop_pin(l, t[i]);
+		T_EQ(pinned(l), 4 << 20);
+	}
+	vhk_loop_unpin(l, t[0]);
+	T_EQ(pinned(l), 4 << 20);
+	T_OK(vhk_pin_find(l, at(t[1], 0), PAGE) >= 0);
+	fd = new_memfd(64 << 20);
+	T_MUST(!vhk_mem_new(&large));
+	for (i = 0; i < 8; i++) {
+		r = (struct vhk_region){ .gpa = { (uint64_t)i << 24 }, .size = 8 << 20,
+					 .offset = (uint64_t)i << 23 };
+		r.uva.v = r.gpa.v;
+		T_MUST(!vhk_mem_add_take_fd(large, &r, dup(fd)));
+	}
+	tl = vhk_mem_table(large);
+	vhk_loop_pin(l, tl);
+	T_EQ(pinned(l), 4 << 20);
+	T_MUST(!fstat(fd, &st));
+	T_OK(st.st_blocks * 512 <= 8 << 20);
+	vhk_loop_unpin(l, tl);
+	vhk_loop_unpin(l, t[1]);
+	T_EQ(pinned(l), 0);
+	vhk_loop_free(l);
+}
+
+/* In a process of its own, which has less rights afterwards. */
+static void limits(void)
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	T_MUST(pid >= 0);
+	if (!pid) {
+		within_the_limit();
+		_exit(t_bad != 0);
+	}
+	T_MUST(waitpid(pid, &status, 0) == pid);
+	T_EQ(status, 0);
+}
+
 static void late_memory_is_not(void)
 {
 	struct vhk_loop *l = t_loop(&own);
@@ -255,6 +323,7 @@ int main(void)
 	T_RUN(tables_share_what_they_share);
 	T_RUN(all_slots);
 	T_RUN(what_cannot_be_is_said);
+	T_RUN(limits);
 	T_RUN(late_memory_is_not);
 	T_RUN(epoll_cannot);
 	return t_end();

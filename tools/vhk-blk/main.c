@@ -81,21 +81,32 @@ static int take_signals(struct server *s)
 	return ret;
 }
 
+/* With threads of their own for the queues this one has none. */
+static int new_ctl(struct server *s)
+{
+	struct vhk_loop_opts o = s->o.loop;
+
+	if (s->o.threads) {
+		o.poll_ns = UINT64_MAX;
+		o.notify = VHK_LOOP_NOTIFY_POLL;
+		o.flags &= ~(uint32_t)VHK_LOOP_F_PIN;
+	}
+	return vhk_loop_new(&s->ctl, &o);
+}
+
 static int make_loops(struct server *s)
 {
-	struct vhk_loop_opts ctl = s->o.loop;
-	unsigned int n = s->o.threads ? s->o.threads : 1;
+	unsigned int n;
 	int ret;
 
-	/* It has no queues. */
-	if (s->o.threads) {
-		ctl.poll_ns = UINT64_MAX;
-		ctl.notify = VHK_LOOP_NOTIFY_POLL;
-	}
-	ret = vhk_loop_new(&s->ctl, &ctl);
+	ret = new_ctl(s);
 	/* A thread that waits for the image must not be the one that answers front ends. */
-	if (!ret && !s->o.threads && !strcmp(vhk_loop_engine_name(s->ctl), "epoll"))
-		s->o.threads = n = 1;
+	if (!ret && !s->o.threads && !strcmp(vhk_loop_engine_name(s->ctl), "epoll")) {
+		vhk_loop_free(s->ctl);
+		s->o.threads = 1;
+		ret = new_ctl(s);
+	}
+	n = s->o.threads ? s->o.threads : 1;
 	if (!ret)
 		ret = take_signals(s);
 	if (!ret)
@@ -105,8 +116,9 @@ static int make_loops(struct server *s)
 	if (!ret)
 		ret = vhk_device_set_call_delay(s->disk, s->o.coalesce_us);
 	if (ret)
-		say("%s: %s", ctl.notify == VHK_LOOP_NOTIFY_MUX ? "--notify=mux" : "event loop",
-		    strerror(-ret));
+		say("event loop%s%s: %s",
+		    s->o.loop.notify == VHK_LOOP_NOTIFY_MUX ? " with --notify=mux" : "",
+		    s->o.loop.flags & VHK_LOOP_F_PIN ? " with --pin-memory" : "", strerror(-ret));
 	return ret;
 }
 

@@ -161,7 +161,7 @@ static int ask_range(struct door *d)
 	d->has_range = !ret;
 	if (!ret)
 		d->range = r.range;
-	return ret;
+	return ret < 0 ? ret : 0;
 }
 
 static int ask_ring(struct door *d, unsigned int idx, struct ring *to)
@@ -214,22 +214,23 @@ static int count_rings(struct door *d)
 
 		ret = ask(d, &r);
 	}
-	return ret == -ENOBUFS ? 0 : ret;
+	return ret < 0 && ret != -ENOBUFS ? ret : 0;
 }
 
+/* Negative: the door is no use. What is not there is left out. */
 static int ask_all(struct door *d)
 {
 	const bool vdpa = vhk_ctl_kind(d->c) == VHK_CTL_KIND_VDPA;
 	struct vhk_ctl_req own = { .op = VHK_CTL_SET_OWNER };
 	int ret = ask(d, &own);
 
-	if (!ret)
+	if (ret >= 0)
 		ret = ask_features(d);
-	if (!ret)
+	if (ret >= 0)
 		ret = ask_values(d);
-	if (!ret)
+	if (ret >= 0)
 		ret = vdpa ? ask_rings(d) : count_rings(d);
-	if (ret || !vdpa)
+	if (ret < 0 || !vdpa)
 		return ret;
 	ret = ask_config(d);
 	return ret < 0 ? ret : ask_range(d);

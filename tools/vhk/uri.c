@@ -65,7 +65,8 @@ static int check(const char *text, const char *known, bool device)
 
 	if (device && is_device_path(text))
 		return 0;
-	if (!uri_is(text) || !rest || !*++rest || (!device && starts(text, "vdpa:")))
+	if (!uri_is(text) || !rest || !*++rest ||
+	    (!device && (text[0] == '/' || starts(text, "vdpa:"))))
 		return no_uri(text, known);
 	return starts(text, "fd:") ? check_fd(text, rest, known, device) : 0;
 }

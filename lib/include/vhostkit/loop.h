@@ -76,8 +76,9 @@ enum vhk_loop_notify {
 /**
  * Guest memory of the queues that the loop serves is registered with io_uring, in pieces of up to
  * 1 GiB, when a queue starts and when memory comes; see "Memory" above for when that is right.
- * What the kernel does not register (RLIMIT_MEMLOCK, of which each loop takes its own share; a file
- * on a disk; a page that is not there) is used as without this flag, and one line at VHK_LOG_WARN
+ * What the kernel does not register (RLIMIT_MEMLOCK, of which each loop takes its own share, twice
+ * that while a front end exchanges its memory; a file on a disk; a page that is not there) is used
+ * as without this flag, and one line at VHK_LOG_WARN
  * says so. Neither is memory of a guest that comes by postcopy. Starting a queue takes as long as
  * the kernel takes to find, or make, all pages of the guest.
  */

@@ -20,7 +20,9 @@
 #include "t.h"
 
 #define T_DEADLINE_MS 10000
+#ifndef T_QUEUES
 #define T_QUEUES 2
+#endif
 #ifndef T_QUEUE_SIZE
 #define T_QUEUE_SIZE 256
 #endif

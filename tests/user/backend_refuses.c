@@ -356,6 +356,34 @@ static void memory_that_is_wrong(void)
 	fixture_fini(&f);
 }
 
+/* Files as large as they say, for which there is no address space; what was in force stays so. */
+static void what_cannot_be_mapped(void)
+{
+	const uint64_t huge = 1ull << 50;
+	const struct vhk_user_mem_reg reg = { .region = { 1ull << 51, huge, 1ull << 51, 0 } };
+	const struct vhk_user_mem_table t = { .n = 1, .region = { reg.region } };
+	const struct vhk_user_log log = { huge, 0 };
+	const struct vhk_user_inflight in = { huge, 0, T_QUEUES, 64, 0 };
+	int fd = memfd_create("huge", MFD_CLOEXEC), fds;
+	struct fixture f;
+
+	T_MUST(fd >= 0 && !ftruncate(fd, (off_t)huge));
+	fixture_init(&f);
+	fds = t_count_fds();
+	T_OK(t_ask_fds(&f.u, VHK_USER_ADD_MEM_REG, &reg, sizeof(reg), &fd, 1) != 0);
+	T_OK(t_ask_fds(&f.u, VHK_USER_SET_MEM_TABLE, &t, 8 + 32, &fd, 1) != 0);
+	T_OK(t_ask_fds(&f.u, VHK_USER_SET_LOG_BASE, &log, sizeof(log), &fd, 1) != 0);
+	fixture_alive(&f);
+	t_stop_ring(&f.u, 1);
+	T_OK(t_ask_fds(&f.u, VHK_USER_SET_INFLIGHT_FD, &in, sizeof(in), &fd, 1) != 0);
+	T_EQ(t_count_fds(), fds - 2);
+	t_ring_start(&f.u, &f.ring, f.ring.kick);
+	T_EQ(t_count_fds(), fds);
+	fixture_alive(&f);
+	fixture_fini(&f);
+	close(fd);
+}
+
 static void a_table_that_is_wrong_leaves_the_old_one(void)
 {
 	struct vhk_user_mem_table t;
@@ -461,13 +489,26 @@ static void ten_thousand_bad_messages_leak_nothing(void)
 	fixture_fini(&f);
 }
 
+static unsigned int count_maps(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned int n = 0;
+	char line[512];
+
+	T_MUST(f);
+	while (fgets(line, sizeof(line), f))
+		n += strstr(line, "memfd:") != NULL;
+	fclose(f);
+	return n;
+}
+
 /* Set again and again: only the last one is kept. */
 static void repeated_messages_leak_nothing(void)
 {
 	struct vhk_user_inflight in = { .num_queues = T_QUEUES, .queue_size = 64 };
 	struct fixture f;
 	struct vhk_msg m;
-	unsigned int i;
+	unsigned int i, maps;
 	int fds;
 
 	fixture_init(&f);
@@ -475,6 +516,7 @@ static void repeated_messages_leak_nothing(void)
 	T_EQ(t_ask_vring_fd(&f.u, VHK_USER_SET_VRING_ERR, 0, f.ring.call), 0);
 	T_EQ(t_ask_vring_fd(&f.u, VHK_USER_SET_VRING_CALL, 0, f.ring.call), 0);
 	fds = t_count_fds();
+	maps = count_maps();
 	for (i = 0; i < 100; i++) {
 		T_EQ(t_ask_vring_fd(&f.u, VHK_USER_SET_VRING_ERR, i % 2, f.ring.call), 0);
 		T_EQ(t_ask_vring_fd(&f.u, VHK_USER_SET_VRING_CALL, i % 2, f.ring.call), 0);
@@ -485,6 +527,7 @@ static void repeated_messages_leak_nothing(void)
 		vhk_msg_fini(&m);
 	}
 	T_EQ(t_count_fds(), fds);
+	T_EQ(count_maps(), maps);
 	fixture_alive(&f);
 	fixture_fini(&f);
 }
@@ -522,6 +565,7 @@ int main(void)
 	T_RUN(changes_of_a_running_ring);
 	T_RUN(features_that_the_device_refuses);
 	T_RUN(memory_that_is_wrong);
+	T_RUN(what_cannot_be_mapped);
 	T_RUN(a_table_that_is_wrong_leaves_the_old_one);
 	T_RUN(fds_that_cannot_be_signalled);
 	T_RUN(messages_before_features);

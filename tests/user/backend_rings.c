@@ -198,6 +198,29 @@ static void calls_never_wait(void)
 	end(&u, &r);
 }
 
+/* One eventfd for kicks, calls and errors: each call is a kick as well, which ends when there is
+ * nothing to do. */
+static void one_fd_for_all(void)
+{
+	struct t_ring r;
+	struct t_user u;
+	int fds;
+
+	begin(&u, &r, T_SPLIT);
+	close(r.call);
+	r.call = dup(r.kick);
+	fds = t_count_fds();
+	T_EQ(t_ask_vring_fd(&u, VHK_USER_SET_VRING_ERR, 0, r.kick), 0);
+	t_ring_start(&u, &r, r.kick);
+	t_ring_echo(&u, &r, 100);
+	T_UNTIL(&u, !vhk_loop_step(u.loop, 10000000));
+	T_EQ(u.echo.n_work, 100);
+	t_user_hang_up(&u);
+	T_UNTIL(&u, u.n_down == 1);
+	T_OK(t_count_fds() < fds);
+	end(&u, &r);
+}
+
 static void disabled_rings_keep_their_requests(void)
 {
 	struct t_ring r;
@@ -315,6 +338,8 @@ static void a_broken_ring_is_told(void)
 	T_OK(t_wait_readable(&u, err));
 	T_UNTIL(&u, strstr(u.log.last, "queue 0 stopped"));
 	t_ring_echo(&u, &other, 10);
+	/* nor is it looked at again and again */
+	T_UNTIL(&u, !vhk_loop_step(u.loop, 10000000));
 	t_stop_ring(&u, 0);
 	t_alive(&u);
 	close(err);
@@ -392,6 +417,7 @@ int main(void)
 	T_RUN_ON_BOTH(hanging_up_while_stopping);
 	T_RUN_ON_BOTH(calls_go_where_they_were_last_sent);
 	T_RUN_ON_BOTH(calls_never_wait);
+	T_RUN_ON_BOTH(one_fd_for_all);
 	T_RUN_ON_BOTH(disabled_rings_keep_their_requests);
 	T_RUN_ON_BOTH(memory_is_swapped_under_a_running_ring);
 	T_RUN_ON_BOTH(a_ring_that_falls_out_of_the_table);

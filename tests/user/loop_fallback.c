@@ -148,6 +148,34 @@ static void refused_io_uring_falls_back(void)
 	}
 }
 
+/* Newer kernels count the rings themselves as locked: without a right to lock there is none. */
+static void no_memory_may_be_locked(void)
+{
+	const struct rlimit none = { 0, 0 };
+	int status, flags;
+	struct vhk_loop *l;
+	pid_t pid;
+
+	for (flags = 0; flags <= VHK_LOOP_F_EMBED; flags++) {
+		const struct vhk_loop_opts o = { .sz = sizeof(o), .flags = (uint32_t)flags };
+
+		fflush(stdout);
+		pid = fork();
+		if (!pid) {
+			t_bad = 0;
+			T_MUST(!setrlimit(RLIMIT_MEMLOCK, &none));
+			T_MUST(geteuid() || !setresuid(65534, 65534, 65534));
+			T_MUST(!vhk_loop_new(&l, &o));
+			use(l);
+			vhk_loop_free(l);
+			fflush(stdout);
+			_exit(t_bad ? 1 : OK_STATUS);
+		}
+		T_MUST(pid > 0 && waitpid(pid, &status, 0) == pid);
+		T_OK(WIFEXITED(status) && WEXITSTATUS(status) == OK_STATUS);
+	}
+}
+
 /* Without room for fds nothing is left behind, on whichever step it fails. */
 static void no_fds_left(void)
 {
@@ -185,6 +213,7 @@ static void no_fds_left(void)
 int main(void)
 {
 	T_RUN(refused_io_uring_falls_back);
+	T_RUN(no_memory_may_be_locked);
 	T_RUN(no_fds_left);
 	return t_end();
 }

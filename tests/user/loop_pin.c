@@ -51,7 +51,7 @@ static int read_page(struct vhk_loop *l, void *va)
 	char path[128];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/file", t_dir());
+	snprintf(path, sizeof(path), "%s/file%u", t_dir(), geteuid());
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	memset(page, 0x5a, sizeof(page));
 	T_MUST(fd >= 0 && pwrite(fd, page, sizeof(page), 0) == PAGE);
@@ -307,6 +307,53 @@ static void late_memory_is_not(void)
 	close(fd);
 }
 
+/* The limit holds for the ring and not for the memory; the rights of root would do without. */
+static void in_the_childs_limits(void)
+{
+	struct rlimit little = { 1 << 18, 1 << 18 };
+	struct vhk_loop_opts o = { .sz = sizeof(o), .flags = VHK_LOOP_F_PIN,
+				   .engine = VHK_LOOP_IO_URING,
+				   .log = { .fn = count_line, .level = VHK_LOG_WARN } };
+	struct vhk_region r = { .size = 1 << 20 };
+	struct vhk_table *t;
+	struct vhk_loop *l;
+	struct vhk_mem *m;
+
+	t_bad = 0;
+	T_MUST(!setrlimit(RLIMIT_MEMLOCK, &little));
+	T_MUST(geteuid() || !setresuid(65534, 65534, 65534));
+	T_MUST(!vhk_loop_new(&l, &o) && !vhk_mem_new(&m));
+	T_MUST(!vhk_mem_add_take_fd(m, &r, new_memfd(r.size)));
+	t = vhk_mem_table(m);
+	n_lines = 0;
+	vhk_loop_pin(l, t);
+	T_EQ(pinned(l), 0);
+	T_EQ(n_lines, 1);
+	T_EQ(read_page(l, at(t, 0)), PAGE);
+	T_EQ(*at(t, 0), 0x5a);
+	vhk_loop_unpin(l, t);
+	vhk_table_put(t);
+	vhk_mem_free(m);
+	vhk_loop_free(l);
+}
+
+static void more_than_may_be_locked(void)
+{
+	int status;
+	pid_t pid;
+
+	T_MUST(!chmod(t_dir(), 0777));
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		in_the_childs_limits();
+		fflush(stdout);
+		_exit(t_bad ? 1 : 42);
+	}
+	T_MUST(pid > 0 && waitpid(pid, &status, 0) == pid);
+	T_OK(WIFEXITED(status) && WEXITSTATUS(status) == 42);
+}
+
 static void epoll_cannot(void)
 {
 	struct vhk_loop_opts o = { .sz = sizeof(o), .engine = VHK_LOOP_EPOLL,
@@ -325,6 +372,7 @@ int main(void)
 	T_RUN(what_cannot_be_is_said);
 	T_RUN(limits);
 	T_RUN(late_memory_is_not);
+	T_RUN(more_than_may_be_locked);
 	T_RUN(epoll_cannot);
 	return t_end();
 }

@@ -175,6 +175,83 @@ static void hung_up_channel(void)
 	t_peer_drain(sock);
 }
 
+static unsigned int n_named, named;
+
+static void on_ring(void *arg, unsigned int idx)
+{
+	(void)arg;
+	n_named++;
+	named = idx;
+}
+
+static int on_notifier(void *arg, unsigned int idx, int fd, uint64_t offset, uint64_t size)
+{
+	(void)offset;
+	(void)size;
+	on_ring(arg, idx);
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
+/* Of rings that there are, as far as the back end told, or that a message can name. */
+static void rings_that_are_none(void)
+{
+	static const struct vhk_ctl_back back = {
+		.sz = sizeof(back), .call = on_ring, .error = on_ring, .host_notifier = on_notifier
+	};
+	static const struct {
+		uint32_t idx;
+		bool before, after; /* accepted, before and after it said how many it has */
+	} rings[] = {
+		{ 0, true, true },	   { 2, true, true },	       { 3, true, false },
+		{ 255, true, false },	   { 256, true, false },       { 65535, true, false },
+		{ 65536, false, false },   { 65538, false, false },    { 1u << 31, false, false },
+		{ UINT32_MAX, false, false },
+	};
+	static const struct vhk_ctl_opts o = { .sz = sizeof(o), .timeout_ms = 80, .back = &back };
+	struct t_peer_msg m;
+	unsigned int i, told;
+	uint32_t call[2] = { 0, 0 };
+	uint64_t v, area[3] = { 0, 4096, 0 };
+	bool want;
+
+	sock = t_peer_open(&ctl, &o);
+	t_peer_negotiate(ctl, sock, VHK_F_VERSION_1,
+			 PF | VHK_PF_MQ | VHK_PF_INBAND_NOTIFICATIONS | VHK_PF_BACKEND_SEND_FD |
+				 VHK_PF_HOST_NOTIFIER);
+	t_peer_reply_u64(sock, VHK_CTL_SET_BACKEND_REQ_FD, 0);
+	T_MUST(!vhk_ctl_set_backend_req_fd(ctl));
+	T_MUST(t_peer_recv(sock, &m) && m.n_fds == 1);
+	channel = m.fd[0];
+	for (told = 0; told < 2; told++) {
+		for (i = 0; i < 3 * sizeof(rings) / sizeof(rings[0]); i++) {
+			const uint32_t idx = rings[i / 3].idx;
+
+			want = told ? rings[i / 3].after : rings[i / 3].before;
+			/* calls, errors, and a notifier, whose index has 8 bits */
+			call[0] = idx;
+			area[0] = idx;
+			want = want && (i % 3 != 2 || idx < 256);
+			n_named = 0;
+			t_peer_send(channel, i % 3 == 0 ? 4 : i % 3 == 1 ? 5 : 3, T_PEER_ASK_ACK,
+				    i % 3 == 2 ? (void *)area : (void *)call, i % 3 == 2 ? 24 : 8,
+				    &channel, i % 3 == 2);
+			T_EQ(vhk_ctl_process(ctl), 0);
+			T_MUST(t_peer_recv(channel, &m));
+			if (!m.u64 != want)
+				printf("# ring %u by message %u:\n", idx, m.request);
+			T_EQ(!m.u64, want);
+			T_EQ(n_named, want);
+			if (want)
+				T_EQ(named, idx);
+		}
+		t_peer_reply_u64(sock, VHK_CTL_GET_QUEUE_NUM, 3);
+		T_EQ(vhk_ctl_get_queue_num(ctl, &v), 0);
+	}
+	end();
+}
+
 /* A back end that asks without end and reads no answer: each call still returns. */
 static void flood(void)
 {
@@ -240,6 +317,7 @@ int main(void)
 	T_RUN(request_during_request);
 	T_RUN(request_during_wait);
 	T_RUN(refusals);
+	T_RUN(rings_that_are_none);
 	T_RUN(hung_up_channel);
 	T_RUN(flood);
 	T_RUN(another_channel);

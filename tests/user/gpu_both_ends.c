@@ -245,6 +245,36 @@ static void all_messages(void)
 	close(fd);
 }
 
+/* Numbers of bits in the specification: 0 and 1. */
+static void each_feature_has_its_bit(void)
+{
+	static const struct {
+		uint64_t bits;
+		int edid, scanout2;
+	} cases[] = {
+		{ 1ull << 0, 0, -EOPNOTSUPP },
+		{ 1ull << 1, -EOPNOTSUPP, 0 },
+	};
+	int fd = memfd_create("buffer", MFD_CLOEXEC);
+	struct vhk_gpu_msg m;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		open_both(cases[i].bits);
+		negotiate();
+		T_EQ(vhk_gpu_features(b.dis), cases[i].bits);
+		m = sample(VHK_GPU_GET_EDID, -1);
+		T_EQ(vhk_gpu_send(b.dev, &m, answered, NULL), cases[i].edid);
+		m = sample(VHK_GPU_DMABUF_SCANOUT2, fd);
+		T_EQ(vhk_gpu_send(b.dev, &m, NULL, NULL), cases[i].scanout2);
+		settle();
+		T_EQ(b.n_gone, 0);
+		T_EQ(b.seen.op, i ? VHK_GPU_DMABUF_SCANOUT2 : VHK_GPU_GET_EDID);
+		close_both();
+	}
+	close(fd);
+}
+
 static void refused_before_it_is_sent(void)
 {
 	int fd = memfd_create("buffer", MFD_CLOEXEC);
@@ -589,6 +619,7 @@ static void bad_sockets(void)
 int main(void)
 {
 	T_RUN(all_messages);
+	T_RUN(each_feature_has_its_bit);
 	T_RUN(refused_before_it_is_sent);
 	T_RUN(late_answers);
 	T_RUN(large_updates);

@@ -197,6 +197,22 @@ static void only_these_carry_fds(void)
 	}
 }
 
+/* With or without REPLY_ACK; the log where it comes as an fd. */
+static void only_these_are_answered_unasked(void)
+{
+	static const uint32_t answered[] = { 1, 6, 11, 15, 17, 22, 24, 26, 28, 30, 31, 36, 40, 41, 42, 43,
+					     44, 45 };
+	uint32_t req;
+	size_t i = 0;
+
+	for (req = 1; req <= VHK_USER_REQ_MAX; req++) {
+		const bool listed = i < sizeof(answered) / sizeof(answered[0]) && answered[i] == req;
+
+		T_REQ(req, vhk_proto_request(req)->reply != VHK_REPLY_NONE, listed);
+		i += listed;
+	}
+}
+
 static void refuses_what_was_not_negotiated(void)
 {
 	struct vhk_proto_state st;
@@ -450,6 +466,7 @@ int main(void)
 	T_RUN(refuses_wrong_sizes);
 	T_RUN(refuses_wrong_numbers_of_fds);
 	T_RUN(only_these_carry_fds);
+	T_RUN(only_these_are_answered_unasked);
 	T_RUN(refuses_what_was_not_negotiated);
 	T_RUN(the_gates_are_those_of_the_specification);
 	T_RUN(refuses_replies_versions_and_unknown_flags);

@@ -218,7 +218,9 @@ void vhk_loop_pin(struct vhk_loop *l, const struct vhk_table *t)
 	uint64_t off, size;
 	unsigned int i;
 
-	for (i = 0; l->pins && i < t->n; i++) {
+	if (!l->pins)
+		return;
+	for (i = 0; i < t->n; i++) {
 		size = t->by_gpa[i].size;
 		for (off = 0; off < size; off += PIECE)
 			pin_piece(l, t->mapping[i], (uintptr_t)t->by_gpa[i].va + off,
@@ -232,7 +234,9 @@ void vhk_loop_unpin(struct vhk_loop *l, const struct vhk_table *t)
 	uint64_t off;
 	unsigned int i;
 
-	for (i = 0; l->pins && i < t->n; i++)
+	if (!l->pins)
+		return;
+	for (i = 0; i < t->n; i++)
 		for (off = 0; off < t->by_gpa[i].size; off += PIECE)
 			room |= unpin_piece(l, t->mapping[i], (uintptr_t)t->by_gpa[i].va + off);
 	if (room)

@@ -200,13 +200,14 @@ static void only_these_carry_fds(void)
 /* With or without REPLY_ACK; the log where it comes as an fd. */
 static void only_these_are_answered_unasked(void)
 {
-	static const uint32_t answered[] = { 1, 6, 11, 15, 17, 22, 24, 26, 28, 30, 31, 36, 40, 41, 42, 43,
-					     44, 45 };
+	static const uint32_t answered[] = { 1,	 6,  11, 15, 17, 22, 24, 26, 28,
+					     30, 31, 36, 40, 41, 42, 43, 44, 45 };
+	const size_t n = sizeof(answered) / sizeof(answered[0]);
 	uint32_t req;
 	size_t i = 0;
 
 	for (req = 1; req <= VHK_USER_REQ_MAX; req++) {
-		const bool listed = i < sizeof(answered) / sizeof(answered[0]) && answered[i] == req;
+		const bool listed = i < n && answered[i] == req;
 
 		T_REQ(req, vhk_proto_request(req)->reply != VHK_REPLY_NONE, listed);
 		i += listed;

@@ -119,18 +119,18 @@ RING_INLINE int packed_take_copy(struct vhk_ring *r, struct vhk_chain *c, struct
 }
 
 /*
- * The short way, for chains of one descriptor: up to the first that is another, or that does not
- * lie where the last one lay, or that is wrong. The position stays in registers.
+ * The short way, for chains of one descriptor, from number @i of the batch on: up to the first that
+ * is another, or that does not lie where the last one lay, or that is wrong, whose number is
+ * returned. The position stays in registers.
  */
-static unsigned int packed_take_singles(struct vhk_ring *r, struct vhk_chain **out,
+static unsigned int packed_take_singles(struct vhk_ring *r, struct vhk_chain **out, unsigned int i,
 					unsigned int max, struct position *pos)
 {
 	const struct packed_desc *ring = r->desc;
 	struct position p = *pos;
 	struct ring_desc d;
-	unsigned int i;
 
-	for (i = 0; i < max && p.left; i++, p.left--) {
+	for (; i < max && p.left; i++, p.left--) {
 		/* pairs with the driver's release of the head's flags */
 		if (!is_avail(vhk_load16_acquire(&ring[p.at].flags), p.wrap))
 			break;
@@ -185,10 +185,11 @@ static int packed_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int m
 	int ret = 0;
 
 	lines_take(r);
-	i = r->inflight ? 0 : packed_take_singles(r, out, n, &pos);
-	for (; i < n && !ret; i++) {
+	for (i = 0; i < n && !ret; i++) {
+		if (!r->inflight)
+			i = packed_take_singles(r, out, i, n, &pos);
 		/* pairs with the driver's release of the head's flags */
-		if (!is_avail(vhk_load16_acquire(&ring[pos.at].flags), pos.wrap))
+		if (i == n || !is_avail(vhk_load16_acquire(&ring[pos.at].flags), pos.wrap))
 			break;
 		packed_desc_read(&ring[pos.at], &d);
 		out[i] = ring_slot(r, i);

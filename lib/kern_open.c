@@ -174,22 +174,16 @@ static int open_node(const char *path)
 	return fd;
 }
 
-/*
- * What was opened has the name that was asked for: between the two another device may have taken
- * its place, and in a container the node may be anything. An open device keeps its number.
- */
-static int check_name(const struct vhk_bus_root *root, const char *uri, int fd,
+/* The node has the name that was asked for: in a container it may be anything. */
+static int check_name(const struct vhk_bus_root *root, const char *uri, const struct stat *st,
 		      const struct vhk_log *log)
 {
 	struct vhk_vdpa_place p = { .sz = sizeof(p) };
-	struct stat st;
 
 	if (strncmp(uri, VDPA, strlen(VDPA)))
 		return 0;
-	if (fstat(fd, &st))
-		return -errno;
 	if (!vhk_bus_place_at(root, uri + strlen(VDPA), &p) && p.node[0] &&
-	    p.node_dev == st.st_rdev)
+	    p.node_dev == st->st_rdev)
 		return 0;
 	vhk_log(log, VHK_LOG_ERROR, "the node that vDPA device %s has leads to another device",
 		uri + strlen(VDPA));
@@ -200,14 +194,21 @@ int vhk_kern_open(const struct vhk_bus_root *root, const char *uri, enum vhk_ctl
 		  const struct vhk_log *log)
 {
 	char path[PATH_MAX];
+	struct stat st;
 	int fd, ret;
 
 	ret = vhk_kern_resolve(root, uri, path, sizeof(path), log);
 	if (ret)
 		return ret;
+	/* To be opened resets a device: not one of another name. */
+	if (!stat(path, &st))
+		ret = check_name(root, uri, &st, log);
+	if (ret)
+		return ret;
 	fd = open_node(path);
+	/* Another one may have come in between. An open device keeps its number. */
 	if (fd >= 0)
-		ret = check_name(root, uri, fd, log);
+		ret = fstat(fd, &st) ? -errno : check_name(root, uri, &st, log);
 	if (ret) {
 		vhk_fd_close(fd);
 		return ret;

@@ -3,6 +3,7 @@
  * Which URI leads to which device: by path, by the name of a vDPA device, as an fd; what is told
  * apart when there is none. The kernel's files are a folder of the test's own.
  */
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -172,7 +173,8 @@ static void another_device_by_that_name(void)
 	char dev[160];
 	struct vhk_bus_root at = { .sys = sys, .proc = "/proc", .dev = dev };
 	enum vhk_ctl_kind kind;
-	int fd;
+	int fd, watch, i, opens = 0;
+	char event[512];
 
 	snprintf(dev, sizeof(dev), "%s/nodes", sys);
 	make("mkdir nodes; ln -s /dev/random nodes/vhost-vdpa-7; "
@@ -185,6 +187,17 @@ static void another_device_by_that_name(void)
 	line[0] = 0;
 	T_EQ(vhk_kern_open(&at, "vdpa:blk1", &kind, &logs), -ENXIO);
 	T_OK(strstr(line, "blk1 has leads to another device"));
+	/* It was not even opened, which resets a device. Others may open this one by chance. */
+	watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	T_MUST(watch >= 0 && inotify_add_watch(watch, "/dev/full", IN_OPEN) >= 0);
+	make("ln -sf /dev/full nodes/vhost-vdpa-12");
+	for (i = 0; i < 5; i++) {
+		T_EQ(vhk_kern_open(&at, "vdpa:blk1", &kind, &logs), -ENXIO);
+		opens += read(watch, event, sizeof(event)) > 0;
+	}
+	T_OK(opens < 5);
+	close(watch);
+	make("ln -sf /dev/random nodes/vhost-vdpa-12");
 	/* By its path it is what it is. */
 	snprintf(dev, sizeof(dev), "%s/nodes/vhost-vdpa-12", sys);
 	fd = vhk_kern_open(&at, dev, &kind, &logs);

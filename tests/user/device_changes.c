@@ -205,6 +205,59 @@ static void table_waits_for_chains(void)
 	rig_fini(&r);
 }
 
+static uint64_t pinned(const struct rig *r)
+{
+	struct vhk_loop_stats s;
+
+	vhk_loop_stats(r->door.ctl, &s);
+	return s.pinned;
+}
+
+static uint64_t size_of(const struct vhk_table *t)
+{
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < t->n; i++)
+		sum += t->by_gpa[i].size;
+	return sum;
+}
+
+/*
+ * What chains in hand point into stays registered with io_uring until the last of them is answered,
+ * though there is another table: operations that the kernel does not know of yet may name it.
+ */
+static void pinned_for_as_long_as_chains(void)
+{
+	struct vhk_region more = { .gpa = { 1ull << 30 }, .size = 1 << 20 };
+	struct vhk_table *with, *without;
+	struct rig r;
+	void *va;
+
+	rig_init_flags(&r, VHK_LOOP_IO_URING, 0, VHK_F_VERSION_1, VHK_LOOP_F_PIN);
+	without = vhk_mem_table(r.drv.mem);
+	T_MUST(!vhk_mem_alloc(r.drv.mem, more.gpa, more.size, &va));
+	with = vhk_mem_table(r.drv.mem);
+	rig_start(&r);
+	T_EQ(pinned(&r), size_of(with));
+	rig_hold(&r, 1);
+	T_EQ(vhk_device_set_table(r.echo.dev, without, true, find_same, door_answer, &r.door), 0);
+	vhk_loop_step(r.door.ctl, 0);
+	T_EQ(r.door.answers, 1);
+	T_EQ(pinned(&r), size_of(with));
+	echo_let_go(&r.echo, 0);
+	T_EQ(door_wait(&r.door), 0);
+	T_EQ(pinned(&r), size_of(without));
+	T_EQ(vhk_device_set_table(r.echo.dev, with, false, find_same, door_answer, &r.door), 0);
+	T_EQ(door_wait(&r.door), 0);
+	T_EQ(pinned(&r), size_of(with));
+	rig_stop(&r);
+	T_EQ(pinned(&r), 0);
+	vhk_table_put(with);
+	vhk_table_put(without);
+	rig_fini(&r);
+}
+
 /*
  * Asks for the stop from within the answer to the start, before the loop has looked at the ring
  * once.
@@ -298,6 +351,7 @@ int main(void)
 	T_RUN(nothing_is_in_flight_after_a_stop);
 	T_RUN(a_device_stays_until_its_answer_came);
 	T_RUN(table_waits_for_chains);
+	T_RUN(pinned_for_as_long_as_chains);
 	T_RUN(stop_hands_out_what_was_left_over);
 	T_RUN(refusals);
 	return t_end();

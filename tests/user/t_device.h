@@ -299,10 +299,11 @@ static inline void *rig_run_loop(void *arg)
 	return NULL;
 }
 
-static inline void rig_init(struct rig *r, enum vhk_loop_engine engine, unsigned int n_data,
-			    uint64_t features)
+/* @flags: of the loops, VHK_LOOP_F_*. */
+static inline void rig_init_flags(struct rig *r, enum vhk_loop_engine engine, unsigned int n_data,
+				  uint64_t features, uint32_t flags)
 {
-	struct vhk_loop_opts o = { .sz = sizeof(o), .engine = engine };
+	struct vhk_loop_opts o = { .sz = sizeof(o), .engine = engine, .flags = flags };
 	unsigned int i;
 
 	memset(r, 0, sizeof(*r));
@@ -317,6 +318,12 @@ static inline void rig_init(struct rig *r, enum vhk_loop_engine engine, unsigned
 				       r->data[r->n_data]));
 	T_EQ(vhk_device_hold(r->echo.dev, r->door.ctl, &door_ops, &r->door), 0);
 	driver_init(&r->drv, features);
+}
+
+static inline void rig_init(struct rig *r, enum vhk_loop_engine engine, unsigned int n_data,
+			    uint64_t features)
+{
+	rig_init_flags(r, engine, n_data, features, 0);
 }
 
 static inline void rig_fini(struct rig *r)

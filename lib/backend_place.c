@@ -59,11 +59,10 @@ static int place_part(struct vhk_session *s, unsigned int idx, const struct part
 
 static const char *why_nowhere(int err, bool any)
 {
-	if (err == -EFAULT && !any)
-		return "the front end has shared no memory";
 	switch (err) {
 	case -EFAULT:
-		return "the ring is not inside the memory table";
+		return any ? "the ring is not inside the memory table"
+			   : "the front end has shared no memory";
 	case -EINVAL:
 		return "the ring is not aligned";
 	case -EACCES:

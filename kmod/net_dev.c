@@ -117,16 +117,24 @@ int vhk_net_netdev_new(struct vhk_net *net, const char *name, u16 mtu)
 	return 0;
 }
 
+/* The core does not look whether there was memory for the name in sysfs, and then misses a name. */
+static int register_one(struct net_device *netdev)
+{
+	const int ret = register_netdevice(netdev);
+
+	return ret == -EINVAL && netdev->dev.class && !dev_name(&netdev->dev) ? -ENOMEM : ret;
+}
+
 /* A name that is taken gives way to one that is not. */
 static int register_named(struct net_device *netdev)
 {
-	int ret = register_netdevice(netdev);
+	const int ret = register_one(netdev);
 
 	if (ret != -EEXIST)
 		return ret;
 	strscpy(netdev->name, "vhk%d", IFNAMSIZ);
 	netdev->name_assign_type = NET_NAME_ENUM;
-	return register_netdevice(netdev);
+	return register_one(netdev);
 }
 
 int vhk_net_netdev_register(struct vhk_net *net)

@@ -489,19 +489,6 @@ static void ten_thousand_bad_messages_leak_nothing(void)
 	fixture_fini(&f);
 }
 
-static unsigned int count_maps(void)
-{
-	FILE *f = fopen("/proc/self/maps", "re");
-	unsigned int n = 0;
-	char line[512];
-
-	T_MUST(f);
-	while (fgets(line, sizeof(line), f))
-		n += strstr(line, "memfd:") != NULL;
-	fclose(f);
-	return n;
-}
-
 /* Set again and again: only the last one is kept. */
 static void repeated_messages_leak_nothing(void)
 {
@@ -516,7 +503,7 @@ static void repeated_messages_leak_nothing(void)
 	T_EQ(t_ask_vring_fd(&f.u, VHK_USER_SET_VRING_ERR, 0, f.ring.call), 0);
 	T_EQ(t_ask_vring_fd(&f.u, VHK_USER_SET_VRING_CALL, 0, f.ring.call), 0);
 	fds = t_count_fds();
-	maps = count_maps();
+	maps = t_count_maps("memfd:");
 	for (i = 0; i < 100; i++) {
 		T_EQ(t_ask_vring_fd(&f.u, VHK_USER_SET_VRING_ERR, i % 2, f.ring.call), 0);
 		T_EQ(t_ask_vring_fd(&f.u, VHK_USER_SET_VRING_CALL, i % 2, f.ring.call), 0);
@@ -527,7 +514,7 @@ static void repeated_messages_leak_nothing(void)
 		vhk_msg_fini(&m);
 	}
 	T_EQ(t_count_fds(), fds);
-	T_EQ(count_maps(), maps);
+	T_EQ(t_count_maps("memfd:"), maps);
 	fixture_alive(&f);
 	fixture_fini(&f);
 }

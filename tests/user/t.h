@@ -147,4 +147,18 @@ static inline int t_count_fds(void)
 	return n;
 }
 
+/* Mappings of this process whose file has @name in its own. */
+static inline unsigned int t_count_maps(const char *name)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned int n = 0;
+	char line[512];
+
+	T_MUST(f);
+	while (fgets(line, sizeof(line), f))
+		n += strstr(line, name) != NULL;
+	fclose(f);
+	return n;
+}
+
 #endif

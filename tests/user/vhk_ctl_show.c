@@ -32,47 +32,17 @@ static int t_open(struct vhk_ctl **out, const char *uri, const struct vhk_ctl_op
 #include "../../tools/vhk/say.c"
 #include "../../tools/vhk/uri.c"
 
-static char out_text[8192], err_text[1024];
-
-static void read_back(const char *path, char *to, size_t size)
-{
-	FILE *f = fopen(path, "r");
-
-	T_MUST(f);
-	to[fread(to, 1, size - 1, f)] = 0;
-	fclose(f);
-}
-
-/* Where standard output and error go meanwhile. */
-static void redirect(int fd, const char *path)
-{
-	int to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	T_MUST(to >= 0 && dup2(to, fd) == fd);
-	close(to);
-}
+#include "t_said.h"
 
 /* vhk ctl show [-j] URI; the exit code. The device is closed again. */
 static int show(const char *uri, bool json)
 {
-	char out[96], err[96], *argv[] = { (char *)"show", (char *)(json ? "-j" : "-q"),
-					   (char *)uri, NULL };
-	int ret, keep[2] = { dup(1), dup(2) };
+	char *argv[] = { (char *)"show", (char *)(json ? "-j" : "-q"), (char *)uri, NULL };
+	int ret;
 
-	snprintf(out, sizeof(out), "%s/out", t_dir());
-	snprintf(err, sizeof(err), "%s/err", t_dir());
-	fflush(stdout);
-	redirect(1, out);
-	redirect(2, err);
 	optind = 0;
 	say_forget();
-	ret = ctl_show(3, argv);
-	fflush(stdout);
-	T_MUST(dup2(keep[0], 1) == 1 && dup2(keep[1], 2) == 2);
-	close(keep[0]);
-	close(keep[1]);
-	read_back(out, out_text, sizeof(out_text));
-	read_back(err, err_text, sizeof(err_text));
+	ret = t_said(ctl_show, 3, argv);
 	T_EQ(t_kern.fd >= 0 && fcntl(t_kern.fd, F_GETFD) >= 0, 0);
 	if (t_kern.peer >= 0)
 		close(t_kern.peer);

@@ -91,52 +91,21 @@ static int t_autoprobe(int on)
 #include "../../tools/vhk/vdpa_stats.c"
 #include "../../tools/vhk/vdpa_words.c"
 
-static char out_text[8192], err_text[1024];
-
-static void read_back(const char *path, char *to, size_t size)
-{
-	FILE *f = fopen(path, "r");
-
-	T_MUST(f);
-	to[fread(to, 1, size - 1, f)] = 0;
-	fclose(f);
-}
-
-/* Where standard output and error go meanwhile. */
-static void redirect(int fd, const char *path)
-{
-	int to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	T_MUST(to >= 0 && dup2(to, fd) == fd);
-	close(to);
-}
+#include "t_said.h"
 
 /* vhk WORDS, which are separated by spaces; the exit code. */
 static int vhk(const char *words)
 {
-	char line[256], out[96], err[96], *argv[32], *word, *rest;
-	int argc = 0, ret, keep[2] = { dup(1), dup(2) };
+	char line[256], *argv[32], *word, *rest;
+	int argc = 0;
 
 	snprintf(line, sizeof(line), "%s", words);
 	for (word = strtok_r(line, " ", &rest); word && argc < 31;
 	     word = strtok_r(NULL, " ", &rest))
 		argv[argc++] = word;
 	argv[argc] = NULL;
-	snprintf(out, sizeof(out), "%s/out", t_dir());
-	snprintf(err, sizeof(err), "%s/err", t_dir());
-	fflush(stdout);
-	redirect(1, out);
-	redirect(2, err);
 	optind = 0;
-	ret = vdpa(argc, argv);
-	fflush(stdout);
-	dup2(keep[0], 1);
-	dup2(keep[1], 2);
-	close(keep[0]);
-	close(keep[1]);
-	read_back(out, out_text, sizeof(out_text));
-	read_back(err, err_text, sizeof(err_text));
-	return ret;
+	return t_said(vdpa, argc, argv);
 }
 
 static void answers(const char *a, const char *b, const char *c, const char *d)

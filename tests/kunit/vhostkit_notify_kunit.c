@@ -349,7 +349,9 @@ static void all_at_once_leave_nothing(void)
 		}
 	}
 	T_EQ(bind(n, 0, 0, 0), 0);
-	usleep_range(1000, 2000);
+	/* The thread may not have run for long. */
+	for (i = 0; i < 10000 && !atomic_read(&t_fds[0].signals); i++)
+		usleep_range(1000, 2000);
 	kthread_stop(thread);
 	T_OK(atomic_read(&t_fds[0].signals));
 	end(n);

@@ -80,7 +80,7 @@ void vhk_loop_activate(struct vhk_loop *l, struct vhk_source *s);
 void vhk_loop_staged(struct vhk_loop *l, struct vhk_source *s);
 
 /*
- * How many chains may be staged before they are published: a quarter of what is in flight in this
+ * How many chains may be staged before they are published: half of what is in flight in this
  * loop, or was found in a round lately; at least 4, at most 32.
  */
 unsigned int vhk_loop_quantum(const struct vhk_loop *l);

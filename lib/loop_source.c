@@ -369,7 +369,7 @@ void vhk_sources_flush(struct vhk_loop *l)
 
 unsigned int vhk_loop_quantum(const struct vhk_loop *l)
 {
-	unsigned int q = vhk_max(l->n_io, l->depth) / 4;
+	unsigned int q = vhk_max(l->n_io, l->depth) / 2;
 
 	return vhk_min(vhk_max(q, 4u), 32u);
 }

@@ -78,7 +78,8 @@ struct vhk_blk {
 	uint16_t queue_size;
 	unsigned char id[VIRTIO_BLK_ID_BYTES];
 	uint32_t lock_ms;
-	uint64_t lock_until; /* 0: the lock is not waited for; control thread */
+	uint64_t lock_since; /* 0: the lock is not waited for; control thread */
+	bool lock_told;	     /* that it is; control thread */
 	/* Written by the control thread, read by every queue's. */
 	_Atomic uint64_t features;
 	_Atomic uint64_t capacity; /* sectors */
@@ -164,7 +165,7 @@ void vhk_blk_present_forget(struct vhk_blk_present *p, uint64_t off, uint64_t le
 /* blk_lock.c */
 /* Tells who has the image already. */
 /* -EBUSY: another server has the image, still after blk->lock_ms. */
-int vhk_blk_lock_open(const struct vhk_blk *blk);
+int vhk_blk_lock_open(struct vhk_blk *blk);
 int vhk_blk_begin(void *priv);
 void vhk_blk_end(void *priv, bool logged);
 

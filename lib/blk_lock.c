@@ -15,6 +15,7 @@
 #include "clock.h"
 
 #define TRY_AGAIN_MS 2
+#define TELL_MS	     200
 
 static int set_lock(const struct vhk_blk_file *f, short type)
 {
@@ -45,18 +46,39 @@ static int in_use(const struct vhk_blk *blk)
 	return -EBUSY;
 }
 
-int vhk_blk_lock_open(const struct vhk_blk *blk)
+/* Waits for the lock begin, or go on: -EBUSY where they took too long. Told when it is no blink. */
+static int waits(struct vhk_blk *blk)
+{
+	const uint64_t now = vhk_now_ns();
+
+	if (!blk->lock_since) {
+		blk->lock_since = now;
+		blk->lock_told = false;
+	}
+	if (now - blk->lock_since >= blk->lock_ms * 1000000ull) {
+		blk->lock_since = 0;
+		return in_use(blk);
+	}
+	if (!blk->lock_told && now - blk->lock_since >= TELL_MS * 1000000ull) {
+		blk->lock_told = true;
+		vhk_log(&blk->log, VHK_LOG_WARN, "%s: in use by another server: waiting up to %u ms",
+			blk->path, blk->lock_ms);
+	}
+	return -EAGAIN;
+}
+
+int vhk_blk_lock_open(struct vhk_blk *blk)
 {
 	const struct timespec pause = { .tv_nsec = TRY_AGAIN_MS * 1000000 };
-	uint64_t until = vhk_now_ns() + blk->lock_ms * 1000000ull;
 	int ret;
 
 	/* A waiting F_OFD_SETLKW has no deadline, and a timer signal is not a library's to use. */
 	while ((ret = try_lock(&blk->file)) == -EAGAIN) {
-		if (vhk_now_ns() >= until)
-			return in_use(blk);
+		if (waits(blk) == -EBUSY)
+			return -EBUSY;
 		nanosleep(&pause, NULL);
 	}
+	blk->lock_since = 0;
 	if (ret)
 		vhk_log(&blk->log, VHK_LOG_WARN, "%s: no lock against a second server: %s",
 			blk->path, strerror(-ret));
@@ -67,21 +89,12 @@ int vhk_blk_lock_open(const struct vhk_blk *blk)
 int vhk_blk_begin(void *priv)
 {
 	struct vhk_blk *blk = priv;
-	int ret = try_lock(&blk->file);
 
-	if (ret != -EAGAIN) {
-		blk->lock_until = 0;
-		vhk_blk_map_look(&blk->file);
-		return 0;
-	}
-	if (!blk->lock_until) {
-		blk->lock_until = vhk_now_ns() + blk->lock_ms * 1000000ull;
-		return -EAGAIN;
-	}
-	if (vhk_now_ns() < blk->lock_until)
-		return -EAGAIN;
-	blk->lock_until = 0;
-	return in_use(blk);
+	if (try_lock(&blk->file) == -EAGAIN)
+		return waits(blk);
+	blk->lock_since = 0;
+	vhk_blk_map_look(&blk->file);
+	return 0;
 }
 
 /* A machine whose memory was logged may go on elsewhere, and its disk with it. */
@@ -89,7 +102,7 @@ void vhk_blk_end(void *priv, bool logged)
 {
 	struct vhk_blk *blk = priv;
 
-	blk->lock_until = 0;
+	blk->lock_since = 0;
 	if (logged)
 		unlock(&blk->file);
 }

@@ -236,6 +236,32 @@ static void one_writer_or_many_readers(void)
 	}
 }
 
+/* A wait that is no blink is told before it is over. */
+static void a_long_wait_is_told(void)
+{
+	struct vhk_blk_opts o = { .sz = sizeof(o), .lock_ms = 60000, .flags = VHK_BLK_F_INCOMING };
+	struct vhk_device *d, *holder;
+
+	make_files();
+	o.path = in_dir("good");
+	o.log = (struct vhk_log){ .fn = keep_line, .level = VHK_LOG_WARN };
+	holder = hold(0);
+	T_MUST(!vhk_blk_new(&d, &o));
+	line[0] = 0;
+	while (!line[0]) {
+		T_EQ(vhk_blk_begin(vhk_device_priv(d)), -EAGAIN);
+		poll(NULL, 0, 1);
+	}
+	T_OK(strstr(line, "waiting up to 60000 ms"));
+	line[0] = 0;
+	poll(NULL, 0, 250);
+	T_EQ(vhk_blk_begin(vhk_device_priv(d)), -EAGAIN);
+	T_EQ(line[0], 0);
+	vhk_device_free(holder);
+	T_EQ(vhk_blk_begin(vhk_device_priv(d)), 0);
+	vhk_device_free(d);
+}
+
 /* Whoever gave up waiting for the lock leaves the next one its whole time. */
 static void a_wait_given_up_is_forgotten(void)
 {
@@ -364,6 +390,7 @@ int main(void)
 	T_RUN(options);
 	T_RUN(an_unreadable_image_is_named);
 	T_RUN(one_writer_or_many_readers);
+	T_RUN(a_long_wait_is_told);
 	T_RUN(a_wait_given_up_is_forgotten);
 	T_RUN(a_dead_server_is_waited_for);
 	T_RUN(the_lock_leaves_other_users_alone);

@@ -85,9 +85,13 @@ static enum cli_result take(const struct cli *c, int opt, const char *name, void
 
 enum cli_result cli_read(const struct cli *c, int argc, char **argv, void *arg)
 {
+	char *slash = strrchr(argv[0], '/');
 	enum cli_result result;
 	int opt, idx = 0;
 
+	/* getopt_long() begins its lines with it, as say() does with the name */
+	if (slash)
+		argv[0] = slash + 1;
 	if (wants_capabilities(argc, argv)) {
 		puts(c->capabilities);
 		return CLI_DONE;

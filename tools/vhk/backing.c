@@ -131,7 +131,7 @@ int backing_parse(struct backing_opts *o, int argc, char **argv)
 	int opt, ret = 0;
 
 	optind = 0;
-	while (!ret && (opt = getopt_long(argc, argv, "j", options, NULL)) >= 0)
+	while (!ret && (opt = say_getopt(argc, argv, "j", options, NULL)) >= 0)
 		ret = opt == O_FORCE || opt == O_QUEUE || opt == 'h' ?
 			      say_usage("disk add: %s has no effect", argv[optind - 1]) :
 			      add_option(o, opt);
@@ -163,7 +163,7 @@ static int parse(struct backing_opts *o, const char *allowed, int n_names, int a
 	int opt;
 
 	optind = 0;
-	while ((opt = getopt_long(argc, argv, "j", options, NULL)) >= 0) {
+	while ((opt = say_getopt(argc, argv, "j", options, NULL)) >= 0) {
 		for (i = 0; i < 4 && known[i].opt != opt;)
 			i++;
 		if (opt == '?')

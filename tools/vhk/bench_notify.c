@@ -430,7 +430,7 @@ static int parse(struct args *a, int argc, char **argv)
 	};
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "j", options, NULL)) >= 0) {
+	while ((opt = say_getopt(argc, argv, "j", options, NULL)) >= 0) {
 		if (opt == '?')
 			return EXIT_USAGE;
 		if (opt == 'p')

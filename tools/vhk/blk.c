@@ -184,7 +184,7 @@ int blk_parse(struct blk_args *a, int argc, char **argv, int n_min, int n_max)
 {
 	int opt, at = -1;
 
-	while ((opt = getopt_long(argc, argv, "jqt:", options, &at)) >= 0) {
+	while ((opt = say_getopt(argc, argv, "jqt:", options, &at)) >= 0) {
 		if (opt == '?')
 			return EXIT_USAGE;
 		if (!applies(argv[0], opt))

@@ -51,7 +51,7 @@ int ctl_show(int argc, char **argv)
 	uint64_t ns;
 	int opt, ret;
 
-	while ((opt = getopt_long(argc, argv, "jqt:", options, NULL)) >= 0) {
+	while ((opt = say_getopt(argc, argv, "jqt:", options, NULL)) >= 0) {
 		if (opt == 'j')
 			json = true;
 		else if (opt == 't' && parse_seconds(optarg, &ns))

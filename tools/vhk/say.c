@@ -101,6 +101,18 @@ int say_error(int ret, const char *fmt, ...)
 	return EXIT_FAILED;
 }
 
+int say_getopt(int argc, char **argv, const char *letters, const struct option *options, int *at)
+{
+	static char name[] = "vhk";
+	char *word = argv[0];
+	int opt;
+
+	argv[0] = name;
+	opt = getopt_long(argc, argv, letters, options, at);
+	argv[0] = word;
+	return opt;
+}
+
 int say_usage(const char *fmt, ...)
 {
 	char text[512];

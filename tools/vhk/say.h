@@ -6,6 +6,7 @@
 #ifndef VHK_TOOL_SAY_H
 #define VHK_TOOL_SAY_H
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +22,9 @@ void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int say_error(int ret, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same, followed by a hint at --help. Returns EXIT_USAGE. */
 int say_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* getopt_long(), whose own lines begin as those of say() do. */
+int say_getopt(int argc, char **argv, const char *letters, const struct option *options, int *at);
 
 /* Keeps the first line that the library says, for say_error(). */
 struct vhk_log say_log(void);

@@ -296,7 +296,7 @@ static int parse(struct tracer *t, int argc, char **argv)
 	const char *color = "auto";
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "jq1cd:", options, NULL)) >= 0) {
+	while ((opt = say_getopt(argc, argv, "jq1cd:", options, NULL)) >= 0) {
 		switch (opt) {
 		case 'j':
 			t->json = true;

@@ -222,7 +222,7 @@ int vdpa(int argc, char **argv)
 	struct vdpa_cli c = { 0 };
 	int opt, ret;
 
-	while ((opt = getopt_long(argc, argv, "jpnVht:", options, NULL)) >= 0) {
+	while ((opt = say_getopt(argc, argv, "jpnVht:", options, NULL)) >= 0) {
 		if (opt == 'h')
 			return help();
 		if (opt == 'V') {

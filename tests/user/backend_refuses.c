@@ -270,6 +270,26 @@ static void rings_that_are_not_set_up(void)
 	}
 }
 
+/* The place of a ring is looked for when it starts, and there is none without memory. */
+static void a_ring_before_any_memory(void)
+{
+	struct t_ring ring;
+	struct t_user u;
+
+	t_user_init(&u, VHK_LOOP_AUTO);
+	t_user_open(&u);
+	t_negotiate(&u, T_SPLIT);
+	t_ring_init(&u, &ring, 0, T_SPLIT);
+	t_ring_set_up(&u, &ring, 0);
+	T_OK(t_ask_vring_fd(&u, VHK_USER_SET_VRING_KICK, 0, ring.kick) != 0);
+	T_OK(strstr(u.log.last, "the front end has shared no memory"));
+	T_EQ(t_ask_mem_table(&u), 0);
+	t_ring_start(&u, &ring, ring.kick);
+	t_ring_echo(&u, &ring, 1);
+	t_ring_fini(&ring);
+	t_user_fini(&u);
+}
+
 /* On a running ring nothing may change but its fds, whether it is enabled, and what is logged. */
 static void changes_of_a_running_ring(void)
 {
@@ -549,6 +569,7 @@ int main(void)
 	T_RUN(values_out_of_range);
 	T_RUN(ring_addresses_that_are_wrong);
 	T_RUN(rings_that_are_not_set_up);
+	T_RUN(a_ring_before_any_memory);
 	T_RUN(changes_of_a_running_ring);
 	T_RUN(features_that_the_device_refuses);
 	T_RUN(memory_that_is_wrong);

@@ -71,7 +71,8 @@ static void unmap_while(int (*fn)(void *arg), struct vhk_map *map, unsigned int 
 
 	thread = kthread_run(fn, &u, "vhk-kunit");
 	T_MUST(!IS_ERR(thread));
-	for (i = 0; i < rounds; i++) {
+	/* The thread may not have run for long. */
+	for (i = 0; i < rounds || (!READ_ONCE(u.found) && i < 100 * rounds); i++) {
 		WRITE_ONCE(*page, 1);
 		T_EQ(vhk_map_add(map, AT, PAGE_SIZE, page_at(USED_PAGE), RW), 0);
 		if (!(i % 16))

@@ -213,7 +213,7 @@ static unsigned int go_round(struct vhk_loop *l)
 	if (!n || l->own || !(++l->n_rounds & 15))
 		n += vhk_timers_fire(l);
 	vhk_sources_flush(l);
-	vhk_loop_mux_send(l);
+	vhk_loop_send_calls(l);
 	/* Other things than requests do not end the idle time: a timer is no reason to spin. */
 	if (l->n_learn)
 		learn(l);

@@ -41,6 +41,7 @@ struct vhk_source {
 	uint32_t slot;	/* in the loop's table of polls */
 	uint32_t ring;	/* of the loop's multiplexer, for kicks */
 	uint32_t calls_ring; /* and for calls */
+	uint32_t call_slot;  /* of the engine, for calls */
 	int call_fd;
 	uint16_t empty; /* rounds without work */
 	uint16_t vain;	/* times it had work and did not take it */
@@ -70,8 +71,8 @@ int vhk_loop_set_kick(struct vhk_loop *l, struct vhk_source *s, int kick_fd);
  */
 void vhk_loop_set_call(struct vhk_loop *l, struct vhk_source *s, int call_fd);
 /*
- * Loop's thread. True: the call is made at the end of the round, with those of other sources.
- * False: there is no better way than to signal the eventfd.
+ * Loop's thread. True: the call is made in this round, with those of other sources. False: there
+ * is no better way than to signal the eventfd.
  */
 bool vhk_loop_stage_call(struct vhk_loop *l, struct vhk_source *s);
 /* Loop's thread. There may be work in @s of which no kick tells: look at it in the next round. */

@@ -17,6 +17,7 @@
 #define VHK_NEVER UINT64_MAX
 #define VHK_NO_POLL UINT32_MAX
 #define VHK_NO_RING UINT32_MAX
+#define VHK_NO_SLOT UINT32_MAX
 /*
  * What the loop's own thread moves, zeroes or gives back in one round, bytes: kicks, timers and
  * signals wait for no more than that, and for the operation or piece of one that went over it.
@@ -98,6 +99,16 @@ struct vhk_engine {
 	/* Asks for an early end of all I/O. */
 	void (*cancel)(struct vhk_loop *l);
 	int (*fd)(const struct vhk_loop *l);
+	/*
+	 * Calls: a source's eventfd, which @s names, is made known, or forgotten with what was staged
+	 * sent. NULL, as are the next three: this engine sends none.
+	 */
+	void (*call_add)(struct vhk_loop *l, struct vhk_source *s);
+	void (*call_del)(struct vhk_loop *l, struct vhk_source *s);
+	/* To go with the next submit(), or with many. False: no room at the moment. */
+	bool (*call)(struct vhk_loop *l, struct vhk_source *s);
+	/* What is staged goes at once. */
+	void (*call_send)(struct vhk_loop *l);
 	/* Room for VHK_PINS_MAX buffers. NULL, as are the next two: this engine registers none. */
 	int (*pins)(struct vhk_loop *l);
 	int (*pin)(struct vhk_loop *l, uint16_t slot, void *va, size_t len);
@@ -233,7 +244,14 @@ int vhk_loop_mux_watch(struct vhk_loop *l, struct vhk_source *s, int fd, uint32_
 void vhk_loop_mux_unwatch(struct vhk_loop *l, struct vhk_source *s, uint32_t ring);
 bool vhk_loop_mux_peek(const struct vhk_loop *l);
 unsigned int vhk_loop_mux_reap(struct vhk_loop *l);
+void vhk_loop_mux_set_call(struct vhk_loop *l, struct vhk_source *s);
+void vhk_loop_mux_forget_call(struct vhk_loop *l, struct vhk_source *s);
+void vhk_loop_mux_stage_call(struct vhk_loop *l, struct vhk_source *s);
 void vhk_loop_mux_send(struct vhk_loop *l);
+
+/* loop_call.c */
+void vhk_loop_forget_call(struct vhk_loop *l, struct vhk_source *s);
+void vhk_loop_send_calls(struct vhk_loop *l);
 
 /* loop_timer.c */
 uint64_t vhk_timers_next(const struct vhk_loop *l);

@@ -299,7 +299,7 @@ void vhk_io_drain(struct vhk_loop *l, uint64_t ns)
 			return;
 		l->engine->reap(l, true);
 		vhk_sources_flush(l);
-		vhk_loop_mux_send(l);
+		vhk_loop_send_calls(l);
 	}
 }
 

@@ -110,45 +110,33 @@ void vhk_loop_mux_unwatch(struct vhk_loop *l, struct vhk_source *s, uint32_t rin
 {
 	struct vhk_loop_mux *x = l->mux;
 
-	/* With what is staged, which would find no eventfd any more. */
-	if (s->calls_ring == ring) {
-		vhk_loop_mux_send(l);
-		vhk_mux_unbind_call(&x->mux, ring);
-		s->calls_ring = VHK_NO_RING;
-	}
+	/* The calls are bound to the same ring. */
+	if (s->calls_ring == ring)
+		vhk_loop_mux_forget_call(l, s);
 	vhk_mux_unbind_kick(&x->mux, ring);
 	x->source[ring] = NULL;
 	x->n--;
 }
 
-void vhk_loop_set_call(struct vhk_loop *l, struct vhk_source *s, int call_fd)
+void vhk_loop_mux_set_call(struct vhk_loop *l, struct vhk_source *s)
 {
-	/* Out of the loop. */
-	if (!s->state)
-		return;
-	if (s->calls_ring != VHK_NO_RING) {
-		vhk_loop_mux_send(l);
-		vhk_mux_unbind_call(&l->mux->mux, s->calls_ring);
-		s->calls_ring = VHK_NO_RING;
-	}
-	s->call_fd = call_fd;
-	if (s->ring != VHK_NO_RING && call_fd >= 0 &&
-	    !vhk_mux_bind(&l->mux->mux, s->ring, -1, call_fd))
+	if (s->ring != VHK_NO_RING && !vhk_mux_bind(&l->mux->mux, s->ring, -1, s->call_fd))
 		s->calls_ring = s->ring;
 }
 
-/*
- * A round ends by sending what is staged. With one source at work a call of its own goes out
- * earlier and costs no more; outside of rounds nobody would send it.
- */
-bool vhk_loop_stage_call(struct vhk_loop *l, struct vhk_source *s)
+/* With what is staged, which would find no eventfd any more. */
+void vhk_loop_mux_forget_call(struct vhk_loop *l, struct vhk_source *s)
 {
-	if (!l->mux || !s->state || s->calls_ring == VHK_NO_RING || l->n_active < 2 || !l->inside)
-		return false;
+	vhk_loop_mux_send(l);
+	vhk_mux_unbind_call(&l->mux->mux, s->calls_ring);
+	s->calls_ring = VHK_NO_RING;
+}
+
+void vhk_loop_mux_stage_call(struct vhk_loop *l, struct vhk_source *s)
+{
 	vhk_mux_stage(&l->mux->mux, s->calls_ring);
 	if (l->mux->mux.n_staged >= CALLS_MAX)
 		vhk_loop_mux_send(l);
-	return true;
 }
 
 void vhk_loop_mux_send(struct vhk_loop *l)

@@ -153,6 +153,7 @@ int vhk_loop_add_source(struct vhk_loop *l, struct vhk_source *s)
 
 	s->call_fd = -1;
 	s->calls_ring = VHK_NO_RING;
+	s->call_slot = VHK_NO_SLOT;
 	s->state = SOURCE_OUT;
 	s->blind = false;
 	s->staged = false;
@@ -170,6 +171,7 @@ void vhk_loop_del_source(struct vhk_loop *l, struct vhk_source *s)
 	if (s->staged)
 		l->n_staged--;
 	s->staged = false;
+	vhk_loop_forget_call(l, s);
 	unwatch_kick(l, s, s->slot, s->ring);
 	s->slot = VHK_NO_POLL;
 	s->ring = VHK_NO_RING;

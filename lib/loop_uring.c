@@ -12,7 +12,7 @@
 #define REAP_MAX 256
 #define EVENTS_MAX 32
 
-/* user_data: 0 for what nobody waits for, this for the epoll, a tag for a kick, else a vhk_io. */
+/* user_data: 0 for what nobody waits for, this for the epoll, a call, a tag for a kick, or a vhk_io. */
 #define FDS_DATA 3
 
 /* What the next call may mend is no error. */
@@ -35,7 +35,7 @@ static bool has_work(const struct vhk_uring *u)
 	       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
-static struct io_uring_sqe *get_sqe(struct vhk_loop *l)
+struct io_uring_sqe *vhk_uring_get_sqe(struct vhk_loop *l)
 {
 	struct vhk_uring *u = l->uring;
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
@@ -43,6 +43,7 @@ static struct io_uring_sqe *get_sqe(struct vhk_loop *l)
 	if (sqe || !vhk_uring_is_mine(u))
 		return sqe;
 	vhk_loop_note_syscalls(l, 1);
+	vhk_uring_handed_over(u);
 	io_uring_submit(&u->ring);
 	return io_uring_get_sqe(&u->ring);
 }
@@ -67,7 +68,7 @@ static bool tell_kernel(struct vhk_loop *l, uint32_t i)
 
 	if (p->gone && !p->armed)
 		return true;
-	sqe = get_sqe(l);
+	sqe = vhk_uring_get_sqe(l);
 	if (!sqe)
 		return false;
 	if (p->gone) {
@@ -96,7 +97,7 @@ static unsigned int cq_room(const struct vhk_uring *u)
 static void arm_fds(struct vhk_loop *l)
 {
 	struct vhk_uring *u = l->uring;
-	struct io_uring_sqe *sqe = u->fds_armed ? NULL : get_sqe(l);
+	struct io_uring_sqe *sqe = u->fds_armed ? NULL : vhk_uring_get_sqe(l);
 
 	if (!sqe)
 		return;
@@ -170,6 +171,7 @@ static void uring_unwatch(struct vhk_loop *l, uint32_t i)
 	if (!vhk_uring_is_mine(u) || l->closing)
 		return;
 	tell_due(l);
+	vhk_uring_handed_over(u);
 	io_uring_submit(&u->ring);
 }
 
@@ -252,7 +254,7 @@ static bool uring_begin(struct vhk_loop *l, struct vhk_io *io)
 
 	if (u->n_in >= u->max_in || !vhk_uring_is_mine(u))
 		return false;
-	sqe = get_sqe(l);
+	sqe = vhk_uring_get_sqe(l);
 	if (!sqe)
 		return false;
 	if (io->op <= VHK_IO_WRITE)
@@ -282,6 +284,7 @@ static int uring_submit(struct vhk_loop *l)
 	if (!io_uring_sq_ready(&u->ring) && !has_work(u))
 		return 0;
 	vhk_loop_note_syscalls(l, 1);
+	vhk_uring_handed_over(u);
 	return mild(io_uring_submit_and_get_events(&u->ring));
 }
 
@@ -377,7 +380,9 @@ static unsigned int uring_reap(struct vhk_loop *l, bool idle)
 	(void)idle;
 	/* Taken out one by one: a callback may use the ring. */
 	for (i = 0; i < REAP_MAX && take_cqe(u, &cqe); i++) {
-		if (cqe.user_data && !(cqe.user_data & 1))
+		if ((cqe.user_data & 3) == VHK_URING_CALL)
+			vhk_uring_call_done(l, cqe.user_data);
+		else if (cqe.user_data && !(cqe.user_data & 1))
 			n += io_done(l, &cqe);
 		else if (cqe.user_data && !l->closing)
 			n += cqe.user_data == FDS_DATA ? fds_done(l) : kick_done(l, &cqe);
@@ -387,7 +392,7 @@ static unsigned int uring_reap(struct vhk_loop *l, bool idle)
 
 static void uring_cancel(struct vhk_loop *l)
 {
-	struct io_uring_sqe *sqe = vhk_uring_is_mine(l->uring) ? get_sqe(l) : NULL;
+	struct io_uring_sqe *sqe = vhk_uring_is_mine(l->uring) ? vhk_uring_get_sqe(l) : NULL;
 
 	if (!sqe)
 		return;
@@ -418,6 +423,10 @@ const struct vhk_engine vhk_engine_uring = {
 	.wait = uring_wait,
 	.cancel = uring_cancel,
 	.fd = uring_fd,
+	.call_add = vhk_uring_call_add,
+	.call_del = vhk_uring_call_del,
+	.call = vhk_uring_call,
+	.call_send = vhk_uring_call_send,
 	.pins = uring_pins,
 	.pin = pin_update,
 	.unpin = uring_unpin,

@@ -9,7 +9,13 @@
 
 #include "loop_impl.h"
 
-#define VHK_URING_FILES 64 /* registered; files beyond are used by their fds */
+#define VHK_URING_FILES 64	 /* registered; files beyond are used by their fds */
+#define VHK_URING_CALL_FILES 256 /* behind them: eventfds of calls */
+
+/* The lower two bits of user_data: 0 a vhk_io, 1 a poll's tag, this a call, 3 the epoll. */
+#define VHK_URING_CALL 2
+
+struct vhk_uring_call;
 
 struct vhk_uring {
 	struct io_uring ring;
@@ -17,6 +23,7 @@ struct vhk_uring {
 	bool bound;	  /* there is such a thread */
 	bool numbered;	  /* the ring was registered in it, or that was refused */
 	bool files;	  /* the table of registered files is there */
+	bool call_files;  /* with room for calls */
 	pthread_t thread;
 	pid_t tid; /* unlike a pthread_t not soon used again */
 	/*
@@ -27,7 +34,10 @@ struct vhk_uring {
 	int fds;
 	bool fds_armed;
 	uint32_t due, last_due;	   /* kicks to arm or to remove */
-	unsigned int n_in, max_in; /* I/O in the ring; so few that the CQ holds it */
+	unsigned int n_in, max_in; /* I/O and calls in the ring; so few that the CQ holds it */
+	struct vhk_uring_call *calls;
+	uint32_t n_calls, free_call;
+	unsigned int n_staged; /* calls queued, and not handed over */
 };
 
 /* Another thread's enter would fail, or go to a ring of its own with the same registered number. */
@@ -35,6 +45,22 @@ static inline bool vhk_uring_is_mine(const struct vhk_uring *u)
 {
 	return !u->single || (u->bound && pthread_equal(u->thread, pthread_self()));
 }
+
+/* All that is queued is about to go. */
+static inline void vhk_uring_handed_over(struct vhk_uring *u)
+{
+	u->n_staged = 0;
+}
+
+/* loop_uring.c: NULL: no room, not even after handing over what is queued. */
+struct io_uring_sqe *vhk_uring_get_sqe(struct vhk_loop *l);
+
+/* loop_uring_call.c */
+void vhk_uring_call_add(struct vhk_loop *l, struct vhk_source *s);
+void vhk_uring_call_del(struct vhk_loop *l, struct vhk_source *s);
+bool vhk_uring_call(struct vhk_loop *l, struct vhk_source *s);
+void vhk_uring_call_send(struct vhk_loop *l);
+void vhk_uring_call_done(struct vhk_loop *l, uint64_t data);
 
 int vhk_uring_open(struct vhk_loop *l, const struct vhk_loop_opts *o);
 void vhk_uring_close(struct vhk_loop *l);

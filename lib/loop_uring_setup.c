@@ -74,6 +74,15 @@ static int probe(struct vhk_uring *u)
 	return ret;
 }
 
+/* A table may be no longer than the limit of open files. */
+static void register_files(struct vhk_uring *u)
+{
+	const unsigned int most = VHK_URING_FILES + VHK_URING_CALL_FILES;
+
+	u->call_files = !io_uring_register_files_sparse(&u->ring, most);
+	u->files = u->call_files || !io_uring_register_files_sparse(&u->ring, VHK_URING_FILES);
+}
+
 int vhk_uring_open(struct vhk_loop *l, const struct vhk_loop_opts *o)
 {
 	struct vhk_uring *u = calloc(1, sizeof(*u));
@@ -82,6 +91,7 @@ int vhk_uring_open(struct vhk_loop *l, const struct vhk_loop_opts *o)
 	if (!u)
 		return -ENOMEM;
 	u->due = VHK_NO_POLL;
+	u->free_call = VHK_NO_SLOT;
 	u->fds = epoll_create1(EPOLL_CLOEXEC);
 	ret = u->fds < 0 ? -errno : setup(u, o);
 	if (ret)
@@ -89,7 +99,7 @@ int vhk_uring_open(struct vhk_loop *l, const struct vhk_loop_opts *o)
 	ret = probe(u);
 	if (ret)
 		goto err_exit;
-	u->files = !io_uring_register_files_sparse(&u->ring, VHK_URING_FILES);
+	register_files(u);
 	l->uring = u;
 	return 0;
 
@@ -111,6 +121,7 @@ void vhk_uring_close(struct vhk_loop *l)
 		u->ring.int_flags = 0;
 	io_uring_queue_exit(&u->ring);
 	close(u->fds);
+	free(u->calls);
 	free(u);
 	l->uring = NULL;
 }

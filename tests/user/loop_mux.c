@@ -155,7 +155,7 @@ static void changes_lose_no_call(void)
 		for (i = 0; i < N_RINGS; i++)
 			T_EQ(calls(i), 1);
 		T_EQ(n_staged + n_plain, N_RINGS);
-		T_EQ(n_staged > 0, have_device());
+		T_EQ(n_staged > 0, have_device() || m->engine == VHK_LOOP_IO_URING);
 		finish(l);
 	}
 }

@@ -50,6 +50,7 @@ struct vhk_ctl_user {
 	uint32_t events; /* watched on the socket */
 	struct vhk_proto_state st;
 	struct vhk_ctl_offer offer;
+	uint32_t n_named; /* one more than the highest ring that a request was about */
 	struct vhk_ctl_user_list unsent, sent;
 	unsigned int n_sent;
 	uint64_t n_asked;
@@ -74,8 +75,8 @@ static inline struct vhk_ctl_user *vhk_ctl_user_of(const struct vhk_ctl *c)
 enum vhk_ctl_op vhk_ctl_user_message(enum vhk_ctl_op op);
 const struct vhk_proto *vhk_ctl_user_row(enum vhk_ctl_op op); /* NULL: no such message */
 bool vhk_ctl_user_code_can(const struct vhk_ctl_user *u, enum vhk_ctl_op op);
-/* Judges a request by the message it becomes: -EINVAL, -EMSGSIZE, -EOPNOTSUPP. */
-int vhk_ctl_user_check(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r);
+/* Judges a request by the message it becomes: -EINVAL, -EMSGSIZE, -EOPNOTSUPP. Notes its ring. */
+int vhk_ctl_user_check(struct vhk_ctl_user *u, const struct vhk_ctl_req *r);
 /* @m borrows its fds: it is not to be given to vhk_msg_fini(). */
 int vhk_ctl_user_encode(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r,
 			struct vhk_msg *m);

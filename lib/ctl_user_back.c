@@ -119,9 +119,9 @@ static uint64_t back_serve(struct vhk_ctl_user *u, struct vhk_msg *m, int *fd)
 	const char *why = NULL;
 	int ret;
 
-	/* A back end that was not asked has as many queues as a message can name. */
+	/* One that was not asked knows of no rings but those that it was told of. */
 	if (!st.n_queues)
-		st.n_queues = UINT16_MAX + 1u;
+		st.n_queues = u->n_named;
 	ret = vhk_proto_check_any(&st, m, true, &why);
 	if (!ret) {
 		why = "nobody serves it, or it was refused";

@@ -529,8 +529,15 @@ int vhk_ctl_user_encode(const struct vhk_ctl_user *u, const struct vhk_ctl_req *
 	return code_of(r->op)->encode(u, r, m);
 }
 
-int vhk_ctl_user_check(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r)
+static void note_ring(struct vhk_ctl_user *u, uint64_t idx)
 {
+	if (idx != VHK_PROTO_NO_RING)
+		u->n_named = vhk_max(u->n_named, (uint32_t)idx + 1);
+}
+
+int vhk_ctl_user_check(struct vhk_ctl_user *u, const struct vhk_ctl_req *r)
+{
+	const struct vhk_proto *row = vhk_ctl_user_row(r->op);
 	struct vhk_proto_state st = u->st;
 	const char *why = NULL;
 	struct vhk_msg m;
@@ -542,9 +549,11 @@ int vhk_ctl_user_check(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r
 	/* A back end that was not asked has as many queues as a message can name. */
 	if (!st.n_queues)
 		st.n_queues = UINT16_MAX + 1u;
-	ret = vhk_proto_check_row(vhk_ctl_user_row(r->op), &st, &m, &why);
+	ret = vhk_proto_check_row(row, &st, &m, &why);
 	if (ret)
 		vhk_log(&u->c.log, VHK_LOG_ERROR, "%s: %s", vhk_ctl_op_name(r->op), why);
+	else
+		note_ring(u, vhk_proto_ring(row, &m));
 	return ret == -EPROTO ? -EINVAL : ret;
 }
 

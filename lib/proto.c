@@ -61,28 +61,34 @@ static int check_gates(const struct vhk_proto *row, const struct vhk_proto_state
 	return 0;
 }
 
-static int check_index(const struct vhk_proto *row, const struct vhk_proto_state *st,
-		       const struct vhk_msg *m, const char **why)
+uint64_t vhk_proto_ring(const struct vhk_proto *row, const struct vhk_msg *m)
 {
-	uint64_t idx = 0;
 	uint32_t first;
 
 	switch (row->index) {
 	case VHK_INDEX_NONE:
-		return 0;
+		break;
 	case VHK_INDEX_U32:
 		memcpy(&first, m->bytes, sizeof(first));
-		idx = first;
-		break;
+		return first;
 	case VHK_INDEX_FD:
-		idx = m->u64 & VHK_USER_VRING_FD_INDEX;
+		return m->u64 & VHK_USER_VRING_FD_INDEX;
+	}
+	return VHK_PROTO_NO_RING;
+}
+
+static int check_index(const struct vhk_proto *row, const struct vhk_proto_state *st,
+		       const struct vhk_msg *m, const char **why)
+{
+	if (row->index == VHK_INDEX_NONE)
+		return 0;
+	if (row->index == VHK_INDEX_FD) {
 		if (m->u64 & ~(VHK_USER_VRING_FD_INDEX | VHK_USER_VRING_FD_NONE))
 			return fail(why, -EINVAL, "unknown bits beside the ring index");
 		if (!(m->u64 & VHK_USER_VRING_FD_NONE) != (m->n_fds == 1))
 			return fail(why, -EINVAL, "bit 8 and the fd contradict each other");
-		break;
 	}
-	return idx < st->n_queues ? 0 : fail(why, -EINVAL, "no such ring");
+	return vhk_proto_ring(row, m) < st->n_queues ? 0 : fail(why, -EINVAL, "no such ring");
 }
 
 static int judge(const struct vhk_proto *row, const struct vhk_proto_state *st,

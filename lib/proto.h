@@ -330,6 +330,9 @@ int vhk_proto_check_row(const struct vhk_proto *row, const struct vhk_proto_stat
 /* The same, for onlookers: whether it is served here does not matter. */
 int vhk_proto_check_any(const struct vhk_proto_state *st, const struct vhk_msg *m,
 			bool back_channel, const char **why);
+/* The ring that a well-formed message is about. */
+#define VHK_PROTO_NO_RING UINT64_MAX
+uint64_t vhk_proto_ring(const struct vhk_proto *row, const struct vhk_msg *m);
 /*
  * Judges a reply to @request: number, reply bit, size, fds. 0; -EPROTO; -EOPNOTSUPP: well formed,
  * and says no: it is empty or a non-zero u64 where a longer payload was due. What an ack or a u64

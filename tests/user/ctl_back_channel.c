@@ -194,7 +194,57 @@ static int on_notifier(void *arg, unsigned int idx, int fd, uint64_t offset, uin
 	return 0;
 }
 
-/* Of rings that there are, as far as the back end told, or that a message can name. */
+/* A call, an error, and a notifier, whose index has 8 bits. */
+static void ask_about(unsigned int message, uint32_t idx)
+{
+	const uint32_t call[2] = { idx, 0 };
+	const uint64_t area[3] = { idx, 4096, 0 };
+
+	n_named = 0;
+	t_peer_send(channel, message, T_PEER_ASK_ACK, message == 3 ? (void *)area : (void *)call,
+		    message == 3 ? sizeof(area) : sizeof(call), &channel, message == 3);
+	T_EQ(vhk_ctl_process(ctl), 0);
+}
+
+static void check_ring(uint32_t idx, bool is_one)
+{
+	unsigned int message;
+	struct t_peer_msg m;
+	bool want;
+
+	for (message = 3; message <= 5; message++) {
+		want = is_one && (message != 3 || idx < 256);
+		ask_about(message, idx);
+		T_MUST(t_peer_recv(channel, &m));
+		if (!m.u64 != want)
+			printf("# ring %u by message %u:\n", idx, message);
+		T_EQ(!m.u64, want);
+		T_EQ(n_named, want);
+		if (want)
+			T_EQ(named, idx);
+	}
+}
+
+/* Nothing was said of rings yet, then the front end names one, then the back end says how many. */
+enum said { NOTHING, UP_TO_2, THERE_ARE_256, N_SAID };
+
+static void say_rings(enum said said)
+{
+	struct t_peer_msg m;
+	uint64_t v;
+
+	if (said == UP_TO_2) {
+		t_peer_reply_u64(sock, VHK_CTL_SET_VRING_NUM, 0);
+		T_EQ(vhk_ctl_set_vring_num(ctl, 2, 64), 0);
+		T_MUST(t_peer_recv(sock, &m));
+		/* what is refused names none */
+		T_EQ(vhk_ctl_set_vring_num(ctl, 1u << 16, 64), -EINVAL);
+	} else if (said == THERE_ARE_256) {
+		t_peer_reply_u64(sock, VHK_CTL_GET_QUEUE_NUM, 256);
+		T_EQ(vhk_ctl_get_queue_num(ctl, &v), 0);
+	}
+}
+
 static void rings_that_are_none(void)
 {
 	static const struct vhk_ctl_back back = {
@@ -202,19 +252,22 @@ static void rings_that_are_none(void)
 	};
 	static const struct {
 		uint32_t idx;
-		bool before, after; /* accepted, before and after it said how many it has */
+		bool is_one[N_SAID];
 	} rings[] = {
-		{ 0, true, true },	   { 2, true, true },	       { 3, true, false },
-		{ 255, true, false },	   { 256, true, false },       { 65535, true, false },
-		{ 65536, false, false },   { 65538, false, false },    { 1u << 31, false, false },
-		{ UINT32_MAX, false, false },
+		{ 0, { false, true, true } },
+		{ 2, { false, true, true } },
+		{ 3, { false, false, true } },
+		{ 255, { false, false, true } },
+		{ 256, { false, false, false } },
+		{ 65535, { false, false, false } },
+		{ 65536, { false, false, false } },
+		{ 65538, { false, false, false } },
+		{ UINT32_MAX, { false, false, false } },
 	};
 	static const struct vhk_ctl_opts o = { .sz = sizeof(o), .timeout_ms = 80, .back = &back };
+	enum said said;
 	struct t_peer_msg m;
-	unsigned int i, told;
-	uint32_t call[2] = { 0, 0 };
-	uint64_t v, area[3] = { 0, 4096, 0 };
-	bool want;
+	unsigned int i;
 
 	sock = t_peer_open(&ctl, &o);
 	t_peer_negotiate(ctl, sock, VHK_F_VERSION_1,
@@ -224,30 +277,10 @@ static void rings_that_are_none(void)
 	T_MUST(!vhk_ctl_set_backend_req_fd(ctl));
 	T_MUST(t_peer_recv(sock, &m) && m.n_fds == 1);
 	channel = m.fd[0];
-	for (told = 0; told < 2; told++) {
-		for (i = 0; i < 3 * sizeof(rings) / sizeof(rings[0]); i++) {
-			const uint32_t idx = rings[i / 3].idx;
-
-			want = told ? rings[i / 3].after : rings[i / 3].before;
-			/* calls, errors, and a notifier, whose index has 8 bits */
-			call[0] = idx;
-			area[0] = idx;
-			want = want && (i % 3 != 2 || idx < 256);
-			n_named = 0;
-			t_peer_send(channel, i % 3 == 0 ? 4 : i % 3 == 1 ? 5 : 3, T_PEER_ASK_ACK,
-				    i % 3 == 2 ? (void *)area : (void *)call, i % 3 == 2 ? 24 : 8,
-				    &channel, i % 3 == 2);
-			T_EQ(vhk_ctl_process(ctl), 0);
-			T_MUST(t_peer_recv(channel, &m));
-			if (!m.u64 != want)
-				printf("# ring %u by message %u:\n", idx, m.request);
-			T_EQ(!m.u64, want);
-			T_EQ(n_named, want);
-			if (want)
-				T_EQ(named, idx);
-		}
-		t_peer_reply_u64(sock, VHK_CTL_GET_QUEUE_NUM, 3);
-		T_EQ(vhk_ctl_get_queue_num(ctl, &v), 0);
+	for (said = NOTHING; said < N_SAID; said++) {
+		say_rings(said);
+		for (i = 0; i < sizeof(rings) / sizeof(rings[0]); i++)
+			check_ring(rings[i].idx, rings[i].is_one[said]);
 	}
 	end();
 }

@@ -33,8 +33,8 @@ extern "C" {
  * @shmem_unmap:   BACKEND_SHMEM_UNMAP: the guest sees that piece no more; it did. Also after a
  *                 reset
  *
- * @idx is the back end's word: below what vhk_ctl_get_queue_num() told, or below 65,536 where that
- * was not asked. Whether the caller has such a ring is for him to look.
+ * @idx is a ring that there is: below what vhk_ctl_get_queue_num() told, or, where that was not
+ * asked, no higher than any ring that a request of the front end was about. Others are refused.
  * @arg is that of struct vhk_ctl_opts. Those that return something: 0, or a negative code, which
  * refuses.
  */

@@ -226,10 +226,6 @@ static int open_device(struct vhk_vduse *v)
 	return 0;
 }
 
-/*
- * From API 1 on the kernel refuses this while the driver runs: the queues are then as the former
- * process has set them up.
- */
 static int setup_queues(struct vhk_vduse *v)
 {
 	unsigned int i;
@@ -237,7 +233,7 @@ static int setup_queues(struct vhk_vduse *v)
 
 	for (i = 0; i < v->n_queues && !ret; i++)
 		ret = vhk_vduse_setup_queue(v->fd, i, vhk_device_info(v->dev)->queue_size);
-	return ret == -EINVAL && v->api && vhk_vduse_probe(v) ? 0 : ret;
+	return ret;
 }
 
 /* The driver ran before us: it goes on where the former process stopped. */
@@ -260,6 +256,19 @@ static int recover(struct vhk_vduse *v)
 	return 0;
 }
 
+/*
+ * From API 1 on the kernel refuses this while the driver runs: the queues are then as the former
+ * process has set them up. One that was reset behind the refusal does not run any more.
+ */
+static int setup_again(struct vhk_vduse *v)
+{
+	int ret = setup_queues(v);
+
+	if (ret != -EINVAL || !v->api)
+		return ret;
+	return vhk_vduse_probe(v) ? 0 : setup_queues(v);
+}
+
 /* Behind the log: a device of another shape is not touched. */
 static int take_over(struct vhk_vduse *v)
 {
@@ -268,7 +277,7 @@ static int take_over(struct vhk_vduse *v)
 	if (ret == -ENODATA && !vhk_vduse_probe(v))
 		ret = vhk_vduse_log_make(v);
 	if (!ret)
-		ret = setup_queues(v);
+		ret = setup_again(v);
 	if (!ret)
 		ret = refresh_config(v);
 	if (!ret && vhk_vduse_probe(v))

@@ -34,6 +34,7 @@ static struct kernel {
 	unsigned int device_busy; /* so many opens find it busy */
 	uint64_t api, extras;
 	bool refuse_v1;
+	bool reset_behind_refusal; /* of the set-up of a queue: the driver is gone then */
 
 	/* What it has. */
 	bool exists, attached, driver_ok;
@@ -207,8 +208,10 @@ static inline int k_set_config(const struct vduse_config_data *c)
 
 static inline int k_setup(const struct vduse_vq_config *c)
 {
-	if (c->index >= K_QUEUES || (k.set_api && k.driver_ok))
+	if (c->index >= K_QUEUES || (k.set_api && k.driver_ok)) {
+		k.driver_ok = k.driver_ok && !k.reset_behind_refusal;
 		return k_error(EINVAL);
+	}
 	k.vq_max[c->index] = c->max_size;
 	return 0;
 }

@@ -210,6 +210,26 @@ static void what_a_former_process_left_is_taken_over(void)
 	}
 }
 
+/* Queues are set up then as those of a device whose driver never ran. */
+static void a_reset_behind_a_refused_set_up_is_noticed(void)
+{
+	struct served s;
+	unsigned int i;
+
+	bare_case(&s);
+	k.api = 1;
+	T_EQ(served_open(&s), 0);
+	vhk_vduse_close(s.v);
+	memset(k.vq_max, 0, sizeof(k.vq_max));
+	k.attached = k.driver_ok = k.reset_behind_refusal = true;
+	T_EQ(served_open(&s), 0);
+	T_EQ(k.driver_ok, false);
+	for (i = 0; i < K_QUEUES; i++)
+		T_OK(k.vq_max[i]);
+	vhk_vduse_close(s.v);
+	end_case(&s);
+}
+
 static void a_disk_leaves_out_what_cannot_be_carried(void)
 {
 	struct vhk_vduse_opts o = { .sz = sizeof(o), .without = VHK_F_RING_PACKED };
@@ -256,6 +276,7 @@ int main(void)
 	T_RUN(what_the_kernel_refuses_is_told);
 	T_RUN(callers_mistakes_are_refused);
 	T_RUN(what_a_former_process_left_is_taken_over);
+	T_RUN(a_reset_behind_a_refused_set_up_is_noticed);
 	T_RUN(a_disk_leaves_out_what_cannot_be_carried);
 	return t_end();
 }

@@ -52,11 +52,13 @@ truncate -s 16M "$T/img"
 head -c 5000192 /dev/urandom >"$T/src"
 start 2
 
-"$vhk" ctl show "unix:$T/s" >"$T/show"
+"$vhk" ctl show --device blk "unix:$T/s" >"$T/show"
 for word in "0 MQ" "29 EVENT_IDX" "capacity 32768 sectors" "num_queues 2" "queues 2"; do
 	grep -q "$word" "$T/show" || fail "ctl show does not say: $word"
 done
-"$vhk" ctl show -j "unix:$T/s" | grep -q '"capacity": 32768' || fail "ctl show -j"
+"$vhk" ctl show -j --device blk "unix:$T/s" | grep -q '"capacity": 32768' || fail "ctl show -j"
+# How much there is of its configuration space it does not say, and gives out no more.
+"$vhk" ctl show "unix:$T/s" | grep -q "configuration space (60 bytes); --device" || fail "ctl show of an unknown device"
 
 "$vhk" blk write "unix:$T/s" "$T/src"
 cmp <(head -c 5000192 "$T/img") "$T/src" || fail "what was written"

@@ -36,13 +36,24 @@ start a --blk-file="$T/a.img" --num-queues=4 --serial=one
 a=$pid
 start b --blk-file="$T/b.img"
 
-"$vhk" ctl show "unix:$T/a" >"$T/show"
-for word in "34 RING_PACKED" "12 INFLIGHT_SHMFD" "queues 4" "memory slots 509" "inflight region" \
+"$vhk" ctl show --device blk "unix:$T/a" >"$T/show"
+for word in "9 FLUSH" "34 RING_PACKED" "12 INFLIGHT_SHMFD" "queues 4" "memory slots 509" "inflight region" \
 	"capacity 16384 sectors (8388608 bytes)" "process $a"; do
 	grep -qF "$word" "$T/show" || fail "ctl show does not say: $word"
 done
+"$vhk" ctl show -j --device blk "unix:$T/a" >"$T/json"
+for word in '"RING_PACKED"' '"device": "blk"' '"capacity": 16384'; do
+	grep -q "$word" "$T/json" || fail "ctl show -j does not say: $word"
+done
+# What it is nobody told: bits of devices have no names, and the configuration space is bytes, 16384 first.
+"$vhk" ctl show "unix:$T/a" >"$T/show"
+for word in "9 ?" "34 RING_PACKED" "configuration space (256 bytes); --device tells" "  0040000000000000"; do
+	grep -qF -- "$word" "$T/show" || fail "ctl show does not say: $word"
+done
+! grep -q "FLUSH\|capacity" "$T/show" || fail "ctl show reads an unknown device as a disk"
 "$vhk" ctl show -j "unix:$T/a" >"$T/json"
-grep -q '"RING_PACKED"' "$T/json" || fail "no RING_PACKED in JSON"
+grep -q '"bytes": "0040000000000000' "$T/json" || fail "ctl show -j does not say the bytes"
+! grep -q '"capacity"\|"device"\|"FLUSH"' "$T/json" || fail "ctl show -j reads an unknown device as a disk"
 
 "$vhk" blk copy "unix:$T/a" "unix:$T/b"
 cmp "$T/a.img" "$T/b.img" || fail "copy from disk to disk"
@@ -131,6 +142,7 @@ expect 2 "--bs: 513" blk bench --bs 513 "$u"
 expect 2 "--length: 5x" blk read --length 5x "$u"
 expect 2 "unrecognized option" blk read --frob "$u"
 expect 2 "one URI" ctl show
+expect 2 "--device: disk is none of blk, net" ctl show --device disk "unix:$T/a"
 expect 2 "ctl: which subcommand? show" ctl
 expect 2 "blk: which subcommand? read, write, copy, bench" blk
 for wrong in foo tcp:1 unix: listen: fd: fd:x fd:-1 fd:1x fd:99999999999999999999; do

@@ -39,20 +39,37 @@ void show_bits_json(struct json *j, const char *key, uint64_t bits, bit_name_fn 
 	json_close(j, ']');
 }
 
+/* 0, or an exit code. */
+static int show_door(struct vhk_ctl *c, const char *uri, bool json, const struct feature_device *device)
+{
+	if (vhk_ctl_kind(c) == VHK_CTL_KIND_USER)
+		return show_user(c, uri, json, device);
+	if (device)
+		return say_usage("--device is for vhost-user: %s says what it is", uri);
+	return show_kernel(c, uri, json);
+}
+
 int ctl_show(int argc, char **argv)
 {
 	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
+						 { "device", required_argument, NULL, 'd' },
 						 { "timeout", required_argument, NULL, 't' },
 						 { "quiet", no_argument, NULL, 'q' },
 						 { 0 } };
 	struct vhk_ctl_opts opts = { .sz = sizeof(opts), .log = say_log() };
+	const struct feature_device *device = NULL;
 	struct vhk_ctl *c;
 	bool json = false;
 	uint64_t ns;
 	int opt, ret;
 
-	while ((opt = say_getopt(argc, argv, "jqt:", options, NULL)) >= 0) {
-		if (opt == 'j')
+	while ((opt = say_getopt(argc, argv, "jqd:t:", options, NULL)) >= 0) {
+		if (opt == 'd') {
+			device = feature_device(optarg);
+			if (!device)
+				return say_usage("--device: %s is none of %s", optarg,
+						 feature_devices());
+		} else if (opt == 'j')
 			json = true;
 		else if (opt == 't' && parse_seconds(optarg, &ns))
 			opts.timeout_ms = (uint32_t)(ns / 1000000u + 1);
@@ -67,8 +84,7 @@ int ctl_show(int argc, char **argv)
 	ret = vhk_ctl_open(&c, argv[optind], &opts);
 	if (ret)
 		return say_error(ret, "%s", argv[optind]);
-	ret = vhk_ctl_kind(c) == VHK_CTL_KIND_USER ? show_user(c, argv[optind], json) :
-						     show_kernel(c, argv[optind], json);
+	ret = show_door(c, argv[optind], json, device);
 	vhk_ctl_close(c);
 	return ret;
 }

@@ -7,6 +7,7 @@
 
 #include <vhostkit/ctl.h>
 
+#include "features.h"
 #include "say.h"
 
 #define VIRTIO_KIND_NET 1
@@ -26,7 +27,7 @@ bit_name_fn show_feature_name;
 
 /* The beginning of a device's configuration space, as far as it was read. */
 struct config {
-	uint32_t id; /* whose it is, VIRTIO_KIND_* or another (virtio 1.3, 5) */
+	uint32_t id; /* whose it is, VIRTIO_KIND_* or another (virtio 1.3, 5); 0: not known */
 	uint32_t len;
 	uint64_t features; /* what of it is valid depends on them */
 	unsigned char bytes[CONFIG_MAX];
@@ -38,7 +39,8 @@ void config_text(const struct config *c);
 void config_json(struct json *j, const struct config *c);
 
 /* What is asked, and shown; 0 or an exit code after saying what failed. */
-int show_user(struct vhk_ctl *c, const char *uri, bool json);
+/* @device: what the user says it is; NULL: nobody knows. */
+int show_user(struct vhk_ctl *c, const char *uri, bool json, const struct feature_device *device);
 int show_kernel(struct vhk_ctl *c, const char *uri, bool json);
 
 #endif

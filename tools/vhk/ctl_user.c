@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
  * vhk ctl show of a vhost-user back end. What kind of device it is vhost-user does not tell: bits
- * and configuration space are read as those of a disk.
+ * of devices have names, and the configuration space fields, where the user says which it is.
  */
 #include <errno.h>
 #include <linux/virtio_blk.h>
+#include <linux/virtio_net.h>
 #include <unistd.h>
 
 #include "ctl_show.h"
@@ -18,27 +19,58 @@ struct offer {
 	uint64_t features, protocol, queues, slots;
 	struct vhk_ctl_inflight inflight;
 	bool has_queues, has_slots, has_inflight;
+	const struct feature_device *device; /* NULL: not known */
 	struct config config; /* as far as the back end has one */
 	int pid;
 	enum vhk_ctl_op asked; /* the last question */
 };
 
-/* The longest beginning of the configuration space that the back end gives out. */
+/* 1: it gives out so much, 0: it does not. */
+static int ask_bytes(struct vhk_ctl *c, struct offer *o, uint32_t len)
+{
+	int ret = vhk_ctl_get_config(c, 0, o->config.bytes, len);
+
+	if (ret)
+		return ret == -EREMOTEIO ? 0 : ret;
+	o->config.len = len;
+	return 1;
+}
+
+/* As far as the fields go that have names; else all that there may be. */
+static uint32_t most_bytes(const struct offer *o)
+{
+	switch (o->config.id) {
+	case VIRTIO_KIND_BLOCK:
+		return sizeof(struct virtio_blk_config);
+	case VIRTIO_KIND_NET:
+		return sizeof(struct virtio_net_config);
+	default:
+		return CONFIG_MAX;
+	}
+}
+
+/*
+ * The longest beginning of the configuration space that the back end gives out, which does not say
+ * how much there is.
+ */
 static int ask_user_config(struct vhk_ctl *c, struct offer *o)
 {
-	static const uint32_t tries[] = { sizeof(struct virtio_blk_config), 60, 36, 24, 8 };
-	size_t i;
-	int ret = 0;
+	uint32_t less = 0, more = most_bytes(o) + 1, len = more - 1;
+	int ret;
 
 	o->asked = VHK_CTL_GET_CONFIG;
-	for (i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
-		ret = vhk_ctl_get_config(c, 0, o->config.bytes, tries[i]);
-		if (!ret)
-			o->config.len = tries[i];
-		if (ret != -EREMOTEIO)
+	for (; less + 1 < more; len = less + (more - less) / 2) {
+		ret = ask_bytes(c, o, len);
+		if (ret < 0)
 			return ret;
+		if (ret)
+			less = len;
+		else
+			more = len;
 	}
-	return 0;
+	/* one that is refused may leave something behind */
+	ret = less ? ask_bytes(c, o, less) : 0;
+	return ret < 0 ? ret : 0;
 }
 
 static int ask_inflight(struct vhk_ctl *c, struct offer *o)
@@ -114,7 +146,7 @@ static void print_text(const char *uri, const struct offer *o)
 	if (o->pid > 0)
 		printf(" (process %d)", o->pid);
 	putchar('\n');
-	show_bits("features", o->features, show_feature_name, feature_device("blk"));
+	show_bits("features", o->features, show_feature_name, o->device);
 	if (o->features & VHK_F_PROTOCOL_FEATURES)
 		show_bits("protocol features", o->protocol, protocol_name, NULL);
 	if (o->has_queues)
@@ -126,7 +158,8 @@ static void print_text(const char *uri, const struct offer *o)
 		       (unsigned long long)o->inflight.size, o->inflight.queue_size);
 	if (!o->config.len)
 		return;
-	printf("configuration space, as a block device (%u bytes)\n", o->config.len);
+	printf("configuration space (%u bytes)", o->config.len);
+	printf(o->device ? "\n" : "; --device tells how to read it\n");
 	config_text(&o->config);
 }
 
@@ -139,9 +172,10 @@ static void print_json(const char *uri, const struct offer *o)
 	json_text(&j, "kind", "vhost-user");
 	if (o->pid > 0)
 		json_u64(&j, "pid", (uint64_t)o->pid);
+	if (o->device)
+		json_text(&j, "device", feature_device_name(o->device));
 	json_u64(&j, "features", o->features);
-	show_bits_json(&j, "feature_names", o->features, show_feature_name,
-		       feature_device("blk"));
+	show_bits_json(&j, "feature_names", o->features, show_feature_name, o->device);
 	json_u64(&j, "protocol_features", o->protocol);
 	show_bits_json(&j, "protocol_feature_names", o->protocol, protocol_name, NULL);
 	if (o->has_queues)
@@ -165,9 +199,10 @@ static int ask_failed(const char *uri, const struct offer *o, int ret)
 	return EXIT_FAILED;
 }
 
-int show_user(struct vhk_ctl *c, const char *uri, bool json)
+int show_user(struct vhk_ctl *c, const char *uri, bool json, const struct feature_device *device)
 {
-	struct offer o = { .config.id = VIRTIO_KIND_BLOCK };
+	struct offer o = { .device = device,
+			   .config.id = device ? feature_device_id(device) : 0 };
 	int ret = ask_user(c, &o);
 
 	if (ret)

@@ -90,6 +90,11 @@ const char *feature_device_name(const struct feature_device *d)
 	return d->kind;
 }
 
+uint32_t feature_device_id(const struct feature_device *d)
+{
+	return d->id;
+}
+
 const char *feature_devices(void)
 {
 	return "blk, net, scsi, fs, vsock, gpu, input";

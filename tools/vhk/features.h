@@ -14,6 +14,7 @@ const struct feature_device *feature_device(const char *kind);
 /* The same by the number of a device type (virtio 1.3, 5). */
 const struct feature_device *feature_device_of_id(uint32_t id);
 const char *feature_device_name(const struct feature_device *d);
+uint32_t feature_device_id(const struct feature_device *d); /* virtio 1.3, 5 */
 /* The kinds there are, separated by commas. */
 const char *feature_devices(void);
 /* NULL: it has none. */

@@ -48,6 +48,7 @@ static int help(void)
 	     "  -j, --json           JSON (ctl show, blk bench, trace)\n"
 	     "  -t, --timeout SEC    longest wait for the back end (5)\n"
 	     "  -q, --quiet          no progress bar\n"
+	     "  --device KIND        what a back end serves, which it does not tell (ctl show)\n"
 	     "blk read, write, copy:\n"
 	     "  --length N           bytes (to the end)\n"
 	     "  --block-size N       bytes per request (256k)\n"

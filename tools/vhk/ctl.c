@@ -40,7 +40,8 @@ void show_bits_json(struct json *j, const char *key, uint64_t bits, bit_name_fn 
 }
 
 /* 0, or an exit code. */
-static int show_door(struct vhk_ctl *c, const char *uri, bool json, const struct feature_device *device)
+static int show_door(struct vhk_ctl *c, const char *uri, bool json,
+		     const struct feature_device *device)
 {
 	if (vhk_ctl_kind(c) == VHK_CTL_KIND_USER)
 		return show_user(c, uri, json, device);

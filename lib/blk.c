@@ -19,9 +19,13 @@ static int queue_start(void *priv, struct vhk_queue *q)
 {
 	struct vhk_blk *blk = priv;
 	struct vhk_blk_queue *bq = &blk->queue[vhk_queue_index(q)];
-	uint32_t flags = blk->file.memory ? VHK_FILE_F_INLINE_WRITE : 0;
+	uint32_t flags = 0;
 	int file;
 
+	if (blk->file.memory)
+		flags = VHK_FILE_F_INLINE_WRITE;
+	else if (blk->file.hands_over)
+		flags = VHK_FILE_F_ASYNC_WRITE;
 	bq->q = q;
 	bq->loop = vhk_queue_loop(q);
 	file = vhk_loop_add_file(bq->loop, blk->file.fd, flags);

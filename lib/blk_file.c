@@ -46,6 +46,14 @@ static bool on_local_disk(int fd)
 	}
 }
 
+/* Whose writes through the page cache io_uring makes in threads of its own only. */
+static bool hands_over(int fd)
+{
+	struct statfs fs;
+
+	return !fstatfs(fd, &fs) && (uint32_t)fs.f_type == EXT4_SUPER_MAGIC;
+}
+
 static int look_at_kind(struct vhk_blk_file *f, const struct vhk_blk_opts *o)
 {
 	struct stat st;
@@ -59,6 +67,7 @@ static int look_at_kind(struct vhk_blk_file *f, const struct vhk_blk_opts *o)
 	f->block = S_ISBLK(st.st_mode);
 	f->memory = !f->block && on_memory(f->fd);
 	f->direct = (o->flags & VHK_BLK_F_DIRECT) && !f->memory;
+	f->hands_over = !f->block && !f->direct && hands_over(f->fd);
 	f->cached = (o->flags & VHK_BLK_F_MAP) && !f->memory && !f->direct &&
 		    (f->block || on_local_disk(f->fd));
 	return 0;

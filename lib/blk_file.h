@@ -27,6 +27,7 @@
  * @memory:      on a memory file system: calls on it never wait, and nothing outlives the machine
  * @direct:      O_DIRECT
  * @cached:      mapped for reads of what is known to be in the page cache
+ * @hands_over:  io_uring makes its writes in threads of its own, always
  * @mem_align:   what addresses of O_DIRECT buffers are multiples of; 1 without
  * @io_align:    what offsets and lengths are multiples of; 1 without
  * @block_size:  logical block size, bytes
@@ -49,6 +50,7 @@ struct vhk_blk_file {
 	bool memory;
 	bool direct;
 	bool cached;
+	bool hands_over;
 	uint32_t mem_align;
 	uint32_t io_align;
 	uint32_t block_size;

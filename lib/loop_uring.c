@@ -267,7 +267,8 @@ static bool uring_begin(struct vhk_loop *l, struct vhk_io *io)
 	if (f->fixed)
 		sqe->flags |= IOSQE_FIXED_FILE;
 	/* The thread that enters would wait for a page as the one that reads memory does. */
-	if (io->flags & VHK_IO_F_LATE)
+	if (io->flags & VHK_IO_F_LATE ||
+	    (io->op == VHK_IO_WRITE && f->flags & VHK_FILE_F_ASYNC_WRITE))
 		sqe->flags |= IOSQE_ASYNC;
 	io_uring_sqe_set_data(sqe, io);
 	u->n_in++;

@@ -3,6 +3,7 @@
  * File operations on a memory file system and a disk file system, at once and by the engine: data,
  * lengths, errors, more of them than fit, and what happens to them when the loop ends.
  */
+#include <dirent.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -14,6 +15,7 @@ static const uint32_t ways[] = {
 	0,
 	VHK_FILE_F_INLINE_READ,
 	VHK_FILE_F_INLINE_WRITE,
+	VHK_FILE_F_ASYNC_WRITE,
 	VHK_FILE_F_ALL,
 };
 
@@ -143,7 +145,7 @@ static void every_operation(void)
 
 	T_EACH_MODE(m) {
 		for (kind = 0; kind < 2; kind++) {
-			for (i = 0; i < 4; i++) {
+			for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 				struct vhk_loop *l = t_loop(m);
 
 				fd = make_kind(kind);
@@ -155,6 +157,49 @@ static void every_operation(void)
 				close(fd);
 			}
 		}
+	}
+}
+
+/* Threads that io_uring has made to wait in. */
+static unsigned int workers(void)
+{
+	char path[300], name[32];
+	unsigned int n = 0;
+	struct dirent *e;
+	DIR *d = opendir("/proc/self/task");
+	FILE *f;
+
+	T_MUST(d);
+	while ((e = readdir(d))) {
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", e->d_name);
+		f = fopen(path, "r");
+		n += f && fgets(name, sizeof(name), f) && !strncmp(name, "iou-wrk-", 8);
+		if (f)
+			fclose(f);
+	}
+	closedir(d);
+	return n;
+}
+
+/* Nothing waits for /dev/null: io_uring needs no thread for it, unless it is told to take one. */
+static void writes_by_another_thread(void)
+{
+	static const uint32_t flags[] = { 0, VHK_FILE_F_ASYNC_WRITE };
+	unsigned char bytes[64] = { 0 };
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		struct vhk_loop *l = t_loop(&t_modes[0]);
+		int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		int file = vhk_loop_add_file(l, fd, flags[i]);
+
+		T_EQ(rw(l, VHK_IO_READ, file, 0, bytes, sizeof(bytes), 1, 0), 0);
+		T_EQ(workers(), 0);
+		T_EQ(rw(l, VHK_IO_WRITE, file, 0, bytes, sizeof(bytes), 1, 0), sizeof(bytes));
+		T_EQ(workers(), i);
+		vhk_loop_del_file(l, file);
+		vhk_loop_free(l);
+		close(fd);
 	}
 }
 
@@ -193,7 +238,7 @@ static void errors(void)
 			struct op op;
 
 			T_EQ(vhk_loop_add_file(l, 3999, 0), -EBADF);
-			T_EQ(vhk_loop_add_file(l, fd, 0x4), -EOPNOTSUPP);
+			T_EQ(vhk_loop_add_file(l, fd, VHK_FILE_F_ALL + 1), -EOPNOTSUPP);
 			file = vhk_loop_add_file(l, fd, ways[i]);
 			gone = vhk_loop_add_file(l, other, ways[i]);
 			T_OK(file >= 0 && gone >= 0 && gone != file);
@@ -417,6 +462,7 @@ static void wakes_foreign_loop(void)
 
 int main(void)
 {
+	T_RUN(writes_by_another_thread);
 	T_RUN(every_operation);
 	T_RUN(zero_of_memory_file);
 	T_RUN(errors);

@@ -331,7 +331,9 @@ VHK_API int vhk_loop_add_signal(struct vhk_loop *l, int signo, void (*fn)(void *
 #define VHK_FILE_F_INLINE_READ 0x1
 /** The same for writes, syncs, holes and zeros. */
 #define VHK_FILE_F_INLINE_WRITE 0x2
-#define VHK_FILE_F_ALL 0x3
+/** io_uring hands every write to a thread of its own: it is not asked to try without one first. */
+#define VHK_FILE_F_ASYNC_WRITE 0x4
+#define VHK_FILE_F_ALL 0x7
 
 /**
  * enum vhk_io_op - what to do with a file

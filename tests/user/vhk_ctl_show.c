@@ -343,6 +343,21 @@ static void which_uris(void)
 	close(fd);
 }
 
+/* The kernel's devices say what they are: nobody is to say it for them. */
+static void what_it_is_is_not_told_twice(void)
+{
+	char *argv[] = { (char *)"show", (char *)"--device", (char *)"blk", (char *)"vdpa:d0", NULL };
+
+	begin(VHK_CTL_KIND_VDPA, 1);
+	optind = 0;
+	say_forget();
+	T_EQ(t_said(ctl_show, 4, argv), EXIT_USAGE);
+	T_OK(strstr(err_text, "vdpa:d0 says what it is"));
+	T_STR(out_text, "");
+	close(t_kern.peer);
+	t_kern.peer = -1;
+}
+
 int main(void)
 {
 	T_RUN(a_disk);
@@ -351,6 +366,7 @@ int main(void)
 	T_RUN(vhost);
 	T_RUN(failures);
 	T_RUN(rings_without_end);
+	T_RUN(what_it_is_is_not_told_twice);
 	T_RUN(which_uris);
 	return t_end();
 }

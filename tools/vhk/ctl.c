@@ -58,25 +58,24 @@ int ctl_show(int argc, char **argv)
 						 { "quiet", no_argument, NULL, 'q' },
 						 { 0 } };
 	struct vhk_ctl_opts opts = { .sz = sizeof(opts), .log = say_log() };
-	const struct feature_device *device = NULL;
+	const char *device = NULL;
 	struct vhk_ctl *c;
 	bool json = false;
 	uint64_t ns;
 	int opt, ret;
 
 	while ((opt = say_getopt(argc, argv, "jqd:t:", options, NULL)) >= 0) {
-		if (opt == 'd') {
-			device = feature_device(optarg);
-			if (!device)
-				return say_usage("--device: %s is none of %s", optarg,
-						 feature_devices());
-		} else if (opt == 'j')
+		if (opt == 'j')
 			json = true;
+		else if (opt == 'd')
+			device = optarg;
 		else if (opt == 't' && parse_seconds(optarg, &ns))
 			opts.timeout_ms = (uint32_t)(ns / 1000000u + 1);
 		else if (opt != 'q')
 			return opt == '?' ? EXIT_USAGE : say_usage("bad timeout: %s", optarg);
 	}
+	if (device && !feature_device(device))
+		return say_usage("--device: %s is none of %s", device, feature_devices());
 	if (optind + 1 != argc)
 		return say_usage("ctl show takes one URI");
 	ret = uri_check_door(argv[optind]);
@@ -85,7 +84,7 @@ int ctl_show(int argc, char **argv)
 	ret = vhk_ctl_open(&c, argv[optind], &opts);
 	if (ret)
 		return say_error(ret, "%s", argv[optind]);
-	ret = show_door(c, argv[optind], json, device);
+	ret = show_door(c, argv[optind], json, device ? feature_device(device) : NULL);
 	vhk_ctl_close(c);
 	return ret;
 }

@@ -28,62 +28,77 @@ static bool copy_in(const struct vhk_chain *c, const void *from, u32 len)
 	return !len;
 }
 
-/* The status is the last byte that we may write (virtio 1.3, 5.2.6). */
-static u8 *find_status(const struct vhk_chain *c)
+/* Until the request is over. False: the memory is about to go. */
+static bool hold(struct vhk_blk_req *req, struct vhk_mapping *m)
 {
-	const struct vhk_seg *last;
-
-	if (!c->n_in)
-		return NULL;
-	last = &c->seg[c->n_out + c->n_in - 1];
-	return last->va ? last->va + last->len - 1 : NULL;
+	if (m->lasting || (req->n_held && req->held[req->n_held - 1] == m))
+		return true;
+	if (!vhk_mapping_hold(m))
+		return false;
+	req->held[req->n_held++] = m;
+	return true;
 }
 
-static void set_bv(struct bio_vec *bv, void *va, u32 len)
+static bool add_bv(struct vhk_blk_req *req, const struct vhk_seg *s, u32 off, u32 len)
 {
-	bvec_set_page(bv, virt_to_page(va), len, offset_in_page(va));
+	void *va = s->va + off;
+
+	if (!hold(req, s->m))
+		return false;
+	bvec_set_page(&req->bv[req->n_bv++], virt_to_page(va), len, offset_in_page(va));
+	req->align |= offset_in_page(va) | len;
+	return true;
 }
 
-/* The pieces [first, first + n), without @skip bytes before and with @bytes in all. */
-static void fill_bv(struct vhk_blk_req *req, const struct vhk_seg *seg, unsigned int n, u32 skip,
-		    u32 bytes)
+/* @n pieces, without @skip bytes before and with req->bytes in all. */
+static bool fill_bv(struct vhk_blk_req *req, const struct vhk_seg *seg, unsigned int n, u32 skip)
 {
-	unsigned int i;
+	u32 left = req->bytes;
 
-	for (i = 0; i < n && bytes; i++) {
-		const u32 off = min(skip, seg[i].len);
-		const u32 len = min(seg[i].len - off, bytes);
+	for (; n && left; n--, seg++) {
+		const u32 off = min(skip, seg->len);
+		const u32 len = min(seg->len - off, left);
 
 		skip -= off;
-		if (!len)
-			continue;
-		set_bv(&req->bv[req->n_bv++], seg[i].va + off, len);
-		bytes -= len;
+		if (len && !add_bv(req, seg, off, len))
+			return false;
+		left -= len;
 	}
+	return true;
+}
+
+/* For @n pieces: each takes a place of each kind at most, be it for the status. */
+static size_t room(unsigned int n)
+{
+	return n * (sizeof(struct bio_vec) + sizeof(struct vhk_mapping *));
 }
 
 static bool make_room(struct vhk_blk_req *req, const struct vhk_chain *c)
 {
 	const unsigned int n = c->n_out + c->n_in;
-	const size_t held = n * sizeof(*req->held);
 
 	req->held = req->held_inline;
 	req->bv = req->bv_inline;
-	req->more = NULL;
-	if (n <= VHK_BLK_INLINE_SEGS && c->n_held <= VHK_BLK_INLINE_HELD)
+	if (likely(n <= VHK_BLK_INLINE_SEGS))
 		return true;
-	req->more = kvmalloc(held + n * sizeof(*req->bv), GFP_NOIO | __GFP_NOWARN);
+	req->more = kvmalloc(room(n), GFP_NOWAIT | __GFP_NOWARN);
+	if (!req->more)
+		swap(req->more, req->q->spare);
 	if (!req->more)
 		return false;
-	req->held = req->more;
-	req->bv = req->more + held;
+	req->bv = req->more;
+	req->held = req->more + n * sizeof(*req->bv);
 	return true;
 }
 
-static void put_held(struct vhk_mapping *const *held, unsigned int n)
+/* Where it may wait. One large request finds room then, so that the others get their turn. */
+static void blk_prepare(struct vhk_vq *vq)
 {
-	while (n)
-		vhk_mapping_put(held[--n]);
+	struct vhk_blk_queue *q = vq->priv;
+
+	if (unlikely(!q->spare))
+		q->spare = kvmalloc(room(vq->dev->max_segs), GFP_NOIO | __GFP_NOWARN);
+	q->starved = !q->spare;
 }
 
 /* In the worker, once for each request. */
@@ -124,9 +139,12 @@ static void blk_finish(struct vhk_done *done, u16 *id, u16 *n_desc, u32 *len)
 			*len = req->in_len;
 	}
 	count(req);
-	put_held(req->held, req->n_held);
-	kvfree(req->more);
-	req->more = NULL;
+	while (req->n_held)
+		vhk_mapping_put(req->held[--req->n_held]);
+	if (unlikely(req->more)) {
+		kvfree(req->more);
+		req->more = NULL;
+	}
 }
 
 void vhk_blk_end(struct vhk_blk_req *req, u8 status)
@@ -150,31 +168,39 @@ static bool in_disk(const struct vhk_blk *blk, u64 sector, u64 n)
 	return sector <= sectors && n <= sectors - sector;
 }
 
-static void do_data(struct vhk_blk_req *req, const struct vhk_chain *c)
+/* Nothing is to be done for it. */
+static void answer(struct vhk_blk_req *req, u8 status)
+{
+	req->status = status;
+	req->ended = true;
+}
+
+static void take_data(struct vhk_blk_req *req, const struct vhk_chain *c)
 {
 	struct vhk_blk *blk = req->q->blk;
 	const bool write = req->type == VIRTIO_BLK_T_OUT;
 	const u32 bytes = write ? c->out_len - sizeof(struct virtio_blk_outhdr) : c->in_len - 1;
+	bool held;
 
 	if (c->fault || !bytes || bytes % SECTOR_SIZE || (write && blk->disk->read_only) ||
 	    !in_disk(blk, req->sector, bytes / SECTOR_SIZE)) {
-		vhk_blk_end(req, VIRTIO_BLK_S_IOERR);
+		answer(req, VIRTIO_BLK_S_IOERR);
 		return;
 	}
 	req->bytes = bytes;
 	if (write)
-		fill_bv(req, c->seg, c->n_out, sizeof(struct virtio_blk_outhdr), bytes);
+		held = fill_bv(req, c->seg, c->n_out, sizeof(struct virtio_blk_outhdr));
 	else
-		fill_bv(req, c->seg + c->n_out, c->n_in, 0, bytes);
-	vhk_blk_submit(req);
+		held = fill_bv(req, c->seg + c->n_out, c->n_in, 0);
+	if (!held)
+		answer(req, VIRTIO_BLK_S_IOERR);
 }
 
-static void do_get_id(struct vhk_blk_req *req, const struct vhk_chain *c)
+static u8 get_id(struct vhk_blk_req *req, const struct vhk_chain *c)
 {
 	const u32 len = min_t(u32, c->in_len - 1, VIRTIO_BLK_ID_BYTES);
 
-	vhk_blk_end(req, copy_in(c, req->q->blk->disk->serial, len) ? VIRTIO_BLK_S_OK :
-								       VIRTIO_BLK_S_IOERR);
+	return copy_in(c, req->q->blk->disk->serial, len) ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
 }
 
 /* Says what is wrong with the ranges of a discard or write-zeroes (virtio 1.3, 5.2.6.2). */
@@ -194,7 +220,7 @@ static u8 check_ranges(const struct vhk_blk_req *req)
 	return VIRTIO_BLK_S_OK;
 }
 
-static void do_ranges(struct vhk_blk_req *req, const struct vhk_chain *c)
+static void take_ranges(struct vhk_blk_req *req, const struct vhk_chain *c)
 {
 	const u32 len = c->out_len - sizeof(struct virtio_blk_outhdr);
 	const u32 n = len / sizeof(req->ranges[0]);
@@ -206,10 +232,8 @@ static void do_ranges(struct vhk_blk_req *req, const struct vhk_chain *c)
 		req->bytes = n;
 		status = check_ranges(req);
 	}
-	if (status == VIRTIO_BLK_S_OK)
-		vhk_blk_ranges(req);
-	else
-		vhk_blk_end(req, status);
+	if (status != VIRTIO_BLK_S_OK)
+		answer(req, status);
 }
 
 static bool has(const struct vhk_blk_req *req, unsigned int feature)
@@ -217,35 +241,45 @@ static bool has(const struct vhk_blk_req *req, unsigned int feature)
 	return req->q->blk->dev.features & BIT_ULL(feature);
 }
 
-static void dispatch(struct vhk_blk_req *req, const struct vhk_chain *c)
+static void take_by_type(struct vhk_blk_req *req, const struct vhk_chain *c)
 {
 	if (unlikely(READ_ONCE(req->q->blk->gone)) && req->type != VIRTIO_BLK_T_GET_ID) {
-		vhk_blk_end(req, VIRTIO_BLK_S_IOERR);
+		answer(req, VIRTIO_BLK_S_IOERR);
 		return;
 	}
 	switch (req->type) {
 	case VIRTIO_BLK_T_IN:
 	case VIRTIO_BLK_T_OUT:
-		do_data(req, c);
+		take_data(req, c);
 		return;
 	case VIRTIO_BLK_T_GET_ID:
-		do_get_id(req, c);
+		answer(req, get_id(req, c));
 		return;
 	case VIRTIO_BLK_T_FLUSH:
-		vhk_blk_flush(req);
 		return;
 	case VIRTIO_BLK_T_DISCARD:
 		if (!has(req, VIRTIO_BLK_F_DISCARD))
 			break;
-		do_ranges(req, c);
+		take_ranges(req, c);
 		return;
 	case VIRTIO_BLK_T_WRITE_ZEROES:
 		if (!has(req, VIRTIO_BLK_F_WRITE_ZEROES))
 			break;
-		do_ranges(req, c);
+		take_ranges(req, c);
 		return;
 	}
-	vhk_blk_end(req, VIRTIO_BLK_S_UNSUPP);
+	answer(req, VIRTIO_BLK_S_UNSUPP);
+}
+
+/* The status is the last byte that we may write (virtio 1.3, 5.2.6). */
+static void take_status(struct vhk_blk_req *req, const struct vhk_chain *c)
+{
+	const struct vhk_seg *last = c->n_in ? &c->seg[c->n_out + c->n_in - 1] : NULL;
+
+	if (last && last->va && hold(req, last->m))
+		req->status_at = last->va + last->len - 1;
+	else
+		answer(req, VIRTIO_BLK_S_IOERR);
 }
 
 static struct vhk_done *blk_take(struct vhk_vq *vq, const struct vhk_chain *c)
@@ -258,38 +292,56 @@ static struct vhk_done *blk_take(struct vhk_vq *vq, const struct vhk_chain *c)
 	req->n_desc = c->n_desc;
 	req->n_bv = 0;
 	req->n_held = 0;
+	req->align = 0;
+	req->ended = false;
 	req->type = ~0u;
 	req->in_len = c->in_len;
 	req->bytes = 0;
-	req->status_at = find_status(c);
-	if (!make_room(req, c)) {
-		/* Nothing is kept of a request that cannot be held: it is answered at once. */
-		if (req->status_at)
-			WRITE_ONCE(*req->status_at, VIRTIO_BLK_S_IOERR);
-		req->status_at = NULL;
-		put_held(c->held, c->n_held);
-		vhk_blk_end(req, VIRTIO_BLK_S_IOERR);
-		return &req->done;
+	req->status_at = NULL;
+	if (unlikely(!make_room(req, c))) {
+		/* Later, but what cannot be held then is answered. */
+		if (!q->starved)
+			return NULL;
+		answer(req, VIRTIO_BLK_S_IOERR);
+	} else if (!c->n_in || !vhk_chain_read_head(c, &hdr, sizeof(hdr))) {
+		answer(req, VIRTIO_BLK_S_IOERR);
+	} else {
+		req->type = __virtio32_to_cpu(true, hdr.type);
+		req->sector = __virtio64_to_cpu(true, hdr.sector);
+		take_by_type(req, c);
 	}
-	req->n_held = c->n_held;
-	memcpy(req->held, c->held, c->n_held * sizeof(*c->held));
-	if (!req->status_at || !vhk_chain_read(c, 0, &hdr, sizeof(hdr))) {
-		vhk_blk_end(req, VIRTIO_BLK_S_IOERR);
-		return &req->done;
-	}
-	req->type = __virtio32_to_cpu(true, hdr.type);
-	req->sector = __virtio64_to_cpu(true, hdr.sector);
-	dispatch(req, c);
+	take_status(req, c);
 	return &req->done;
 }
 
-static void blk_batch(struct vhk_vq *vq, bool begin)
+static void blk_begin(struct vhk_done *done)
+{
+	struct vhk_blk_req *req = container_of(done, struct vhk_blk_req, done);
+
+	if (unlikely(req->ended))
+		vhk_vq_done(done);
+	else if (likely(req->type == VIRTIO_BLK_T_IN || req->type == VIRTIO_BLK_T_OUT))
+		vhk_blk_submit(req);
+	else if (req->type == VIRTIO_BLK_T_FLUSH)
+		vhk_blk_flush(req);
+	else
+		vhk_blk_ranges(req);
+}
+
+/* A plug costs more than it gives where it holds one request. */
+static void blk_batch_begin(struct vhk_vq *vq, unsigned int n)
 {
 	struct vhk_blk_queue *q = vq->priv;
 
-	if (begin)
+	if (n > 1)
 		blk_start_plug(&q->plug);
-	else
+}
+
+static void blk_batch_end(struct vhk_vq *vq, unsigned int n)
+{
+	struct vhk_blk_queue *q = vq->priv;
+
+	if (n > 1)
 		blk_finish_plug(&q->plug);
 }
 
@@ -323,9 +375,12 @@ static void blk_free(struct vhk_dev *dev)
 const struct vhk_dev_ops vhk_blk_ops = {
 	.id = VIRTIO_ID_BLOCK,
 	.queues = &vhk_worker_ops,
+	.prepare = blk_prepare,
 	.take = blk_take,
+	.begin = blk_begin,
 	.finish = blk_finish,
-	.batch = blk_batch,
+	.batch_begin = blk_batch_begin,
+	.batch_end = blk_batch_end,
 	.config = blk_config,
 	.free = blk_free,
 };
@@ -414,8 +469,10 @@ void vhk_blk_fini_queues(struct vhk_blk *blk)
 {
 	unsigned int i;
 
-	for (i = 0; blk->queues && i < blk->dev.n_vqs; i++)
+	for (i = 0; blk->queues && i < blk->dev.n_vqs; i++) {
 		kvfree(blk->queues[i].reqs);
+		kvfree(blk->queues[i].spare);
+	}
 	kvfree(blk->queues);
 	blk->queues = NULL;
 }

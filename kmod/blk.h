@@ -16,7 +16,6 @@
 
 #define VHK_BLK_INLINE_SEGS 16
 #define VHK_BLK_MAX_RANGES 16
-#define VHK_BLK_INLINE_HELD 4
 
 struct vhk_blk;
 
@@ -29,6 +28,8 @@ struct vhk_blk_queue {
 	struct vhk_blk *blk;
 	struct vhk_blk_req *reqs; /* by id */
 	struct blk_plug plug;
+	void *spare;  /* for the one request that needs more room while there is no memory */
+	bool starved; /* there is not even that */
 	struct vhk_blk_stats stats; /* the worker's */
 };
 
@@ -39,7 +40,9 @@ struct vhk_blk_req {
 	u16 n_desc;
 	u16 n_held;
 	u16 n_bv;
-	u8 status; /* VIRTIO_BLK_S_* */
+	u16 align;  /* all that starts and lengths of the data have of low bits */
+	u8 status;  /* VIRTIO_BLK_S_* */
+	bool ended; /* nothing is to be done for it */
 	u32 type;
 	u32 in_len;
 	u32 bytes;  /* of data; of a discard, the number of ranges */
@@ -47,8 +50,8 @@ struct vhk_blk_req {
 	u8 *status_at; /* NULL: there is no place for it */
 	struct vhk_mapping **held;
 	struct bio_vec *bv;
-	void *more; /* @held and @bv, where they do not fit in here */
-	struct vhk_mapping *held_inline[VHK_BLK_INLINE_HELD];
+	void *more; /* @bv and @held, where they do not fit in here */
+	struct vhk_mapping *held_inline[VHK_BLK_INLINE_SEGS];
 	union {
 		struct bio_vec bv_inline[VHK_BLK_INLINE_SEGS];
 		struct virtio_blk_discard_write_zeroes ranges[VHK_BLK_MAX_RANGES];

@@ -72,15 +72,6 @@ static void start_bio(struct vhk_blk_req *req, blk_opf_t op)
 	submit_bio(bio);
 }
 
-static bool is_aligned(const struct vhk_blk_req *req, u32 mem_mask)
-{
-	unsigned int i, all = 0;
-
-	for (i = 0; i < req->n_bv; i++)
-		all |= req->bv[i].bv_offset | req->bv[i].bv_len;
-	return !(all & mem_mask);
-}
-
 static blk_opf_t op_of(const struct vhk_blk_req *req)
 {
 	if (req->type == VIRTIO_BLK_T_IN)
@@ -140,7 +131,7 @@ static void submit_bdev(struct vhk_blk_req *req)
 
 	if ((req->sector << SECTOR_SHIFT | req->bytes) & mask)
 		vhk_blk_end(req, VIRTIO_BLK_S_IOERR);
-	else if (!is_aligned(req, bdev_dma_alignment(bdev)) ||
+	else if (req->align & bdev_dma_alignment(bdev) ||
 		 (req->type == VIRTIO_BLK_T_OUT && bdev_stable_writes(bdev)))
 		later(req, bounce);
 	else
@@ -187,7 +178,7 @@ static bool can_direct(const struct vhk_blk_req *req)
 
 	return blk->disk->direct &&
 	       !(((req->sector << SECTOR_SHIFT) | req->bytes) & blk->offset_align) &&
-	       is_aligned(req, blk->mem_align);
+	       !(req->align & blk->mem_align);
 }
 
 static bool start_write(struct kiocb *iocb)

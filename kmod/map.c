@@ -64,8 +64,8 @@ void vhk_map_init(struct vhk_map *map)
 	map->identity = (struct vhk_mapping){
 		.last = U64_MAX,
 		.perm = VHK_MAY_READ | VHK_MAY_WRITE,
+		.lasting = true,
 	};
-	refcount_set(&map->identity.refs, 1);
 }
 
 static struct vhk_mapping *mapping_new(u64 iova, u64 size, u64 pa, u32 perm)
@@ -129,7 +129,7 @@ static struct vhk_mapping *take_first(struct vhk_map *map, u64 first, u64 last)
 		m = ERR_PTR(-EINVAL);
 	} else if (m) {
 		mtree_erase(&map->tree, m->first);
-		/* pairs with the acquire in find(): whoever sees the count does not find it */
+		/* pairs with the acquires of @gen: whoever sees the count does not find it */
 		smp_store_release(&map->gen, map->gen + 1);
 	}
 	mutex_unlock(&map->lock);
@@ -143,6 +143,8 @@ static void wait_for_readers(struct vhk_map *map)
 	smp_mb();
 	if (atomic_read(&map->n_readers))
 		synchronize_rcu_expedited();
+	/* pairs with the barrier in vhk_map_del_reader() */
+	smp_mb();
 }
 
 static int del_range(struct vhk_map *map, u64 first, u64 last)
@@ -190,40 +192,14 @@ int vhk_map_set_identity(struct vhk_map *map, bool on)
 	return 0;
 }
 
-static struct vhk_mapping *find(struct vhk_map *map, struct vhk_hit *hit, u64 iova)
+struct vhk_mapping *vhk_map_search(struct vhk_map *map, struct vhk_hit *hit, u64 iova)
 {
-	/* pairs with the release in take_first() */
+	/* pairs with the release in take_first(), which comes behind the change of the table */
 	const unsigned long gen = smp_load_acquire(&map->gen);
-	struct vhk_mapping *m = hit->m;
+	struct vhk_mapping *m = mtree_load(&map->tree, iova);
 
-	/* One that went after this load is freed after the caller's read section only. */
-	if (likely(hit->gen == gen && iova >= m->first && iova <= m->last))
-		return m;
-	m = mtree_load(&map->tree, iova);
 	if (m)
 		*hit = (struct vhk_hit){ m, gen };
-	return m;
-}
-
-struct vhk_mapping *vhk_map_find(struct vhk_map *map, struct vhk_hit *hit, u64 iova, u32 perm)
-{
-	struct vhk_mapping *m;
-
-	if (READ_ONCE(map->is_identity))
-		return &map->identity;
-	m = find(map, hit, iova);
-	return m && (m->perm & perm) == perm ? m : NULL;
-}
-
-struct vhk_mapping *vhk_map_get(struct vhk_map *map, struct vhk_hit *hit, u64 iova, u32 perm)
-{
-	struct vhk_mapping *m;
-
-	rcu_read_lock();
-	m = vhk_map_find(map, hit, iova, perm);
-	if (m && !refcount_inc_not_zero(&m->refs))
-		m = NULL;
-	rcu_read_unlock();
 	return m;
 }
 
@@ -231,10 +207,12 @@ void vhk_map_add_reader(struct vhk_map *map)
 {
 	atomic_inc(&map->n_readers);
 	/* pairs with the barrier in wait_for_readers() */
-	smp_mb();
+	smp_mb__after_atomic();
 }
 
 void vhk_map_del_reader(struct vhk_map *map)
 {
+	/* What was read is read before it is given back; pairs with wait_for_readers(). */
+	smp_mb__before_atomic();
 	atomic_dec(&map->n_readers);
 }

@@ -7,6 +7,7 @@
 #define VHK_MAP_H
 
 #include <linux/atomic.h>
+#include <linux/cache.h>
 #include <linux/completion.h>
 #include <linux/maple_tree.h>
 #include <linux/mutex.h>
@@ -19,14 +20,15 @@
 #define VHK_MAY_WRITE 2
 
 /*
- * One mapping. Who finds it holds a reference until what it did with the memory is over: then only
- * is the mapping taken away, and its pages given back.
+ * One mapping. Who finds it uses it to the end of its read section, or holds a reference until what
+ * it did with the memory is over: then only is the mapping taken away, and its pages given back.
  */
 struct vhk_mapping {
 	u64 first;
 	u64 last;
 	void *va; /* of @first */
 	u32 perm;
+	bool lasting; /* nobody waits for references */
 	refcount_t refs;
 	struct completion *gone;
 	struct vhk_mapping *next; /* of those on their way out */
@@ -38,11 +40,11 @@ struct vhk_map {
 	struct maple_tree tree;
 	/* Counts mappings that went, so that a remembered one is known to be stale. */
 	unsigned long gen;
-	/* Who uses mappings without references, within read sections of RCU. */
-	atomic_t n_readers;
 	/* All memory there is: for a driver in this kernel. */
 	struct vhk_mapping identity;
 	bool is_identity;
+	/* Who may be in a read section. All queues change it, and not where they read. */
+	atomic_t n_readers ____cacheline_aligned_in_smp;
 };
 
 /* The mapping found last, by one thread. Zeroed where there is none. */
@@ -62,17 +64,43 @@ void vhk_map_clear(struct vhk_map *map);
 /* Nothing may use the map meanwhile. -EOPNOTSUPP: addresses are not what they seem. */
 int vhk_map_set_identity(struct vhk_map *map, bool on);
 
-/* A reference to the mapping that has @iova and allows @perm; NULL: there is none. */
-struct vhk_mapping *vhk_map_get(struct vhk_map *map, struct vhk_hit *hit, u64 iova, u32 perm);
-/* The same without a reference: for readers, and only to the end of their read section. */
-struct vhk_mapping *vhk_map_find(struct vhk_map *map, struct vhk_hit *hit, u64 iova, u32 perm);
+/* Looks in the table, and remembers what is there. */
+struct vhk_mapping *vhk_map_search(struct vhk_map *map, struct vhk_hit *hit, u64 iova);
+
+/*
+ * The mapping that has @iova and allows @perm; NULL: there is none. For readers, and to the end of
+ * their read section of RCU only.
+ */
+static inline struct vhk_mapping *vhk_map_find(struct vhk_map *map, struct vhk_hit *hit, u64 iova,
+					       u32 perm)
+{
+	struct vhk_mapping *m = hit->m;
+
+	if (READ_ONCE(map->is_identity))
+		return &map->identity;
+	/*
+	 * One that went after this load is freed after the caller's read section only; pairs with
+	 * the release in take_first().
+	 */
+	if (unlikely(hit->gen != smp_load_acquire(&map->gen) || iova < m->first || iova > m->last))
+		m = vhk_map_search(map, hit, iova);
+	return likely(m) && (m->perm & perm) == perm ? m : NULL;
+}
+
+/* From now on there can be read sections. A full barrier. */
 void vhk_map_add_reader(struct vhk_map *map);
-/* Its last read section is over. */
+/* The last is over. */
 void vhk_map_del_reader(struct vhk_map *map);
+
+/* A reference to what was found, within the read section. False: it is on its way out. */
+static inline bool vhk_mapping_hold(struct vhk_mapping *m)
+{
+	return m->lasting || refcount_inc_not_zero(&m->refs);
+}
 
 static inline void vhk_mapping_put(struct vhk_mapping *m)
 {
-	if (refcount_dec_and_test(&m->refs))
+	if (!m->lasting && refcount_dec_and_test(&m->refs))
 		complete(m->gone);
 }
 

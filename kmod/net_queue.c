@@ -69,7 +69,6 @@ static void stop_to(struct vhk_net_pair *pair)
 	__netif_tx_lock_bh(pair->txq);
 	vhk_ring_refresh(&pair->to_vq->ring);
 	vhk_vq_publish(pair->to_vq);
-	vhk_ring_rest(&pair->to_vq->ring);
 	pair->to_runs = false;
 	pair->stalled = false;
 	__netif_tx_unlock_bh(pair->txq);
@@ -92,7 +91,6 @@ static void stop_from(struct vhk_net_pair *pair)
 {
 	spin_lock_bh(&pair->lock);
 	pair->from_runs = false;
-	vhk_ring_rest(&pair->from_vq->ring);
 	spin_unlock_bh(&pair->lock);
 }
 
@@ -106,7 +104,6 @@ static void stop_ctrl(struct vhk_net *net, struct vhk_vq *vq)
 {
 	WRITE_ONCE(net->ctrl_vq, NULL);
 	cancel_work_sync(&net->ctrl_work);
-	vhk_ring_rest(&vq->ring);
 }
 
 static void queue_start(struct vhk_vq *vq)
@@ -176,7 +173,7 @@ static void queue_fini(struct vhk_vq *vq)
 }
 
 const struct vhk_queue_ops vhk_net_queue_ops = {
-	.by_rcu = true,
+	.reads = true,
 	.init = queue_init,
 	.fini = queue_fini,
 	.start = queue_start,

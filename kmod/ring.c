@@ -9,12 +9,8 @@
 
 #include "ring_impl.h"
 
-static void area_rest(struct vhk_area *a)
+static void area_forget(struct vhk_area *a)
 {
-	/* It is NULL where there is no reference. */
-	if (a->m)
-		vhk_mapping_put(a->m);
-	a->m = NULL;
 	a->first = 1;
 	a->end = 0;
 }
@@ -31,8 +27,8 @@ void *ring_area_find(struct vhk_ring *r, struct vhk_area *a, u32 at, u32 len)
 	struct vhk_mapping *m;
 	u64 before, behind;
 
-	area_rest(a);
-	m = ring_map_get(r, &a->hit, iova, a->perm);
+	area_forget(a);
+	m = vhk_map_find(r->map, &a->hit, iova, a->perm);
 	if (!m)
 		return NULL;
 	before = min_t(u64, at, iova - m->first);
@@ -40,7 +36,6 @@ void *ring_area_find(struct vhk_ring *r, struct vhk_area *a, u32 at, u32 len)
 	a->first = at - before;
 	a->end = at + behind + 1;
 	a->va = m->va + (iova - before - m->first);
-	a->m = r->by_rcu ? NULL : m;
 	if (at + len > a->end)
 		return NULL;
 	return a->va + before;
@@ -50,9 +45,8 @@ int vhk_ring_init(struct vhk_ring *r, u16 max_size, unsigned int max_segs)
 {
 	*r = (struct vhk_ring){ .max_segs = max_segs };
 	r->seg = kvcalloc(max_segs, sizeof(*r->seg), GFP_KERNEL);
-	r->held = kvcalloc(max_segs, sizeof(*r->held), GFP_KERNEL);
 	r->busy = kvzalloc(max_size, GFP_KERNEL);
-	if (r->seg && r->held && r->busy)
+	if (r->seg && r->busy)
 		return 0;
 	vhk_ring_fini(r);
 	return -ENOMEM;
@@ -61,10 +55,8 @@ int vhk_ring_init(struct vhk_ring *r, u16 max_size, unsigned int max_segs)
 void vhk_ring_fini(struct vhk_ring *r)
 {
 	kvfree(r->seg);
-	kvfree(r->held);
 	kvfree(r->busy);
 	r->seg = NULL;
-	r->held = NULL;
 	r->busy = NULL;
 }
 
@@ -97,7 +89,6 @@ int vhk_ring_start(struct vhk_ring *r, const struct vhk_ring_opts *o)
 	if (ret)
 		return ret;
 	r->map = o->map;
-	r->by_rcu = o->by_rcu;
 	r->gen = 0;
 	r->size = o->size;
 	r->packed = o->packed;
@@ -117,11 +108,11 @@ int vhk_ring_start(struct vhk_ring *r, const struct vhk_ring_opts *o)
 	return o->packed ? ring_packed_start(r, o) : ring_split_start(r, o);
 }
 
-void vhk_ring_rest(struct vhk_ring *r)
+void vhk_ring_forget(struct vhk_ring *r)
 {
-	area_rest(&r->desc);
-	area_rest(&r->driver);
-	area_rest(&r->device);
+	area_forget(&r->desc);
+	area_forget(&r->driver);
+	area_forget(&r->device);
 }
 
 /* Once broken, always broken: the driver's next step is a reset. */

@@ -3,10 +3,14 @@
  * The device side of a virtqueue: split and packed layout (virtio 1.3, 2.7 and 2.8). Knows indices,
  * descriptors and barriers, and neither a device nor where notifications go. One thread at a time.
  * Everything in the ring is copied once, and the copy is checked and used.
+ *
+ * Mappings are used without references: from vhk_ring_pop() to vhk_ring_disarm() every call lies in
+ * a read section of RCU of a reader of the map. A section begins with vhk_ring_refresh().
  */
 #ifndef VHK_RING_H
 #define VHK_RING_H
 
+#include <linux/string.h>
 #include <linux/types.h>
 
 #include "map.h"
@@ -17,10 +21,14 @@
 /* A piece of memory of a chain; @va is NULL where nothing is mapped, or not for this use. */
 struct vhk_seg {
 	void *va;
+	struct vhk_mapping *m; /* all of it lies in there */
 	u32 len;
 };
 
-/* One request: what it reads comes first. All of it lies in the ring until the next pop. */
+/*
+ * One request: what it reads comes first. All of it lies in the ring until the next pop, and what
+ * it points to lasts to the end of the read section, where nobody holds the mapping.
+ */
 struct vhk_chain {
 	u16 id;
 	u16 n_desc; /* slots of the ring */
@@ -30,8 +38,6 @@ struct vhk_chain {
 	u32 in_len;
 	bool fault; /* some of it has no address */
 	const struct vhk_seg *seg;
-	u16 n_held;
-	struct vhk_mapping *const *held; /* references, the caller's to put */
 };
 
 /* A part of the ring, and that part of it which is at hand. */
@@ -39,20 +45,14 @@ struct vhk_area {
 	u64 iova;
 	u32 size;
 	u32 perm;
-	u32 first; /* [first, end) is at @va, by way of @m */
+	u32 first; /* [first, end) is at @va */
 	u32 end;
 	void *va;
-	struct vhk_mapping *m;
 	struct vhk_hit hit;
 };
 
 struct vhk_ring_opts {
 	struct vhk_map *map;
-	/*
-	 * Mappings are used without references: every call lies in a read section of RCU, and what
-	 * a chain points to lasts until its end. A section begins with vhk_ring_refresh().
-	 */
-	bool by_rcu;
 	u64 desc;
 	u64 driver;
 	u64 device;
@@ -70,7 +70,6 @@ struct vhk_ring_opts {
 
 struct vhk_ring {
 	struct vhk_map *map;
-	bool by_rcu;
 	unsigned long gen; /* of the map, when the areas were found */
 	struct vhk_area desc;
 	struct vhk_area driver;
@@ -97,7 +96,6 @@ struct vhk_ring {
 	struct vhk_hit table_hit;
 	unsigned int max_segs;
 	struct vhk_seg *seg;
-	struct vhk_mapping **held;
 	u8 *busy; /* of each id */
 };
 
@@ -111,6 +109,16 @@ int vhk_ring_start(struct vhk_ring *r, const struct vhk_ring_opts *o);
 int vhk_ring_pop(struct vhk_ring *r, struct vhk_chain *c);
 /* Copies from what the driver lets us read. False: it ends before, or has a hole. */
 bool vhk_chain_read(const struct vhk_chain *c, u32 at, void *to, u32 len);
+/* The same, of the first so many bytes, which mostly are one piece. */
+static inline bool vhk_chain_read_head(const struct vhk_chain *c, void *to, u32 len)
+{
+	if (unlikely(!c->n_out || c->seg->len < len || !c->seg->va))
+		return vhk_chain_read(c, 0, to, len);
+	memcpy(to, c->seg->va, len);
+	/* Only the copy counts from here on. */
+	barrier();
+	return true;
+}
 /* As if the last chain that was taken, and not given back, had not been. */
 void vhk_ring_unpop(struct vhk_ring *r, u16 id, u16 n_desc);
 /* Gives a chain back, after @len bytes were written. Visible with the next publish. */
@@ -121,16 +129,16 @@ int vhk_ring_publish(struct vhk_ring *r);
 int vhk_ring_arm(struct vhk_ring *r);
 /* Asks for none, as far as that can be said. */
 int vhk_ring_disarm(struct vhk_ring *r);
-/* Lets go of the ring's own memory, until the next call of any of these. */
-void vhk_ring_rest(struct vhk_ring *r);
-/* Forgets where the ring's memory was, if mappings went since. */
+/* Forgets where the ring's memory was. */
+void vhk_ring_forget(struct vhk_ring *r);
+/* The same, if mappings went since. */
 static inline void vhk_ring_refresh(struct vhk_ring *r)
 {
 	/* pairs with the release in take_first() */
 	const unsigned long gen = smp_load_acquire(&r->map->gen);
 
 	if (unlikely(gen != r->gen))
-		vhk_ring_rest(r);
+		vhk_ring_forget(r);
 	r->gen = gen;
 }
 

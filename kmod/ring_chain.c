@@ -31,120 +31,78 @@ bool vhk_chain_read(const struct vhk_chain *c, u32 at, void *to, u32 len)
 	return !len;
 }
 
-void ring_walk_begin(struct ring_walk *w, struct vhk_ring *r, struct vhk_chain *c)
-{
-	*w = (struct ring_walk){ .r = r, .c = c };
-	*c = (struct vhk_chain){ .seg = r->seg, .held = r->held };
-}
-
-void ring_walk_abort(struct ring_walk *w)
-{
-	while (w->c->n_held)
-		vhk_mapping_put(w->r->held[--w->c->n_held]);
-}
-
-/* One reference for each run of pieces in the same mapping. There are as many places as pieces. */
-static bool keep(struct ring_walk *w, struct vhk_mapping *m)
-{
-	struct vhk_chain *c = w->c;
-
-	if (w->r->by_rcu)
-		return true;
-	if ((c->n_held && w->r->held[c->n_held - 1] == m) || c->n_held == w->r->max_segs) {
-		const bool same = w->r->held[c->n_held - 1] == m;
-
-		vhk_mapping_put(m);
-		return same;
-	}
-	w->r->held[c->n_held++] = m;
-	return true;
-}
-
-static bool joins(const struct ring_walk *w, const struct vhk_seg *last, void *va, u32 len)
+/* A chain of more pieces than there is room for has a fault, and keeps its last piece. */
+static void append(struct ring_walk *w, struct vhk_mapping *m, void *va, u32 len)
 {
 	/* What is written starts a piece of its own. */
-	return w->n > (w->writing ? w->c->n_out : 0) && va && last->va &&
-	       last->va + last->len == va && last->len <= U32_MAX - len;
-}
+	if (va && w->n > (w->writing ? w->n_out : 0)) {
+		struct vhk_seg *last = &w->seg[w->n - 1];
 
-/* A chain of more pieces than there is room for has a fault, and keeps its last piece. */
-static void append(struct ring_walk *w, void *va, u32 len)
-{
-	struct vhk_seg *seg = w->r->seg;
-
-	if (w->n && joins(w, &seg[w->n - 1], va, len)) {
-		seg[w->n - 1].len += len;
-		return;
-	}
-	if (w->n == w->r->max_segs) {
-		w->c->fault = true;
-		w->n--;
-		if (w->writing && w->c->n_out > w->n)
-			w->c->n_out = w->n;
-	}
-	w->c->fault |= !va;
-	seg[w->n++] = (struct vhk_seg){ va, len };
-}
-
-static struct vhk_hit *hit_of(struct vhk_ring *r, u64 iova)
-{
-	return &r->hits[(iova >> 12) % VHK_RING_HITS];
-}
-
-int ring_walk_add(struct ring_walk *w, const struct ring_desc *d)
-{
-	const u32 perm = d->flags & DESC_WRITE ? VHK_MAY_WRITE : VHK_MAY_READ;
-	u64 iova = d->addr;
-	u32 left = d->len;
-
-	if (d->flags & DESC_WRITE) {
-		if (!w->writing) {
-			w->writing = true;
-			w->c->n_out = w->n;
-			w->c->out_len = w->total;
+		if (last->m == m && last->va + last->len == va && last->len <= U32_MAX - len) {
+			last->len += len;
+			return;
 		}
-	} else if (w->writing) {
-		return -EBADMSG;
 	}
-	w->total += left;
-	if (w->total > U32_MAX)
-		return -EBADMSG;
+	if (unlikely(w->n == w->r->max_segs)) {
+		w->fault = true;
+		w->n--;
+		if (w->writing && w->n_out > w->n)
+			w->n_out = w->n;
+	}
+	w->fault |= !va;
+	w->seg[w->n++] = (struct vhk_seg){ va, m, len };
+}
+
+static struct vhk_mapping *find(const struct ring_walk *w, u64 iova)
+{
+	return vhk_map_find(w->r->map, &w->r->hits[(iova >> 12) % VHK_RING_HITS], iova,
+			    w->writing ? VHK_MAY_WRITE : VHK_MAY_READ);
+}
+
+/* What lies over seams, or nowhere. */
+static void append_pieces(struct ring_walk *w, u64 iova, u32 left)
+{
 	/* No memory is there that could be over the end of all addresses. */
 	if (left && iova + left - 1 < iova) {
-		append(w, NULL, left);
-		return 0;
+		append(w, NULL, NULL, left);
+		return;
 	}
 	while (left) {
-		struct vhk_mapping *m = ring_map_get(w->r, hit_of(w->r, iova), iova, perm);
+		struct vhk_mapping *m = find(w, iova);
 		u32 part = left;
 		void *va = NULL;
 
 		if (m) {
 			part = min_t(u64, left - 1, m->last - iova) + 1;
 			va = m->va + (iova - m->first);
-			if (!keep(w, m))
-				va = NULL;
 		}
-		append(w, va, part);
+		append(w, m, va, part);
 		iova += part;
 		left -= part;
 	}
-	return 0;
 }
 
-int ring_walk_end(struct ring_walk *w, u16 id, u16 n_desc)
+int ring_walk_add(struct ring_walk *w, const struct ring_desc *d)
 {
-	struct vhk_chain *c = w->c;
+	struct vhk_mapping *m;
 
-	if (!w->writing) {
-		c->n_out = w->n;
-		c->out_len = w->total;
+	if (d->flags & DESC_WRITE) {
+		if (!w->writing) {
+			w->writing = true;
+			w->n_out = w->n;
+			w->out_len = w->total;
+		}
+	} else if (w->writing) {
+		return -EBADMSG;
 	}
-	c->id = id;
-	c->n_desc = n_desc;
-	c->n_in = w->n - c->n_out;
-	c->in_len = w->total - c->out_len;
-	w->r->busy[id] = 1;
+	w->total += d->len;
+	if (w->total > U32_MAX)
+		return -EBADMSG;
+	m = find(w, d->addr);
+	if (likely(m && d->len && d->len - 1 <= m->last - d->addr))
+		append(w, m, m->va + (d->addr - m->first), d->len);
+	else
+		append_pieces(w, d->addr, d->len);
 	return 0;
 }
 
@@ -152,19 +110,22 @@ int ring_walk_end(struct ring_walk *w, u16 id, u16 n_desc)
 static int table_read(struct ring_walk *w, u64 iova, struct ring_desc *d)
 {
 	struct vhk_ring *r = w->r;
+	struct vhk_mapping *m = vhk_map_find(r->map, &r->table_hit, iova, VHK_MAY_READ);
 	struct ring_raw raw;
 	unsigned int done = 0;
 
+	if (likely(m && !(iova % sizeof(u64)) && sizeof(raw) - 1 <= m->last - iova)) {
+		ring_desc_read(r, m->va + (iova - m->first), d);
+		return 0;
+	}
 	while (done < sizeof(raw)) {
-		struct vhk_mapping *m = ring_map_get(r, &r->table_hit, iova + done,
-						     VHK_MAY_READ);
 		unsigned int part;
 
+		m = vhk_map_find(r->map, &r->table_hit, iova + done, VHK_MAY_READ);
 		if (!m)
 			return -EBADMSG;
 		part = min_t(u64, sizeof(raw) - done - 1, m->last - (iova + done)) + 1;
 		memcpy((u8 *)&raw + done, m->va + (iova + done - m->first), part);
-		ring_map_put(r, m);
 		done += part;
 	}
 	/* Only the copy counts from here on. */

@@ -34,10 +34,13 @@ struct ring_desc {
 
 struct ring_walk {
 	struct vhk_ring *r;
-	struct vhk_chain *c;
-	unsigned int n;
-	u64 total;
+	struct vhk_seg *seg;
+	unsigned int n; /* pieces so far */
+	unsigned int n_out; /* of them, and bytes, before the first that is written */
+	u32 out_len;
 	bool writing;
+	bool fault;
+	u64 total;
 };
 
 static inline void ring_desc_read(const struct vhk_ring *r, const struct ring_raw *raw,
@@ -50,19 +53,6 @@ static inline void ring_desc_read(const struct vhk_ring *r, const struct ring_ra
 	d->len = (u32)rest;
 	d->flags = r->packed ? high : low;
 	d->next = r->packed ? low : high;
-}
-
-static inline struct vhk_mapping *ring_map_get(struct vhk_ring *r, struct vhk_hit *hit, u64 iova,
-					       u32 perm)
-{
-	return r->by_rcu ? vhk_map_find(r->map, hit, iova, perm) :
-			   vhk_map_get(r->map, hit, iova, perm);
-}
-
-static inline void ring_map_put(const struct vhk_ring *r, struct vhk_mapping *m)
-{
-	if (!r->by_rcu)
-		vhk_mapping_put(m);
 }
 
 void *ring_area_find(struct vhk_ring *r, struct vhk_area *a, u32 at, u32 len);
@@ -81,11 +71,32 @@ static inline bool ring_need_event(u16 event, u16 idx, u16 old)
 	return (u16)(idx - event - 1) < (u16)(idx - old);
 }
 
-void ring_walk_begin(struct ring_walk *w, struct vhk_ring *r, struct vhk_chain *c);
+static inline void ring_walk_begin(struct ring_walk *w, struct vhk_ring *r)
+{
+	*w = (struct ring_walk){ .r = r, .seg = r->seg };
+}
+
 int ring_walk_add(struct ring_walk *w, const struct ring_desc *d);
 int ring_walk_table(struct ring_walk *w, const struct ring_desc *d);
-int ring_walk_end(struct ring_walk *w, u16 id, u16 n_desc);
-void ring_walk_abort(struct ring_walk *w);
+
+static inline void ring_walk_end(const struct ring_walk *w, struct vhk_chain *c, u16 id,
+				 u16 n_desc)
+{
+	const unsigned int n_out = w->writing ? w->n_out : w->n;
+	const u32 out_len = w->writing ? w->out_len : w->total;
+
+	*c = (struct vhk_chain){
+		.id = id,
+		.n_desc = n_desc,
+		.n_out = n_out,
+		.n_in = w->n - n_out,
+		.out_len = out_len,
+		.in_len = w->total - out_len,
+		.fault = w->fault,
+		.seg = w->seg,
+	};
+	w->r->busy[id] = 1;
+}
 
 int ring_split_start(struct vhk_ring *r, const struct vhk_ring_opts *o);
 int ring_split_pop(struct vhk_ring *r, struct vhk_chain *c);

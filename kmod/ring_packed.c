@@ -87,15 +87,13 @@ int ring_packed_pop(struct vhk_ring *r, struct vhk_chain *c)
 	ret = is_avail(r, p);
 	if (ret <= 0)
 		return ret;
-	ring_walk_begin(&w, r, c);
+	ring_walk_begin(&w, r);
 	ret = walk(&w, r, &p, &id);
 	if (ret > 0 && (id >= r->size || r->busy[array_index_nospec(id, r->size)]))
 		ret = -EBADMSG;
-	if (ret < 0) {
-		ring_walk_abort(&w);
+	if (ret < 0)
 		return ret;
-	}
-	ring_walk_end(&w, array_index_nospec(id, r->size), ret);
+	ring_walk_end(&w, c, array_index_nospec(id, r->size), ret);
 	r->avail = p.at;
 	r->avail_wrap = p.wrap;
 	r->n_slots += ret;

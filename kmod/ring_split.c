@@ -107,13 +107,11 @@ int ring_split_pop(struct vhk_ring *r, struct vhk_chain *c)
 	head = array_index_nospec(head, r->size);
 	if (r->busy[head])
 		return -EBADMSG;
-	ring_walk_begin(&w, r, c);
+	ring_walk_begin(&w, r);
 	ret = walk(&w, r, head);
-	if (ret) {
-		ring_walk_abort(&w);
+	if (ret)
 		return ret;
-	}
-	ring_walk_end(&w, head, 1);
+	ring_walk_end(&w, c, head, 1);
 	r->avail++;
 	r->n_slots++;
 	return 1;

@@ -31,7 +31,7 @@ struct vhk_done {
 
 /* How the queues of a kind of device are worked on. But for @kick, the device's lock is held. */
 struct vhk_queue_ops {
-	bool by_rcu; /* as of the ring's options */
+	bool reads; /* a queue that runs may be in a read section of its map at any time */
 	int (*init)(struct vhk_vq *vq);
 	void (*fini)(struct vhk_vq *vq);
 	/* The ring is set up. */
@@ -57,17 +57,24 @@ struct vhk_dev_ops {
 	/*
 	 * Of devices whose queues have workers:
 	 *
-	 * Takes a chain; its references are the callee's. What is returned goes to vhk_vq_done(),
-	 * before or later, whatever happens.
+	 * Before chains are taken, where it may wait.
+	 */
+	void (*prepare)(struct vhk_vq *vq);
+	/*
+	 * Takes a chain, within the read section in which it was found: holds what is needed for
+	 * longer, and does not wait. NULL: not before the next prepare().
 	 */
 	struct vhk_done *(*take)(struct vhk_vq *vq, const struct vhk_chain *c);
+	/* What was taken is begun. It goes to vhk_vq_done(), before or later, whatever happens. */
+	void (*begin)(struct vhk_done *done);
 	/*
 	 * Ends what vhk_vq_done() announced: the worker calls it. Gives the references back, and
 	 * tells what goes into the ring.
 	 */
 	void (*finish)(struct vhk_done *done, u16 *id, u16 *n_desc, u32 *len);
-	/* Around a batch of take(). */
-	void (*batch)(struct vhk_vq *vq, bool begin);
+	/* Around begin() of @n that were taken together. */
+	void (*batch_begin)(struct vhk_vq *vq, unsigned int n);
+	void (*batch_end)(struct vhk_vq *vq, unsigned int n);
 	/*
 	 * The driver wrote to the config space, or nothing at a reset: what it wrote before is to
 	 * be forgotten then. The device's lock is held.

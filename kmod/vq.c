@@ -40,7 +40,6 @@ static struct vhk_ring_opts ring_opts(struct vhk_vq *vq)
 	const u64 features = vq->dev->features;
 	struct vhk_ring_opts o = {
 		.map = vhk_vq_map(vq),
-		.by_rcu = vq->dev->ops->queues->by_rcu,
 		.desc = vq->desc,
 		.driver = vq->driver,
 		.device = vq->device,
@@ -75,7 +74,7 @@ void vhk_vq_start(struct vhk_vq *vq)
 		vhk_dev_needs_reset(vq->dev);
 		return;
 	}
-	if (ops->by_rcu)
+	if (ops->reads)
 		vhk_map_add_reader(o.map);
 	ops->start(vq);
 }
@@ -103,7 +102,7 @@ void vhk_vq_stop(struct vhk_vq *vq)
 		return;
 	ops->stop(vq);
 	save_position(vq);
-	if (ops->by_rcu)
+	if (ops->reads)
 		vhk_map_del_reader(vq->ring.map);
 }
 

@@ -70,36 +70,87 @@ static void give_back_in_order(struct vhk_vq *vq, struct vhk_done *done)
 	}
 }
 
+/* What is finished goes into the ring, and the driver is told. */
 static void reap(struct vhk_vq *vq)
 {
 	struct llist_node *list = llist_reverse_order(llist_del_all(&vq->done));
 	struct vhk_done *done, *next;
+	int call;
 
+	rcu_read_lock();
+	vhk_ring_refresh(&vq->ring);
 	llist_for_each_entry_safe(done, next, list, node) {
 		if (vq->in_order)
 			give_back_in_order(vq, done);
 		else
 			give_back(vq, done);
 	}
+	call = vhk_ring_publish(&vq->ring);
+	rcu_read_unlock();
+	if (call > 0)
+		vhk_vq_call(vq);
 }
 
-/* Takes what there is, up to a batch. Returns how many. */
-static unsigned int take(struct vhk_vq *vq)
+static unsigned int pop(struct vhk_vq *vq)
 {
-	const struct vhk_dev_ops *ops = vq->dev->ops;
+	struct vhk_done *done;
 	struct vhk_chain c;
 	unsigned int n;
 
 	for (n = 0; n < BATCH && vhk_ring_pop(&vq->ring, &c) > 0; n++) {
-		if (!n)
-			ops->batch(vq, true);
+		done = vq->dev->ops->take(vq, &c);
+		if (unlikely(!done)) {
+			vhk_ring_unpop(&vq->ring, c.id, c.n_desc);
+			break;
+		}
 		trace_vhk_pop(vq, &c);
-		WRITE_ONCE(vq->n_in_flight, vq->n_in_flight + 1);
-		vq->order[order_slot(vq, vq->order_tail++)] = ops->take(vq, &c);
+		vq->order[order_slot(vq, vq->order_tail++)] = done;
 	}
-	if (n)
-		ops->batch(vq, false);
+	WRITE_ONCE(vq->n_in_flight, vq->n_in_flight + n);
 	return n;
+}
+
+/* Begins what was taken last. */
+static void begin(struct vhk_vq *vq, unsigned int n)
+{
+	const struct vhk_dev_ops *ops = vq->dev->ops;
+	u16 pos = vq->order_tail - n;
+
+	ops->batch_begin(vq, n);
+	while (pos != vq->order_tail)
+		ops->begin(vq->order[order_slot(vq, pos++)]);
+	ops->batch_end(vq, n);
+}
+
+/*
+ * Takes what there is, up to a batch. Returns how many. What is asked of the ring is asked in one
+ * read section; what waits comes after it.
+ */
+static unsigned int take(struct vhk_vq *vq)
+{
+	unsigned int n;
+
+	vq->dev->ops->prepare(vq);
+	rcu_read_lock();
+	vhk_ring_refresh(&vq->ring);
+	vhk_ring_disarm(&vq->ring);
+	n = pop(vq);
+	rcu_read_unlock();
+	if (n)
+		begin(vq, n);
+	return n;
+}
+
+/* Asks for kicks. Whether something came meanwhile. */
+static bool arm(struct vhk_vq *vq)
+{
+	int ret;
+
+	rcu_read_lock();
+	vhk_ring_refresh(&vq->ring);
+	ret = vhk_ring_arm(&vq->ring);
+	rcu_read_unlock();
+	return ret > 0;
 }
 
 /* Nothing else could run here, and the window is not over. */
@@ -118,7 +169,6 @@ static void poll(struct vhk_vq *vq)
 	while (may_poll(vq, end)) {
 		if (take(vq) || !llist_empty(&vq->done)) {
 			reap(vq);
-			vhk_vq_publish(vq);
 			end = local_clock() + window;
 		}
 		cpu_relax();
@@ -130,29 +180,21 @@ static void serve(struct vhk_vq *vq)
 	bool more = false;
 
 	if (test_and_clear_bit(0, &vq->kicked)) {
-		vhk_ring_disarm(&vq->ring);
 		more = take(vq) == BATCH;
 		if (!more && READ_ONCE(vq->dev->poll_us)) {
 			reap(vq);
-			vhk_vq_publish(vq);
 			poll(vq);
 		}
-		more = more || vhk_ring_arm(&vq->ring) > 0;
+		more = more || arm(vq);
 	}
 	reap(vq);
-	vhk_vq_publish(vq);
 	if (more)
 		set_bit(0, &vq->kicked);
-	else if (llist_empty(&vq->done))
-		/* A mapping of the ring must not be held by a queue that sleeps. */
-		vhk_ring_rest(&vq->ring);
 }
 
 static void settle(struct vhk_vq *vq)
 {
 	reap(vq);
-	vhk_vq_publish(vq);
-	vhk_ring_rest(&vq->ring);
 	if (vq->n_in_flight)
 		return;
 	if (vq->charged)
@@ -188,6 +230,16 @@ static void work(struct vhk_vq *vq)
 		vhk_dev_needs_reset(vq->dev);
 }
 
+/* Only who works reads: an unmap does not wait for queues that sleep. */
+static void work_as_reader(struct vhk_vq *vq)
+{
+	struct vhk_map *map = vq->ring.map;
+
+	vhk_map_add_reader(map);
+	work(vq);
+	vhk_map_del_reader(map);
+}
+
 static int run_worker(void *data)
 {
 	struct vhk_vq *vq = data;
@@ -200,7 +252,7 @@ static int run_worker(void *data)
 		set_current_state(TASK_IDLE);
 		if (has_work(vq)) {
 			__set_current_state(TASK_RUNNING);
-			work(vq);
+			work_as_reader(vq);
 			cond_resched();
 			continue;
 		}

@@ -31,7 +31,7 @@ static int use(void *arg)
 	struct vhk_mapping *m;
 
 	while (!kthread_should_stop()) {
-		m = vhk_map_get(u->map, &hit, AT, RW);
+		m = get_by(u->map, &hit, AT, RW);
 		if (m) {
 			u->found++;
 			u->wrong += !READ_ONCE(*(u8 *)m->va);

@@ -70,7 +70,7 @@ static void q_kick(struct vhk_vq *vq)
 }
 
 static const struct vhk_queue_ops q_ops = {
-	.by_rcu = true,
+	.reads = true,
 	.init = q_init,
 	.fini = q_fini,
 	.start = q_start,
@@ -625,7 +625,7 @@ static void half_a_device_goes_whole(void)
 		T_EQ(vhk_dev_init(dev, &d_ops, N_VQS), -ENOMEM);
 		kvfree(dev->vqs);
 	}
-	for (i = 1; i <= 1 + 3 * N_VQS; i++) {
+	for (i = 1; i <= 1 + 2 * N_VQS; i++) {
 		struct vhk_dev *dev = kunit_kzalloc(t_test, sizeof(*dev), GFP_KERNEL);
 
 		T_MUST(dev);

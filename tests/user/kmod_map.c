@@ -14,11 +14,24 @@ static u64 page_at(unsigned int n)
 	return virt_to_phys(t_arena) + n * PAGE_SIZE;
 }
 
+/* With a reference. */
+static struct vhk_mapping *get_by(struct vhk_map *map, struct vhk_hit *hit, u64 iova, u32 perm)
+{
+	struct vhk_mapping *m;
+
+	rcu_read_lock();
+	m = vhk_map_find(map, hit, iova, perm);
+	if (m && !vhk_mapping_hold(m))
+		m = NULL;
+	rcu_read_unlock();
+	return m;
+}
+
 static struct vhk_mapping *get(struct vhk_map *map, u64 iova, u32 perm)
 {
 	struct vhk_hit hit = { 0 };
 
-	return vhk_map_get(map, &hit, iova, perm);
+	return get_by(map, &hit, iova, perm);
 }
 
 static void only_memory_is_mapped_and_once(void)
@@ -109,14 +122,14 @@ static void what_went_is_not_found_by_memory(void)
 
 	vhk_map_init(&map);
 	T_EQ(vhk_map_add(&map, AT, PAGE_SIZE, page_at(0), RW), 0);
-	m = vhk_map_get(&map, &hit, AT, RW);
+	m = get_by(&map, &hit, AT, RW);
 	T_MUST(m);
 	vhk_mapping_put(m);
 	T_EQ(vhk_map_del(&map, AT, PAGE_SIZE), 0);
-	T_OK(!vhk_map_get(&map, &hit, AT, RW));
+	T_OK(!get_by(&map, &hit, AT, RW));
 	T_EQ(vhk_map_add(&map, AT, PAGE_SIZE, page_at(1), VHK_MAY_READ), 0);
-	T_OK(!vhk_map_get(&map, &hit, AT, RW));
-	m = vhk_map_get(&map, &hit, AT, VHK_MAY_READ);
+	T_OK(!get_by(&map, &hit, AT, RW));
+	m = get_by(&map, &hit, AT, VHK_MAY_READ);
 	T_MUST(m);
 	T_OK(m->va == t_arena + PAGE_SIZE);
 	vhk_mapping_put(m);
@@ -178,7 +191,7 @@ static void *use(void *arg)
 	struct vhk_mapping *m;
 
 	while (!atomic_load(u->stop)) {
-		m = vhk_map_get(u->map, &hit, AT, RW);
+		m = get_by(u->map, &hit, AT, RW);
 		if (!m)
 			continue;
 		u->found++;

@@ -34,12 +34,6 @@ static void remap(struct vhk_map *map, unsigned int at, unsigned int perm)
 			    virt_to_phys(t_arena) + (u64)(at * 7 % PAGES) * PAGE_SIZE, perm & 3);
 }
 
-static void put(struct vhk_chain *c)
-{
-	while (c->n_held)
-		vhk_mapping_put(c->held[--c->n_held]);
-}
-
 /* What is handed out is memory, all of it, and adds up. */
 static void use(const struct vhk_chain *c)
 {
@@ -79,7 +73,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	o.map = &map;
 	i = take(&in);
 	o.packed = i & 1;
-	o.by_rcu = i & 2;
 	o.indirect = take(&in) & 1;
 	o.event_idx = take(&in) & 1;
 	o.max_indirect = 6;
@@ -101,8 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (vhk_ring_start(&r, &o))
 		goto out;
 	for (step = 0; step < STEPS; step++) {
-		if (o.by_rcu)
-			vhk_ring_refresh(&r);
+		vhk_ring_refresh(&r);
 		switch (take(&in) % 8) {
 		case 0:
 		case 1:
@@ -112,7 +104,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			if (n_given == o.size)
 				abort();
 			use(&c);
-			put(&c);
 			given[n_given++] = (struct given){ c.id, c.n_desc };
 			break;
 		case 3:
@@ -131,14 +122,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			vhk_ring_disarm(&r);
 			break;
 		case 7:
-			/* an unmap would wait for what the ring holds */
-			vhk_ring_rest(&r);
 			remap(&map, take(&in), take(&in));
 			break;
 		}
 	}
 out:
-	vhk_ring_rest(&r);
 	vhk_ring_fini(&r);
 	vhk_map_fini(&map);
 	if (t_page_refs())

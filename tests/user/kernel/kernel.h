@@ -54,6 +54,9 @@ static inline bool test_bit(unsigned int n, const unsigned long *bits)
 #define smp_load_acquire(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define smp_store_release(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define smp_mb() vhk_full_fence()
+#define smp_mb__before_atomic() vhk_full_fence()
+#define smp_mb__after_atomic() vhk_full_fence()
+#define ____cacheline_aligned_in_smp
 #define barrier() atomic_signal_fence(memory_order_seq_cst)
 #define array_index_nospec(i, size) (i)
 

@@ -10,6 +10,7 @@
 #include <linux/virtio_ids.h>
 
 #include "blk.h"
+#include "compat.h"
 
 static bool copy_in(const struct vhk_chain *c, const void *from, u32 len)
 {
@@ -29,7 +30,7 @@ static bool copy_in(const struct vhk_chain *c, const void *from, u32 len)
 }
 
 /* Until the request is over. False: the memory is about to go. */
-static bool hold(struct vhk_blk_req *req, struct vhk_mapping *m)
+static inline bool hold(struct vhk_blk_req *req, struct vhk_mapping *m)
 {
 	if (m->lasting || (req->n_held && req->held[req->n_held - 1] == m))
 		return true;
@@ -39,7 +40,7 @@ static bool hold(struct vhk_blk_req *req, struct vhk_mapping *m)
 	return true;
 }
 
-static bool add_bv(struct vhk_blk_req *req, const struct vhk_seg *s, u32 off, u32 len)
+static inline bool add_bv(struct vhk_blk_req *req, const struct vhk_seg *s, u32 off, u32 len)
 {
 	void *va = s->va + off;
 
@@ -99,6 +100,7 @@ static void blk_prepare(struct vhk_vq *vq)
 	if (unlikely(!q->spare))
 		q->spare = kvmalloc(room(vq->dev->max_segs), GFP_NOIO | __GFP_NOWARN);
 	q->starved = !q->spare;
+	q->before = NULL;
 }
 
 /* In the worker, once for each request. */
@@ -125,18 +127,16 @@ static void count(struct vhk_blk_req *req)
 	}
 }
 
-static void blk_finish(struct vhk_done *done, u16 *id, u16 *n_desc, u32 *len)
+static void blk_finish(struct vhk_done *done)
 {
 	struct vhk_blk_req *req = container_of(done, struct vhk_blk_req, done);
 
-	*id = req->id;
-	*n_desc = req->n_desc;
-	*len = 0;
+	done->len = 0;
 	if (req->status_at) {
 		WRITE_ONCE(*req->status_at, req->status);
 		/* A length claims all bytes up to it. */
 		if (req->status == VIRTIO_BLK_S_OK || req->in_len == 1)
-			*len = req->in_len;
+			done->len = req->in_len;
 	}
 	count(req);
 	while (req->n_held)
@@ -175,6 +175,17 @@ static void answer(struct vhk_blk_req *req, u8 status)
 	req->ended = true;
 }
 
+/* Only what follows one another below is worth to look whether it does. */
+static void see_neighbour(struct vhk_blk_req *req)
+{
+	struct vhk_blk_req *before = req->q->before;
+
+	req->q->before = req;
+	if (before && (before->sector + before->bytes / SECTOR_SIZE == req->sector ||
+		       req->sector + req->bytes / SECTOR_SIZE == before->sector))
+		before->follows = req->follows = true;
+}
+
 static void take_data(struct vhk_blk_req *req, const struct vhk_chain *c)
 {
 	struct vhk_blk *blk = req->q->blk;
@@ -188,6 +199,7 @@ static void take_data(struct vhk_blk_req *req, const struct vhk_chain *c)
 		return;
 	}
 	req->bytes = bytes;
+	see_neighbour(req);
 	if (write)
 		held = fill_bv(req, c->seg, c->n_out, sizeof(struct virtio_blk_outhdr));
 	else
@@ -282,18 +294,22 @@ static void take_status(struct vhk_blk_req *req, const struct vhk_chain *c)
 		answer(req, VIRTIO_BLK_S_IOERR);
 }
 
+/* As many as fit into one word of a small device's, which has some for each processor. */
+#define TAGS_AT_ONCE 8u
+
 static struct vhk_done *blk_take(struct vhk_vq *vq, const struct vhk_chain *c)
 {
 	struct vhk_blk_queue *q = vq->priv;
 	struct vhk_blk_req *req = &q->reqs[c->id];
 	struct virtio_blk_outhdr hdr;
 
-	req->id = c->id;
-	req->n_desc = c->n_desc;
+	req->done.id = c->id;
+	req->done.n_desc = c->n_desc;
 	req->n_bv = 0;
 	req->n_held = 0;
 	req->align = 0;
 	req->ended = false;
+	req->follows = false;
 	req->type = ~0u;
 	req->in_len = c->in_len;
 	req->bytes = 0;
@@ -318,6 +334,8 @@ static void blk_begin(struct vhk_done *done)
 {
 	struct vhk_blk_req *req = container_of(done, struct vhk_blk_req, done);
 
+	if (!(req->q->left-- % TAGS_AT_ONCE))
+		vhk_plug_expect(&req->q->plug, TAGS_AT_ONCE);
 	if (unlikely(req->ended))
 		vhk_vq_done(done);
 	else if (likely(req->type == VIRTIO_BLK_T_IN || req->type == VIRTIO_BLK_T_OUT))
@@ -328,13 +346,16 @@ static void blk_begin(struct vhk_done *done)
 		vhk_blk_ranges(req);
 }
 
-/* A plug costs more than it gives where it holds one request. */
+/* One request alone is better off without a plug. */
 static void blk_batch_begin(struct vhk_vq *vq, unsigned int n)
 {
 	struct vhk_blk_queue *q = vq->priv;
 
-	if (n > 1)
+	q->left = n;
+	if (n > 1) {
 		blk_start_plug(&q->plug);
+		vhk_plug_expect(&q->plug, n % TAGS_AT_ONCE);
+	}
 }
 
 static void blk_batch_end(struct vhk_vq *vq, unsigned int n)

@@ -30,19 +30,20 @@ struct vhk_blk_queue {
 	struct blk_plug plug;
 	void *spare;  /* for the one request that needs more room while there is no memory */
 	bool starved; /* there is not even that */
+	unsigned int left; /* of a batch, to begin */
+	struct vhk_blk_req *before; /* data of the same batch */
 	struct vhk_blk_stats stats; /* the worker's */
 };
 
 struct vhk_blk_req {
 	struct vhk_done done; /* first */
 	struct vhk_blk_queue *q;
-	u16 id;
-	u16 n_desc;
 	u16 n_held;
 	u16 n_bv;
 	u16 align;  /* all that starts and lengths of the data have of low bits */
 	u8 status;  /* VIRTIO_BLK_S_* */
 	bool ended; /* nothing is to be done for it */
+	bool follows; /* one of its batch, or one of those this */
 	u32 type;
 	u32 in_len;
 	u32 bytes;  /* of data; of a discard, the number of ranges */

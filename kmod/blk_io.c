@@ -120,6 +120,12 @@ static void bounce(struct work_struct *work)
 	vhk_blk_end(req, status_of(ret));
 }
 
+/* A scheduler below may have a neighbour from before. */
+static bool may_merge(const struct vhk_blk_req *req, struct block_device *bdev)
+{
+	return req->follows || bdev_get_queue(bdev)->elevator;
+}
+
 /*
  * Nobody below checks alignment for requests of the kernel's own. A driver can change pages while
  * they are written, which a device with checksums must not see.
@@ -135,7 +141,7 @@ static void submit_bdev(struct vhk_blk_req *req)
 		 (req->type == VIRTIO_BLK_T_OUT && bdev_stable_writes(bdev)))
 		later(req, bounce);
 	else
-		start_bio(req, op_of(req));
+		start_bio(req, op_of(req) | (may_merge(req, bdev) ? 0 : REQ_NOMERGE));
 }
 
 static void file_done(struct vhk_blk_req *req, long ret);

@@ -76,6 +76,14 @@ static inline void vhk_claim_close(struct vhk_claim *c)
 
 #endif
 
+/* So many requests come next under this plug, and find their tags together. */
+static inline void vhk_plug_expect(struct blk_plug *plug, unsigned short n)
+{
+#ifdef HAVE_PLUG_NR_IOS
+	plug->nr_ios = n;
+#endif
+}
+
 /* NAPI in threads, of an interface that is not registered and has none so far. */
 static inline void vhk_set_threaded(struct net_device *netdev)
 {

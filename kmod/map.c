@@ -187,8 +187,13 @@ int vhk_map_set_identity(struct vhk_map *map, bool on)
 	/* A DMA address then has a bit that is no address, or is that of a copy. */
 	if (on && cc_platform_has(CC_ATTR_MEM_ENCRYPT))
 		return -EOPNOTSUPP;
+	mutex_lock(&map->lock);
 	map->identity.va = phys_to_virt(0);
-	WRITE_ONCE(map->is_identity, on);
+	/* What is remembered is of the other kind. */
+	if (map->is_identity != on)
+		smp_store_release(&map->gen, map->gen + 1);
+	map->is_identity = on;
+	mutex_unlock(&map->lock);
 	return 0;
 }
 
@@ -196,7 +201,9 @@ struct vhk_mapping *vhk_map_search(struct vhk_map *map, struct vhk_hit *hit, u64
 {
 	/* pairs with the release in take_first(), which comes behind the change of the table */
 	const unsigned long gen = smp_load_acquire(&map->gen);
-	struct vhk_mapping *m = mtree_load(&map->tree, iova);
+	struct vhk_mapping *m;
+
+	m = map->is_identity ? &map->identity : mtree_load(&map->tree, iova);
 
 	if (m)
 		*hit = (struct vhk_hit){ m, gen };

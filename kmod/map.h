@@ -76,15 +76,13 @@ static inline struct vhk_mapping *vhk_map_find(struct vhk_map *map, struct vhk_h
 {
 	struct vhk_mapping *m = hit->m;
 
-	if (READ_ONCE(map->is_identity))
-		return &map->identity;
 	/*
 	 * One that went after this load is freed after the caller's read section only; pairs with
 	 * the release in take_first().
 	 */
 	if (unlikely(hit->gen != smp_load_acquire(&map->gen) || iova < m->first || iova > m->last))
 		m = vhk_map_search(map, hit, iova);
-	return likely(m) && (m->perm & perm) == perm ? m : NULL;
+	return m && (m->perm & perm) == perm ? m : NULL;
 }
 
 /* From now on there can be read sections. A full barrier. */

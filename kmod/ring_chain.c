@@ -31,44 +31,28 @@ bool vhk_chain_read(const struct vhk_chain *c, u32 at, void *to, u32 len)
 	return !len;
 }
 
+struct vhk_seg ring_no_seg;
+
 /* A chain of more pieces than there is room for has a fault, and keeps its last piece. */
-static void append(struct ring_walk *w, struct vhk_mapping *m, void *va, u32 len)
+void ring_walk_overflow(struct ring_walk *w)
 {
-	/* What is written starts a piece of its own. */
-	if (va && w->n > (w->writing ? w->n_out : 0)) {
-		struct vhk_seg *last = &w->seg[w->n - 1];
-
-		if (last->m == m && last->va + last->len == va && last->len <= U32_MAX - len) {
-			last->len += len;
-			return;
-		}
-	}
-	if (unlikely(w->n == w->r->max_segs)) {
-		w->fault = true;
-		w->n--;
-		if (w->writing && w->n_out > w->n)
-			w->n_out = w->n;
-	}
-	w->fault |= !va;
-	w->seg[w->n++] = (struct vhk_seg){ va, m, len };
-}
-
-static struct vhk_mapping *find(const struct ring_walk *w, u64 iova)
-{
-	return vhk_map_find(w->r->map, &w->r->hits[(iova >> 12) % VHK_RING_HITS], iova,
-			    w->writing ? VHK_MAY_WRITE : VHK_MAY_READ);
+	w->fault = true;
+	w->at--;
+	if (w->in > w->at)
+		w->in = w->at;
 }
 
 /* What lies over seams, or nowhere. */
-static void append_pieces(struct ring_walk *w, u64 iova, u32 left)
+void ring_walk_append_pieces(struct ring_walk *w, u64 iova, u32 left)
 {
 	/* No memory is there that could be over the end of all addresses. */
 	if (left && iova + left - 1 < iova) {
-		append(w, NULL, NULL, left);
+		w->fault = true;
+		ring_walk_append(w, NULL, NULL, left);
 		return;
 	}
 	while (left) {
-		struct vhk_mapping *m = find(w, iova);
+		struct vhk_mapping *m = ring_walk_find(w, iova);
 		u32 part = left;
 		void *va = NULL;
 
@@ -76,62 +60,47 @@ static void append_pieces(struct ring_walk *w, u64 iova, u32 left)
 			part = min_t(u64, left - 1, m->last - iova) + 1;
 			va = m->va + (iova - m->first);
 		}
-		append(w, m, va, part);
+		w->fault |= !m;
+		ring_walk_append(w, m, va, part);
 		iova += part;
 		left -= part;
 	}
 }
 
-int ring_walk_add(struct ring_walk *w, const struct ring_desc *d)
+/* An entry of a table over the seam of two mappings, or at an odd address. */
+static int table_read_pieces(struct vhk_ring *r, u64 iova, struct ring_raw *raw)
 {
-	struct vhk_mapping *m;
-
-	if (d->flags & DESC_WRITE) {
-		if (!w->writing) {
-			w->writing = true;
-			w->n_out = w->n;
-			w->out_len = w->total;
-		}
-	} else if (w->writing) {
-		return -EBADMSG;
-	}
-	w->total += d->len;
-	if (w->total > U32_MAX)
-		return -EBADMSG;
-	m = find(w, d->addr);
-	if (likely(m && d->len && d->len - 1 <= m->last - d->addr))
-		append(w, m, m->va + (d->addr - m->first), d->len);
-	else
-		append_pieces(w, d->addr, d->len);
-	return 0;
-}
-
-/* An entry of a table; it can lie over the seam of two mappings, at any alignment. */
-static int table_read(struct ring_walk *w, u64 iova, struct ring_desc *d)
-{
-	struct vhk_ring *r = w->r;
-	struct vhk_mapping *m = vhk_map_find(r->map, &r->table_hit, iova, VHK_MAY_READ);
-	struct ring_raw raw;
 	unsigned int done = 0;
 
-	if (likely(m && !(iova % sizeof(u64)) && sizeof(raw) - 1 <= m->last - iova)) {
-		ring_desc_read(r, m->va + (iova - m->first), d);
-		return 0;
-	}
-	while (done < sizeof(raw)) {
+	while (done < sizeof(*raw)) {
+		struct vhk_mapping *m = vhk_map_find(r->map, &r->table_hit, iova + done,
+						     VHK_MAY_READ);
 		unsigned int part;
 
-		m = vhk_map_find(r->map, &r->table_hit, iova + done, VHK_MAY_READ);
 		if (!m)
 			return -EBADMSG;
-		part = min_t(u64, sizeof(raw) - done - 1, m->last - (iova + done)) + 1;
-		memcpy((u8 *)&raw + done, m->va + (iova + done - m->first), part);
+		part = min_t(u64, sizeof(*raw) - done - 1, m->last - (iova + done)) + 1;
+		memcpy((u8 *)raw + done, m->va + (iova + done - m->first), part);
 		done += part;
 	}
 	/* Only the copy counts from here on. */
 	barrier();
-	ring_desc_read(r, &raw, d);
 	return 0;
+}
+
+static inline int table_read(struct ring_walk *w, bool packed, u64 iova, struct ring_desc *d)
+{
+	struct vhk_ring *r = w->r;
+	struct vhk_mapping *m = vhk_map_find(r->map, &r->table_hit, iova, VHK_MAY_READ);
+	struct ring_raw raw;
+
+	if (likely(m && !(iova % sizeof(u64)) && sizeof(raw) - 1 <= m->last - iova))
+		ring_desc_read(packed, m->va + (iova - m->first), d);
+	else if (table_read_pieces(r, iova, &raw))
+		return -EBADMSG;
+	else
+		ring_desc_read(packed, &raw, d);
+	return d->flags & DESC_INDIRECT ? -EBADMSG : 0;
 }
 
 /* Entries follow one another, and only WRITE counts (virtio 1.3, 2.8.7). */
@@ -142,9 +111,7 @@ static int walk_packed(struct ring_walk *w, u64 iova, unsigned int n)
 	int ret = 0;
 
 	for (i = 0; i < n && !ret; i++) {
-		ret = table_read(w, iova + i * sizeof(struct ring_raw), &d);
-		if (!ret && d.flags & DESC_INDIRECT)
-			ret = -EBADMSG;
+		ret = table_read(w, true, iova + i * sizeof(struct ring_raw), &d);
 		if (!ret)
 			ret = ring_walk_add(w, &d);
 	}
@@ -158,9 +125,7 @@ static int walk_split(struct ring_walk *w, u64 iova, unsigned int n)
 	int ret;
 
 	for (count = 0; count < n; count++) {
-		ret = table_read(w, iova + i * sizeof(struct ring_raw), &d);
-		if (!ret && d.flags & DESC_INDIRECT)
-			ret = -EBADMSG;
+		ret = table_read(w, false, iova + i * sizeof(struct ring_raw), &d);
 		if (!ret)
 			ret = ring_walk_add(w, &d);
 		if (ret || !(d.flags & DESC_NEXT))

@@ -5,6 +5,9 @@
 #ifndef VHK_RING_IMPL_H
 #define VHK_RING_IMPL_H
 
+#include <linux/errno.h>
+#include <linux/limits.h>
+
 #include "ring.h"
 
 #define DESC_NEXT 0x1
@@ -34,25 +37,26 @@ struct ring_desc {
 
 struct ring_walk {
 	struct vhk_ring *r;
-	struct vhk_seg *seg;
-	unsigned int n; /* pieces so far */
-	unsigned int n_out; /* of them, and bytes, before the first that is written */
-	u32 out_len;
-	bool writing;
-	bool fault;
+	struct vhk_seg *at, *end; /* where the next piece goes */
+	struct vhk_seg *last; /* what the next may join; a piece of nothing where there is none */
+	struct vhk_seg *in; /* the first piece that is written; NULL: not there yet */
 	u64 total;
+	u32 out_len;
+	bool fault;
 };
 
-static inline void ring_desc_read(const struct vhk_ring *r, const struct ring_raw *raw,
-				  struct ring_desc *d)
+/* No piece follows it. */
+extern struct vhk_seg ring_no_seg;
+
+static inline void ring_desc_read(bool packed, const struct ring_raw *raw, struct ring_desc *d)
 {
 	const u64 rest = le64_to_cpu(READ_ONCE(raw->rest));
 	const u16 low = rest >> 32, high = rest >> 48;
 
 	d->addr = le64_to_cpu(READ_ONCE(raw->addr));
 	d->len = (u32)rest;
-	d->flags = r->packed ? high : low;
-	d->next = r->packed ? low : high;
+	d->flags = packed ? high : low;
+	d->next = packed ? low : high;
 }
 
 void *ring_area_find(struct vhk_ring *r, struct vhk_area *a, u32 at, u32 len);
@@ -71,30 +75,82 @@ static inline bool ring_need_event(u16 event, u16 idx, u16 old)
 	return (u16)(idx - event - 1) < (u16)(idx - old);
 }
 
-static inline void ring_walk_begin(struct ring_walk *w, struct vhk_ring *r)
+static inline struct ring_walk ring_walk_of(struct vhk_ring *r)
 {
-	*w = (struct ring_walk){ .r = r, .seg = r->seg };
+	return (struct ring_walk){
+		.r = r,
+		.at = r->seg,
+		.end = r->seg + r->max_segs,
+		.last = &ring_no_seg,
+	};
 }
 
-int ring_walk_add(struct ring_walk *w, const struct ring_desc *d);
+static inline struct vhk_mapping *ring_walk_find(const struct ring_walk *w, u64 iova)
+{
+	return vhk_map_find(w->r->map, &w->r->hits[(iova >> 12) % VHK_RING_HITS], iova,
+			    w->in ? VHK_MAY_WRITE : VHK_MAY_READ);
+}
+
+/* There is no room for another piece. */
+void ring_walk_overflow(struct ring_walk *w);
+
+/* Bytes of a mapping, or of none. There are no more in all than a length can say. */
+static inline void ring_walk_append(struct ring_walk *w, struct vhk_mapping *m, void *va, u32 len)
+{
+	struct vhk_seg *last = w->last;
+
+	if (m && last->m == m && last->va + last->len == va) {
+		last->len += len;
+		return;
+	}
+	if (unlikely(w->at == w->end))
+		ring_walk_overflow(w);
+	*w->at = (struct vhk_seg){ va, m, len };
+	w->last = w->at++;
+}
+
+void ring_walk_append_pieces(struct ring_walk *w, u64 iova, u32 left);
+
+static __always_inline int ring_walk_add(struct ring_walk *w, const struct ring_desc *d)
+{
+	struct vhk_mapping *m;
+
+	if (d->flags & DESC_WRITE) {
+		/* What is written starts a piece of its own. */
+		if (!w->in) {
+			w->in = w->at;
+			w->out_len = w->total;
+			w->last = &ring_no_seg;
+		}
+	} else if (unlikely(w->in)) {
+		return -EBADMSG;
+	}
+	w->total += d->len;
+	if (unlikely(w->total > U32_MAX))
+		return -EBADMSG;
+	m = ring_walk_find(w, d->addr);
+	if (likely(m && d->len && d->len - 1 <= m->last - d->addr))
+		ring_walk_append(w, m, m->va + (d->addr - m->first), d->len);
+	else
+		ring_walk_append_pieces(w, d->addr, d->len);
+	return 0;
+}
+
 int ring_walk_table(struct ring_walk *w, const struct ring_desc *d);
 
 static inline void ring_walk_end(const struct ring_walk *w, struct vhk_chain *c, u16 id,
 				 u16 n_desc)
 {
-	const unsigned int n_out = w->writing ? w->n_out : w->n;
-	const u32 out_len = w->writing ? w->out_len : w->total;
+	struct vhk_seg *in = w->in ?: w->at;
 
-	*c = (struct vhk_chain){
-		.id = id,
-		.n_desc = n_desc,
-		.n_out = n_out,
-		.n_in = w->n - n_out,
-		.out_len = out_len,
-		.in_len = w->total - out_len,
-		.fault = w->fault,
-		.seg = w->seg,
-	};
+	c->id = id;
+	c->n_desc = n_desc;
+	c->n_out = in - w->r->seg;
+	c->n_in = w->at - in;
+	c->out_len = w->in ? w->out_len : w->total;
+	c->in_len = w->total - c->out_len;
+	c->fault = w->fault;
+	c->seg = w->r->seg;
 	w->r->busy[id] = 1;
 }
 

@@ -48,9 +48,11 @@ static int is_avail(struct vhk_ring *r, struct position p)
 	return !!(flags & DESC_AVAIL) == p.wrap && !!(flags & DESC_USED) != p.wrap;
 }
 
-static int walk(struct ring_walk *w, struct vhk_ring *r, struct position *p, u16 *id)
+/* Moves @p behind the chain. Returns how many descriptors it has. */
+static int walk(struct vhk_ring *r, struct position *p, struct vhk_chain *c)
 {
 	const unsigned int left = r->size - r->n_slots;
+	struct ring_walk w = ring_walk_of(r);
 	const struct ring_raw *raw;
 	struct ring_desc d;
 	unsigned int n;
@@ -60,17 +62,23 @@ static int walk(struct ring_walk *w, struct vhk_ring *r, struct position *p, u16
 		raw = ring_at(r, &r->desc, 16 * p->at, 16);
 		if (!raw)
 			return -EFAULT;
-		ring_desc_read(r, raw, &d);
+		ring_desc_read(true, raw, &d);
 		step(r, p, 1);
-		if (d.flags & DESC_INDIRECT)
-			ret = n > 1 || d.flags & DESC_NEXT ? -EBADMSG : ring_walk_table(w, &d);
-		else
-			ret = ring_walk_add(w, &d);
+		if (d.flags & DESC_INDIRECT) {
+			if (n > 1 || d.flags & DESC_NEXT)
+				return -EBADMSG;
+			ret = ring_walk_table(&w, &d);
+		} else {
+			ret = ring_walk_add(&w, &d);
+		}
 		if (ret)
 			return ret;
-		*id = d.next;
-		if (!(d.flags & DESC_NEXT))
-			return n;
+		if (d.flags & DESC_NEXT)
+			continue;
+		if (d.next >= r->size || r->busy[array_index_nospec(d.next, r->size)])
+			return -EBADMSG;
+		ring_walk_end(&w, c, array_index_nospec(d.next, r->size), n);
+		return n;
 	}
 	return -EBADMSG;
 }
@@ -78,8 +86,6 @@ static int walk(struct ring_walk *w, struct vhk_ring *r, struct position *p, u16
 int ring_packed_pop(struct vhk_ring *r, struct vhk_chain *c)
 {
 	struct position p = { r->avail, r->avail_wrap };
-	struct ring_walk w;
-	u16 id = 0;
 	int ret;
 
 	if (r->n_slots == r->size)
@@ -87,13 +93,9 @@ int ring_packed_pop(struct vhk_ring *r, struct vhk_chain *c)
 	ret = is_avail(r, p);
 	if (ret <= 0)
 		return ret;
-	ring_walk_begin(&w, r);
-	ret = walk(&w, r, &p, &id);
-	if (ret > 0 && (id >= r->size || r->busy[array_index_nospec(id, r->size)]))
-		ret = -EBADMSG;
+	ret = walk(r, &p, c);
 	if (ret < 0)
 		return ret;
-	ring_walk_end(&w, c, array_index_nospec(id, r->size), ret);
 	r->avail = p.at;
 	r->avail_wrap = p.wrap;
 	r->n_slots += ret;

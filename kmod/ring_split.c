@@ -55,32 +55,41 @@ static int look(struct vhk_ring *r)
 	return idx != r->avail;
 }
 
-static int read_desc(struct vhk_ring *r, u16 i, struct ring_desc *d)
+/* Where the descriptor is; mostly all of the table is in one place. */
+static inline const struct ring_raw *desc_at(struct vhk_ring *r, u16 i)
 {
-	const struct ring_raw *raw = ring_at(r, &r->desc, 16 * i, 16);
-
-	if (!raw)
-		return -EFAULT;
-	ring_desc_read(r, raw, d);
-	return 0;
+	if (likely(!r->desc.first && r->desc.end == r->desc.size))
+		return (const struct ring_raw *)r->desc.va + i;
+	return ring_at(r, &r->desc, 16 * i, 16);
 }
 
-static int walk(struct ring_walk *w, struct vhk_ring *r, u16 head)
+static int walk(struct vhk_ring *r, u16 head, struct vhk_chain *c)
 {
+	struct ring_walk w = ring_walk_of(r);
+	const struct ring_raw *raw;
 	struct ring_desc d;
 	unsigned int n;
 	u16 i = head;
 	int ret;
 
 	for (n = 0; n < r->size; n++) {
-		ret = read_desc(r, i, &d);
+		raw = desc_at(r, i);
+		if (!raw)
+			return -EFAULT;
+		ring_desc_read(false, raw, &d);
+		if (unlikely(d.flags & DESC_INDIRECT)) {
+			if (d.flags & DESC_NEXT)
+				return -EBADMSG;
+			ret = ring_walk_table(&w, &d);
+		} else {
+			ret = ring_walk_add(&w, &d);
+		}
 		if (ret)
 			return ret;
-		if (d.flags & DESC_INDIRECT)
-			return d.flags & DESC_NEXT ? -EBADMSG : ring_walk_table(w, &d);
-		ret = ring_walk_add(w, &d);
-		if (ret || !(d.flags & DESC_NEXT))
-			return ret;
+		if (!(d.flags & DESC_NEXT)) {
+			ring_walk_end(&w, c, head, 1);
+			return 0;
+		}
 		if (d.next >= r->size || d.next == head || r->busy[d.next])
 			return -EBADMSG;
 		i = array_index_nospec(d.next, r->size);
@@ -90,7 +99,6 @@ static int walk(struct ring_walk *w, struct vhk_ring *r, u16 head)
 
 int ring_split_pop(struct vhk_ring *r, struct vhk_chain *c)
 {
-	struct ring_walk w;
 	const __le16 *at;
 	u16 head;
 	int ret;
@@ -107,11 +115,9 @@ int ring_split_pop(struct vhk_ring *r, struct vhk_chain *c)
 	head = array_index_nospec(head, r->size);
 	if (r->busy[head])
 		return -EBADMSG;
-	ring_walk_begin(&w, r);
-	ret = walk(&w, r, head);
+	ret = walk(r, head, c);
 	if (ret)
 		return ret;
-	ring_walk_end(&w, c, head, 1);
 	r->avail++;
 	r->n_slots++;
 	return 1;
@@ -126,17 +132,17 @@ void ring_split_unpop(struct vhk_ring *r)
 int ring_split_push(struct vhk_ring *r, u16 id, u32 len)
 {
 	const u32 at = AT_USED(r->used & (r->size - 1));
-	__le32 *word;
+	__le32 *first, *second;
 
-	/* An entry can lie over the end of a page. */
-	word = ring_at(r, &r->device, at, 4);
-	if (!word)
+	/* An entry can lie over the end of a page, and what is behind that be elsewhere. */
+	first = ring_at(r, &r->device, at, 4);
+	if (!first)
 		return -EFAULT;
-	WRITE_ONCE(*word, cpu_to_le32(id));
-	word = ring_at(r, &r->device, at + 4, 4);
-	if (!word)
+	WRITE_ONCE(*first, cpu_to_le32(id));
+	second = likely(at + 8 <= r->device.end) ? first + 1 : ring_at(r, &r->device, at + 4, 4);
+	if (!second)
 		return -EFAULT;
-	WRITE_ONCE(*word, cpu_to_le32(len));
+	WRITE_ONCE(*second, cpu_to_le32(len));
 	r->used++;
 	r->n_slots--;
 	r->n_staged++;

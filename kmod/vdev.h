@@ -27,6 +27,9 @@ struct vhk_vq;
 struct vhk_done {
 	struct llist_node node;
 	struct vhk_vq *vq;
+	/* What goes into the ring. */
+	u16 id, n_desc;
+	u32 len;
 };
 
 /* How the queues of a kind of device are worked on. But for @kick, the device's lock is held. */
@@ -68,10 +71,9 @@ struct vhk_dev_ops {
 	/* What was taken is begun. It goes to vhk_vq_done(), before or later, whatever happens. */
 	void (*begin)(struct vhk_done *done);
 	/*
-	 * Ends what vhk_vq_done() announced: the worker calls it. Gives the references back, and
-	 * tells what goes into the ring.
+	 * Ends what vhk_vq_done() announced: the worker calls it. Gives the references back.
 	 */
-	void (*finish)(struct vhk_done *done, u16 *id, u16 *n_desc, u32 *len);
+	void (*finish)(struct vhk_done *done);
 	/* Around begin() of @n that were taken together. */
 	void (*batch_begin)(struct vhk_vq *vq, unsigned int n);
 	void (*batch_end)(struct vhk_vq *vq, unsigned int n);
@@ -113,7 +115,9 @@ struct vhk_vq {
 	struct task_struct *worker;
 	struct completion stopped;
 	unsigned long kicked;
-	struct llist_head done;
+	struct llist_head done; /* chains that others finished */
+	/* Those that the worker itself did, in order. */
+	struct llist_node *own, **own_end;
 	/* Set up before the queue runs, then changed by the worker alone; statistics look. */
 	unsigned int n_in_flight;
 	bool in_order;

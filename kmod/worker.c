@@ -28,25 +28,40 @@ void vhk_vq_done(struct vhk_done *done)
 {
 	struct vhk_vq *vq = done->vq;
 
-	/*
-	 * The worker looks at the list itself before it sleeps; but an interrupt has the worker as
-	 * its current task, too, and can come after that look. A device that goes waits for this
-	 * section before its worker does.
-	 */
+	/* What ends while it is begun is the worker's own business; an interrupt is not. */
+	if (current == vq->worker && in_task()) {
+		*vq->own_end = &done->node;
+		vq->own_end = &done->node.next;
+		return;
+	}
+	/* A device that goes waits for this section before its worker does. */
 	rcu_read_lock();
-	if (llist_add(&done->node, &vq->done) && (!in_task() || current != vq->worker))
+	if (llist_add(&done->node, &vq->done))
 		wake_up_process(vq->worker);
 	rcu_read_unlock();
 }
 
+static bool has_done(const struct vhk_vq *vq)
+{
+	return vq->own_end != &vq->own || !llist_empty(&vq->done);
+}
+
+/* Takes all that is finished, in the order in which it was. */
+static struct llist_node *take_done(struct vhk_vq *vq)
+{
+	struct llist_node *others = llist_empty(&vq->done) ? NULL :
+				    llist_reverse_order(llist_del_all(&vq->done));
+
+	*vq->own_end = others;
+	vq->own_end = &vq->own;
+	return vq->own;
+}
+
 static void give_back(struct vhk_vq *vq, struct vhk_done *done)
 {
-	u16 id, n_desc;
-	u32 len;
-
-	vq->dev->ops->finish(done, &id, &n_desc, &len);
-	trace_vhk_complete(vq, id, len);
-	vhk_ring_push(&vq->ring, id, n_desc, len);
+	vq->dev->ops->finish(done);
+	trace_vhk_complete(vq, done->id, done->len);
+	vhk_ring_push(&vq->ring, done->id, done->n_desc, done->len);
 	WRITE_ONCE(vq->n_in_flight, vq->n_in_flight - 1);
 }
 
@@ -73,13 +88,14 @@ static void give_back_in_order(struct vhk_vq *vq, struct vhk_done *done)
 /* What is finished goes into the ring, and the driver is told. */
 static void reap(struct vhk_vq *vq)
 {
-	struct llist_node *list = llist_reverse_order(llist_del_all(&vq->done));
 	struct vhk_done *done, *next;
 	int call;
 
+	if (!has_done(vq) && !vq->ring.n_staged)
+		return;
 	rcu_read_lock();
 	vhk_ring_refresh(&vq->ring);
-	llist_for_each_entry_safe(done, next, list, node) {
+	llist_for_each_entry_safe(done, next, take_done(vq), node) {
 		if (vq->in_order)
 			give_back_in_order(vq, done);
 		else
@@ -167,7 +183,7 @@ static void poll(struct vhk_vq *vq)
 	u64 end = local_clock() + window;
 
 	while (may_poll(vq, end)) {
-		if (take(vq) || !llist_empty(&vq->done)) {
+		if (take(vq) || has_done(vq)) {
 			reap(vq);
 			end = local_clock() + window;
 		}
@@ -208,9 +224,9 @@ static bool has_work(struct vhk_vq *vq)
 {
 	switch (vhk_vq_state(vq)) {
 	case VHK_VQ_RUNNING:
-		return test_bit(0, &vq->kicked) || !llist_empty(&vq->done);
+		return test_bit(0, &vq->kicked) || has_done(vq);
 	case VHK_VQ_STOPPING:
-		return !vq->n_in_flight || !llist_empty(&vq->done);
+		return !vq->n_in_flight || has_done(vq);
 	default:
 		return false;
 	}
@@ -293,6 +309,7 @@ static int worker_init(struct vhk_vq *vq)
 
 	init_completion(&vq->stopped);
 	init_llist_head(&vq->done);
+	vq->own_end = &vq->own;
 	vq->order = kvcalloc(dev->max_queue_size, sizeof(*vq->order), GFP_KERNEL);
 	if (!vq->order)
 		return -ENOMEM;

@@ -117,6 +117,9 @@ static int pop_all(struct vhk_ring *r, const struct vec_case *v, bool packed)
 	unsigned int i, n;
 	int ret;
 
+	/* to be compared, with what is between their members */
+	memset(c, 0, sizeof(c));
+	memset(&again, 0, sizeof(again));
 	for (n = 0; n <= VEC_SIZE && (ret = vhk_ring_pop(r, &c[n])) > 0; n++) {
 		/* What was not taken after all is there as before. */
 		vhk_ring_unpop(r, c[n].id, c[n].n_desc);

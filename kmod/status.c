@@ -7,11 +7,15 @@
 
 #define KNOWN (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_DRIVER_OK | \
 	       VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_FAILED)
-#define NEEDED (BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
+#define NEEDED BIT_ULL(VIRTIO_F_VERSION_1)
+/* No driver may refuse it (virtio 1.3, 6.1). */
+#define NEEDED_IF_OFFERED BIT_ULL(VIRTIO_F_ACCESS_PLATFORM)
 
 static bool acceptable(u64 offered, u64 features)
 {
-	return !(features & ~offered) && (features & NEEDED) == NEEDED;
+	const u64 needed = NEEDED | (offered & NEEDED_IF_OFFERED);
+
+	return !(features & ~offered) && (features & needed) == needed;
 }
 
 u8 vhk_status_next(u8 old, u8 want, u64 offered, u64 features)

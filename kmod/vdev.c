@@ -23,7 +23,7 @@ static struct vhk_vq *vq_of(struct vdpa_device *vdpa, u16 index)
 	return &vhk_dev_of(vdpa)->vqs[index];
 }
 
-/* virtio-vdpa hands out DMA addresses of this kernel, vhost-vdpa maps what it uses. */
+/* virtio-vdpa hands out addresses of this kernel, vhost-vdpa maps what it uses. */
 static bool is_own_kernel(const struct vhk_dev *dev)
 {
 	const struct device_driver *drv = dev->vdpa.dev.driver;
@@ -132,7 +132,7 @@ static void op_set_vq_ready(struct vdpa_device *vdpa, u16 index, bool ready)
 	mutex_lock(&dev->lock);
 	if (!ready)
 		vhk_vq_stop(vq);
-	else if (!vq->ready && vhk_map_set_identity(vhk_vq_map(vq), is_own_kernel(dev)))
+	else if (!vq->ready && vhk_map_set_identity(vhk_vq_map(vq), dev->own_kernel))
 		ready = false;
 	vq->ready = ready;
 	if (may_run(vq))
@@ -179,9 +179,18 @@ static u32 op_get_vq_align(struct vdpa_device *vdpa)
 	return PAGE_SIZE;
 }
 
+/*
+ * A driver of this kernel gives addresses of memory as they are, and has no mapping to make for
+ * each: that is to be had by not offering ACCESS_PLATFORM (virtio 1.3, 6.1).
+ */
+static u64 offered(const struct vhk_dev *dev)
+{
+	return dev->offered & ~(READ_ONCE(dev->own_kernel) ? BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) : 0);
+}
+
 static u64 op_get_device_features(struct vdpa_device *vdpa)
 {
-	return vhk_dev_of(vdpa)->offered;
+	return offered(vhk_dev_of(vdpa));
 }
 
 static u64 op_get_backend_features(const struct vdpa_device *vdpa)
@@ -195,7 +204,7 @@ static int op_set_driver_features(struct vdpa_device *vdpa, u64 features)
 	int ret;
 
 	mutex_lock(&dev->lock);
-	ret = vhk_status_features(dev->status, dev->offered, features);
+	ret = vhk_status_features(dev->status, offered(dev), features);
 	if (!ret && features && dev->ops->check_features)
 		ret = dev->ops->check_features(features);
 	if (!ret)
@@ -243,7 +252,7 @@ static u8 op_get_status(struct vdpa_device *vdpa)
 static void find_charged(struct vhk_dev *dev)
 {
 	/* Workers use it from then on. */
-	if (!(dev->status & VIRTIO_CONFIG_S_DRIVER_OK) && !is_own_kernel(dev) && current->mm)
+	if (!(dev->status & VIRTIO_CONFIG_S_DRIVER_OK) && !dev->own_kernel && current->mm)
 		vhk_charge_set(&dev->charge);
 }
 
@@ -255,7 +264,7 @@ static void op_set_status(struct vdpa_device *vdpa, u8 status)
 	if (status & VIRTIO_CONFIG_S_DRIVER_OK)
 		find_charged(dev);
 	spin_lock_bh(&dev->status_lock);
-	dev->status = vhk_status_next(dev->status, status, dev->offered, dev->features);
+	dev->status = vhk_status_next(dev->status, status, offered(dev), dev->features);
 	spin_unlock_bh(&dev->status_lock);
 	start_ready(dev);
 	mutex_unlock(&dev->lock);
@@ -296,6 +305,8 @@ static int op_reset(struct vdpa_device *vdpa)
 		vhk_map_set_identity(&dev->maps[i], false);
 		dev->asid[i] = 0;
 	}
+	/* The drivers of the bus begin with a reset. */
+	WRITE_ONCE(dev->own_kernel, is_own_kernel(dev));
 	dev->features = 0;
 	dev->suspended = false;
 	spin_lock_bh(&dev->status_lock);

@@ -142,6 +142,7 @@ struct vhk_dev {
 	struct mutex lock; /* negotiation, queues' set-up, starting and stopping */
 	u64 features;
 	bool suspended;
+	bool own_kernel; /* a driver of this kernel uses it */
 	u8 asid[VHK_MAX_AS]; /* of each group */
 	u16 n_vqs;
 	struct vhk_vq *vqs;

@@ -531,18 +531,23 @@ static void groups_have_spaces_of_their_own(void)
 /* Only virtio-vdpa's addresses are those of this kernel. */
 static void identity_is_for_a_driver_of_this_kernel(void)
 {
+	const u64 both = BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_ACCESS_PLATFORM);
 	struct device_driver drv = { .name = "vhost_vdpa" };
 	struct vhk_dev *dev = begin();
 
-	running(dev, NEEDED);
+	dev->offered |= both;
+	running(dev, both);
 	T_OK(!dev->maps[0].is_identity);
 	take(dev, RESET);
 	dev->vdpa.dev.driver = &drv;
-	running(dev, NEEDED);
-	T_OK(!dev->maps[0].is_identity);
 	take(dev, RESET);
+	T_EQ(op_get_device_features(&dev->vdpa) & both, both);
+	running(dev, both);
+	T_OK(!dev->maps[0].is_identity);
 	drv.name = "virtio_vdpa";
-	running(dev, NEEDED);
+	take(dev, RESET);
+	T_EQ(op_get_device_features(&dev->vdpa) & both, BIT_ULL(VIRTIO_F_VERSION_1));
+	running(dev, BIT_ULL(VIRTIO_F_VERSION_1));
 	T_OK(dev->maps[0].is_identity && !dev->maps[1].is_identity);
 	take(dev, RESET);
 	T_OK(!dev->maps[0].is_identity);

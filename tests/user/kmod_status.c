@@ -10,16 +10,20 @@
 
 #define NEEDS_RESET VIRTIO_CONFIG_S_NEEDS_RESET
 #define ALL_BITS 256
+#define BOTH (NEEDED | NEEDED_IF_OFFERED)
 
 static const struct {
 	uint64_t offered, features;
 	bool good;
 } sets[] = {
+	{ BOTH, BOTH, true },
+	{ BOTH | 0xff, BOTH | 0x0f, true },
+	{ BOTH, BOTH | 1, false },
+	{ BOTH, NEEDED, false },
+	{ BOTH, NEEDED_IF_OFFERED, false },
+	{ BOTH, 0, false },
 	{ NEEDED, NEEDED, true },
-	{ NEEDED | 0xff, NEEDED | 0x0f, true },
-	{ NEEDED, NEEDED | 1, false },
-	{ NEEDED, BIT_ULL(VIRTIO_F_VERSION_1), false },
-	{ NEEDED, BIT_ULL(VIRTIO_F_ACCESS_PLATFORM), false },
+	{ NEEDED, BOTH, false },
 	{ NEEDED, 0, false },
 	{ 0, 0, false },
 	{ UINT64_MAX, UINT64_MAX, true },

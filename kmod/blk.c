@@ -294,9 +294,6 @@ static void take_status(struct vhk_blk_req *req, const struct vhk_chain *c)
 		answer(req, VIRTIO_BLK_S_IOERR);
 }
 
-/* As many as fit into one word of a small device's, which has some for each processor. */
-#define TAGS_AT_ONCE 8u
-
 static struct vhk_done *blk_take(struct vhk_vq *vq, const struct vhk_chain *c)
 {
 	struct vhk_blk_queue *q = vq->priv;
@@ -330,14 +327,10 @@ static struct vhk_done *blk_take(struct vhk_vq *vq, const struct vhk_chain *c)
 	return &req->done;
 }
 
-static void blk_begin(struct vhk_done *done)
+static inline void begin(struct vhk_blk_req *req)
 {
-	struct vhk_blk_req *req = container_of(done, struct vhk_blk_req, done);
-
-	if (!(req->q->left-- % TAGS_AT_ONCE))
-		vhk_plug_expect(&req->q->plug, TAGS_AT_ONCE);
 	if (unlikely(req->ended))
-		vhk_vq_done(done);
+		vhk_vq_done(&req->done);
 	else if (likely(req->type == VIRTIO_BLK_T_IN || req->type == VIRTIO_BLK_T_OUT))
 		vhk_blk_submit(req);
 	else if (req->type == VIRTIO_BLK_T_FLUSH)
@@ -346,24 +339,32 @@ static void blk_begin(struct vhk_done *done)
 		vhk_blk_ranges(req);
 }
 
-/* One request alone is better off without a plug. */
-static void blk_batch_begin(struct vhk_vq *vq, unsigned int n)
+static inline struct vhk_blk_req *taken(const struct vhk_vq *vq, u16 pos)
 {
-	struct vhk_blk_queue *q = vq->priv;
-
-	q->left = n;
-	if (n > 1) {
-		blk_start_plug(&q->plug);
-		vhk_plug_expect(&q->plug, n % TAGS_AT_ONCE);
-	}
+	return container_of(*vhk_vq_taken(vq, pos), struct vhk_blk_req, done);
 }
 
-static void blk_batch_end(struct vhk_vq *vq, unsigned int n)
-{
-	struct vhk_blk_queue *q = vq->priv;
+/* As many as fit into one word of a small device's, which has some for each processor. */
+#define TAGS_AT_ONCE 8u
 
-	if (n > 1)
-		blk_finish_plug(&q->plug);
+/* One request alone is better off without a plug. */
+static void blk_begin(struct vhk_vq *vq, unsigned int n)
+{
+	struct blk_plug *plug = &((struct vhk_blk_queue *)vq->priv)->plug;
+	const u16 end = vq->order_tail;
+
+	if (n == 1) {
+		begin(taken(vq, end - 1));
+		return;
+	}
+	blk_start_plug(plug);
+	vhk_plug_expect(plug, n % TAGS_AT_ONCE);
+	for (; n; n--) {
+		if (!(n % TAGS_AT_ONCE))
+			vhk_plug_expect(plug, TAGS_AT_ONCE);
+		begin(taken(vq, end - n));
+	}
+	blk_finish_plug(plug);
 }
 
 /* The write cache is the one thing that a driver can change. */
@@ -400,8 +401,6 @@ const struct vhk_dev_ops vhk_blk_ops = {
 	.take = blk_take,
 	.begin = blk_begin,
 	.finish = blk_finish,
-	.batch_begin = blk_batch_begin,
-	.batch_end = blk_batch_end,
 	.config = blk_config,
 	.free = blk_free,
 };

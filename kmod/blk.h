@@ -30,7 +30,6 @@ struct vhk_blk_queue {
 	struct blk_plug plug;
 	void *spare;  /* for the one request that needs more room while there is no memory */
 	bool starved; /* there is not even that */
-	unsigned int left; /* of a batch, to begin */
 	struct vhk_blk_req *before; /* data of the same batch */
 	struct vhk_blk_stats stats; /* the worker's */
 };

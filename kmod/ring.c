@@ -164,9 +164,9 @@ int vhk_ring_arm(struct vhk_ring *r)
 	return settle(r, r->packed ? ring_packed_arm(r) : ring_split_arm(r));
 }
 
-int vhk_ring_disarm(struct vhk_ring *r)
+int vhk_ring_quiet(struct vhk_ring *r)
 {
 	if (unlikely(r->err))
 		return r->err;
-	return settle(r, r->packed ? ring_packed_disarm(r) : ring_split_disarm(r));
+	return settle(r, r->packed ? ring_packed_quiet(r) : ring_split_quiet(r));
 }

@@ -128,7 +128,12 @@ int vhk_ring_publish(struct vhk_ring *r);
 /* Asks for kicks. 1: something came meanwhile; 0; or broken. */
 int vhk_ring_arm(struct vhk_ring *r);
 /* Asks for none, as far as that can be said. */
-int vhk_ring_disarm(struct vhk_ring *r);
+int vhk_ring_quiet(struct vhk_ring *r);
+static inline int vhk_ring_disarm(struct vhk_ring *r)
+{
+	/* The event stays behind by itself. */
+	return r->event_idx ? 0 : vhk_ring_quiet(r);
+}
 /* Forgets where the ring's memory was. */
 void vhk_ring_forget(struct vhk_ring *r);
 /* The same, if mappings went since. */

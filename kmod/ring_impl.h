@@ -160,7 +160,7 @@ void ring_split_unpop(struct vhk_ring *r);
 int ring_split_push(struct vhk_ring *r, u16 id, u32 len);
 int ring_split_publish(struct vhk_ring *r);
 int ring_split_arm(struct vhk_ring *r);
-int ring_split_disarm(struct vhk_ring *r);
+int ring_split_quiet(struct vhk_ring *r);
 
 int ring_packed_start(struct vhk_ring *r, const struct vhk_ring_opts *o);
 int ring_packed_pop(struct vhk_ring *r, struct vhk_chain *c);
@@ -168,6 +168,6 @@ void ring_packed_unpop(struct vhk_ring *r, u16 n_desc);
 int ring_packed_push(struct vhk_ring *r, u16 id, u16 n_desc, u32 len);
 int ring_packed_publish(struct vhk_ring *r);
 int ring_packed_arm(struct vhk_ring *r);
-int ring_packed_disarm(struct vhk_ring *r);
+int ring_packed_quiet(struct vhk_ring *r);
 
 #endif

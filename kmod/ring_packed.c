@@ -203,7 +203,7 @@ int ring_packed_arm(struct vhk_ring *r)
 	return is_avail(r, (struct position){ r->avail, r->avail_wrap });
 }
 
-int ring_packed_disarm(struct vhk_ring *r)
+int ring_packed_quiet(struct vhk_ring *r)
 {
-	return r->event_idx ? 0 : set_event(r, EVENT_DISABLE);
+	return set_event(r, EVENT_DISABLE);
 }

@@ -210,8 +210,7 @@ int ring_split_arm(struct vhk_ring *r)
 	return look(r);
 }
 
-/* With EVENT_IDX the event stays behind by itself. */
-int ring_split_disarm(struct vhk_ring *r)
+int ring_split_quiet(struct vhk_ring *r)
 {
-	return r->event_idx ? 0 : set_flags(r, USED_NO_NOTIFY);
+	return set_flags(r, USED_NO_NOTIFY);
 }

@@ -68,15 +68,15 @@ struct vhk_dev_ops {
 	 * longer, and does not wait. NULL: not before the next prepare().
 	 */
 	struct vhk_done *(*take)(struct vhk_vq *vq, const struct vhk_chain *c);
-	/* What was taken is begun. It goes to vhk_vq_done(), before or later, whatever happens. */
-	void (*begin)(struct vhk_done *done);
+	/*
+	 * The @n that were taken last are begun. Each goes to vhk_vq_done(), before or later,
+	 * whatever happens.
+	 */
+	void (*begin)(struct vhk_vq *vq, unsigned int n);
 	/*
 	 * Ends what vhk_vq_done() announced: the worker calls it. Gives the references back.
 	 */
 	void (*finish)(struct vhk_done *done);
-	/* Around begin() of @n that were taken together. */
-	void (*batch_begin)(struct vhk_vq *vq, unsigned int n);
-	void (*batch_end)(struct vhk_vq *vq, unsigned int n);
 	/*
 	 * The driver wrote to the config space, or nothing at a reset: what it wrote before is to
 	 * be forgotten then. The device's lock is held.
@@ -195,6 +195,12 @@ void vhk_vq_stop(struct vhk_vq *vq);
 void vhk_vq_kick(struct vhk_vq *vq);
 struct vhk_map *vhk_vq_map(struct vhk_vq *vq);
 u32 vhk_vq_group(const struct vhk_vq *vq);
+
+/* The chain that was taken as the @pos-th, while it or one behind it is not given back. */
+static inline struct vhk_done **vhk_vq_taken(const struct vhk_vq *vq, u16 pos)
+{
+	return &vq->order[pos & (vq->dev->max_queue_size - 1)];
+}
 
 static inline enum vhk_vq_state vhk_vq_state(const struct vhk_vq *vq)
 {

@@ -65,17 +65,12 @@ static void give_back(struct vhk_vq *vq, struct vhk_done *done)
 	WRITE_ONCE(vq->n_in_flight, vq->n_in_flight - 1);
 }
 
-static u16 order_slot(const struct vhk_vq *vq, u16 pos)
-{
-	return pos & (vq->dev->max_queue_size - 1);
-}
-
 /* What finished early waits for those before it (virtio 1.3, 2.7.9). */
 static void give_back_in_order(struct vhk_vq *vq, struct vhk_done *done)
 {
 	done->node.next = &done->node;
 	while (vq->order_head != vq->order_tail) {
-		struct vhk_done *first = vq->order[order_slot(vq, vq->order_head)];
+		struct vhk_done *first = *vhk_vq_taken(vq, vq->order_head);
 
 		if (first->node.next != &first->node)
 			break;
@@ -120,22 +115,10 @@ static unsigned int pop(struct vhk_vq *vq)
 			break;
 		}
 		trace_vhk_pop(vq, &c);
-		vq->order[order_slot(vq, vq->order_tail++)] = done;
+		*vhk_vq_taken(vq, vq->order_tail++) = done;
 	}
 	WRITE_ONCE(vq->n_in_flight, vq->n_in_flight + n);
 	return n;
-}
-
-/* Begins what was taken last. */
-static void begin(struct vhk_vq *vq, unsigned int n)
-{
-	const struct vhk_dev_ops *ops = vq->dev->ops;
-	u16 pos = vq->order_tail - n;
-
-	ops->batch_begin(vq, n);
-	while (pos != vq->order_tail)
-		ops->begin(vq->order[order_slot(vq, pos++)]);
-	ops->batch_end(vq, n);
 }
 
 /*
@@ -153,7 +136,7 @@ static unsigned int take(struct vhk_vq *vq)
 	n = pop(vq);
 	rcu_read_unlock();
 	if (n)
-		begin(vq, n);
+		vq->dev->ops->begin(vq, n);
 	return n;
 }
 
@@ -264,7 +247,7 @@ static int run_worker(void *data)
 	/* Writers of a backing that is throttled for us must not be throttled by us. */
 	current->flags |= PF_LOCAL_THROTTLE;
 	set_freezable();
-	while (!kthread_should_stop()) {
+	for (;;) {
 		set_current_state(TASK_IDLE);
 		if (has_work(vq)) {
 			__set_current_state(TASK_RUNNING);
@@ -272,13 +255,16 @@ static int run_worker(void *data)
 			cond_resched();
 			continue;
 		}
-		if (!kthread_should_stop())
-			schedule();
+		/* Then there is no work any more. */
+		if (kthread_should_stop())
+			break;
+		schedule();
 		__set_current_state(TASK_RUNNING);
 		/* What was taken is finished first. */
 		if (!vq->n_in_flight)
 			try_to_freeze();
 	}
+	__set_current_state(TASK_RUNNING);
 	memalloc_noio_restore(noio);
 	return 0;
 }

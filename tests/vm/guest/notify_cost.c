@@ -2,7 +2,8 @@
 /*
  * Runs in the guest, as a static program: what it costs a back end to learn of one kick of each of
  * so many rings and to call each of them, and what a kick costs the driver. In ticks of the
- * processor's counter, which are instructions under QEMU's -icount shift=0.
+ * processor's counter, which are instructions under QEMU's -icount shift=0; medians, since a round
+ * in which the timer interrupts is no measure of either.
  *
  *   notify_cost             prints lines: WAY RINGS BACK_END KICK, each for one ring
  */
@@ -189,9 +190,22 @@ static const struct {
 	{ "mux-bitmap", bind_all, by_bitmap },
 };
 
+static int by_value(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static double median(uint64_t *ticks)
+{
+	qsort(ticks, ROUNDS / 2, sizeof(*ticks), by_value);
+	return (double)ticks[ROUNDS / 4];
+}
+
 static void measure(size_t way, unsigned int n)
 {
-	uint64_t start, kicks = 0, serves = 0;
+	uint64_t start, kicks[ROUNDS / 2], serves[ROUNDS / 2];
 	unsigned int i, round;
 
 	n_rings = n;
@@ -205,15 +219,13 @@ static void measure(size_t way, unsigned int n)
 	}
 	ways[way].start();
 	for (round = 0; round < ROUNDS; round++) {
-		if (round == ROUNDS / 2)
-			kicks = serves = 0;
 		start = __rdtsc();
 		for (i = 0; i < n; i++)
 			efd_add(kick[i], 1);
-		kicks += __rdtsc() - start;
+		kicks[round % (ROUNDS / 2)] = __rdtsc() - start;
 		start = __rdtsc();
 		ways[way].serve();
-		serves += __rdtsc() - start;
+		serves[round % (ROUNDS / 2)] = __rdtsc() - start;
 	}
 	for (i = 0; i < n; i++) {
 		SURE(efd_take(call[i]) == ROUNDS);
@@ -223,8 +235,7 @@ static void measure(size_t way, unsigned int n)
 	io_uring_queue_exit(&ring);
 	close(ep);
 	mux_close(&mux);
-	printf("%s %u %.0f %.0f\n", ways[way].name, n, (double)serves / (ROUNDS / 2) / n,
-	       (double)kicks / (ROUNDS / 2) / n);
+	printf("%s %u %.0f %.0f\n", ways[way].name, n, median(serves) / n, median(kicks) / n);
 }
 
 int main(void)

@@ -12,7 +12,7 @@
 #define REAP_MAX 256
 #define EVENTS_MAX 32
 
-/* user_data: 0 for what nobody waits for, this for the epoll, a call, a tag for a kick, or a vhk_io. */
+/* user_data: 0 for what nobody waits for, this for the epoll, or of a call, a kick, a vhk_io. */
 #define FDS_DATA 3
 
 /* What the next call may mend is no error. */

@@ -114,6 +114,11 @@ stop_all() {
 	rm -f "$T"/huge/* "$T/sock"
 }
 
+# What the driver has counted in each second since its first packet, but for the one that this was in.
+rates() {
+	sed -nE "s/.*$1: *([0-9]+).*/\1/p" "$T/front.log" 2>/dev/null | awk '$1 > 0 && !on { on = 1; next } on'
+}
+
 # Packets a second of one run, in millions: run ours|theirs MODE LAYOUT SIZE
 run() {
 	local back=${cpus%,*} front=${cpus#*,} mode=$2 driver word i
@@ -138,17 +143,17 @@ run() {
 		[ ! -S "$T/sock" ] || break
 		sleep 0.1
 	done
-	[ -S "$T/sock" ] || need "no back end: $(tail -3 "$T/back.log")"
+	[ -S "$T/sock" ] || { stop_all && need "no back end: $(tail -3 "$T/back.log")"; }
 	[ "$mode" != io ] || first=(--tx-first)
 	pmd front "$back" --vdev "net_virtio_user0,path=$T/sock,queues=1,queue_size=256,$(driver_options "$3")" -- \
 		--forward-mode=$driver --txpkts="$4" --auto-start "${first[@]}"
 	for ((i = 0; i < 200; i++)); do
-		[ "$(grep -c "$word" "$T/front.log")" -le $((seconds + 1)) ] || break
+		rates "$word" >"$T/rates"
+		[ "$(wc -l <"$T/rates")" -lt "$seconds" ] || break
 		sleep 0.1
 	done
-	# the first second is that of the start
-	grep "$word" "$T/front.log" | sed -E "s/.*$word: *([0-9]+).*/\1/" | tail -n +3 | sort -n |
-		awk '{ v[NR] = $1 } END { printf "%.3f", v[int((NR + 1) / 2)] / 1e6 }'
+	[ -s "$T/rates" ] || { stop_all && need "$1, $mode-$3-$4: no packets within 20 s"; }
+	sort -n "$T/rates" | awk '{ v[NR] = $1 } END { printf "%.3f", v[int((NR + 1) / 2)] / 1e6 }'
 	stop_all
 }
 
@@ -156,8 +161,8 @@ log=$T/rounds
 for ((round = 0; round < rounds; round++)); do
 	for cell in "${cells[@]}"; do
 		IFS=- read -r mode layout size <<<"$cell"
-		a=$(run ours "$mode" "$layout" "$size")
-		b=$(run theirs "$mode" "$layout" "$size")
+		a=$(run ours "$mode" "$layout" "$size") || exit 1
+		b=$(run theirs "$mode" "$layout" "$size") || exit 1
 		echo "$cell $a $b" >>"$log"
 		[ ! -t 2 ] || printf '\rnet.sh: round %d of %d, %s ' $((round + 1)) "$rounds" "$cell" >&2
 	done

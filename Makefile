@@ -65,7 +65,7 @@ GUEST_SRC := $(wildcard tests/vm/guest/*.c)
 # Examples that need a kernel with vhost.
 GUEST_EXAMPLES := $(addprefix $(B)/guest/,vsock_echo net_ping scsi_read vdpa_read)
 # Tests of the loop that run in a guest once more, where there is a /dev/vhostkit.
-GUEST_LOOP := $(addprefix $(B)/guest/,loop_kick loop_source loop_no_lost_kick loop_mux)
+GUEST_LOOP := $(addprefix $(B)/guest/,loop_call loop_kick loop_source loop_no_lost_kick loop_mux)
 GUEST_BIN := $(GUEST_SRC:tests/vm/guest/%.c=$(B)/guest/%) $(GUEST_EXAMPLES) $(GUEST_LOOP)
 BIN := $(B)/bin/vhk $(B)/bin/vhk-blk $(B)/bin/vhk-net
 MAN := $(wildcard tools/*/*.1)

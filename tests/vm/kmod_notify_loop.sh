@@ -10,7 +10,7 @@ needs_backend=0
 start_module_guest "${NOTIFY_KERNEL:-$VHOST_KERNEL}"
 guest "! vhk-blk --socket-path=/tmp/s --blk-file=/dev/zero --notify=mux 2>/dev/null"
 guest "modprobe vhostkit"
-for test in loop_mux loop_kick loop_source loop_no_lost_kick; do
+for test in loop_mux loop_call loop_kick loop_source loop_no_lost_kick; do
 	guest -t 120 "T_NOTIFY_MUX=1 $test >/tmp/log || { grep -v ^ok /tmp/log; false; }"
 done
 guest "dd if=/dev/zero of=/tmp/d bs=1M count=16 2>/dev/null"

@@ -61,8 +61,9 @@ static int waits(struct vhk_blk *blk)
 	}
 	if (!blk->lock_told && now - blk->lock_since >= TELL_MS * 1000000ull) {
 		blk->lock_told = true;
-		vhk_log(&blk->log, VHK_LOG_WARN, "%s: in use by another server: waiting up to %u ms",
-			blk->path, blk->lock_ms);
+		vhk_log(&blk->log, VHK_LOG_WARN,
+			"%s: in use by another server: waiting up to %u ms", blk->path,
+			blk->lock_ms);
 	}
 	return -EAGAIN;
 }

@@ -100,8 +100,8 @@ struct vhk_engine {
 	void (*cancel)(struct vhk_loop *l);
 	int (*fd)(const struct vhk_loop *l);
 	/*
-	 * Calls: a source's eventfd, which @s names, is made known, or forgotten with what was staged
-	 * sent. NULL, as are the next three: this engine sends none.
+	 * Calls: a source's eventfd, which @s names, is made known, or forgotten with what was
+	 * staged sent. NULL, as are the next three: this engine sends none.
 	 */
 	void (*call_add)(struct vhk_loop *l, struct vhk_source *s);
 	void (*call_del)(struct vhk_loop *l, struct vhk_source *s);

@@ -346,7 +346,8 @@ static void which_uris(void)
 /* The kernel's devices say what they are: nobody is to say it for them. */
 static void what_it_is_is_not_told_twice(void)
 {
-	char *argv[] = { (char *)"show", (char *)"--device", (char *)"blk", (char *)"vdpa:d0", NULL };
+	char *argv[] = { (char *)"show", (char *)"--device", (char *)"blk", (char *)"vdpa:d0",
+			 NULL };
 
 	begin(VHK_CTL_KIND_VDPA, 1);
 	optind = 0;

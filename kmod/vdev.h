@@ -122,6 +122,7 @@ struct vhk_vq {
 	unsigned int n_in_flight;
 	bool in_order;
 	bool charged; /* to whom the device is */
+	bool alone; /* one request came, and none behind it */
 	struct vhk_done **order; /* chains as they were taken, a ring of the queue's size */
 	u16 order_head, order_tail;
 

@@ -102,13 +102,13 @@ static void reap(struct vhk_vq *vq)
 		vhk_vq_call(vq);
 }
 
-static unsigned int pop(struct vhk_vq *vq)
+static unsigned int pop(struct vhk_vq *vq, unsigned int max)
 {
 	struct vhk_done *done;
 	struct vhk_chain c;
 	unsigned int n;
 
-	for (n = 0; n < BATCH && vhk_ring_pop(&vq->ring, &c) > 0; n++) {
+	for (n = 0; n < max && vhk_ring_pop(&vq->ring, &c) > 0; n++) {
 		done = vq->dev->ops->take(vq, &c);
 		if (unlikely(!done)) {
 			vhk_ring_unpop(&vq->ring, c.id, c.n_desc);
@@ -122,10 +122,10 @@ static unsigned int pop(struct vhk_vq *vq)
 }
 
 /*
- * Takes what there is, up to a batch. Returns how many. What is asked of the ring is asked in one
+ * Takes what there is, up to @max. Returns how many. What is asked of the ring is asked in one
  * read section; what waits comes after it.
  */
-static unsigned int take(struct vhk_vq *vq)
+static unsigned int take(struct vhk_vq *vq, unsigned int max)
 {
 	unsigned int n;
 
@@ -133,7 +133,7 @@ static unsigned int take(struct vhk_vq *vq)
 	rcu_read_lock();
 	vhk_ring_refresh(&vq->ring);
 	vhk_ring_disarm(&vq->ring);
-	n = pop(vq);
+	n = pop(vq, max);
 	rcu_read_unlock();
 	if (n)
 		vq->dev->ops->begin(vq, n);
@@ -166,7 +166,7 @@ static void poll(struct vhk_vq *vq)
 	u64 end = local_clock() + window;
 
 	while (may_poll(vq, end)) {
-		if (take(vq) || has_done(vq)) {
+		if (take(vq, BATCH) || has_done(vq)) {
 			reap(vq);
 			end = local_clock() + window;
 		}
@@ -177,14 +177,18 @@ static void poll(struct vhk_vq *vq)
 static void serve(struct vhk_vq *vq)
 {
 	bool more = false;
+	unsigned int n;
 
 	if (test_and_clear_bit(0, &vq->kicked)) {
-		more = take(vq) == BATCH;
+		/* After one that came alone the look for more is arm(). */
+		n = take(vq, vq->alone ? 1 : BATCH);
+		more = n == BATCH;
 		if (!more && READ_ONCE(vq->dev->poll_us)) {
 			reap(vq);
 			poll(vq);
 		}
 		more = more || arm(vq);
+		vq->alone = n == 1 && !more;
 	}
 	reap(vq);
 	if (more)
@@ -273,6 +277,7 @@ static int run_worker(void *data)
 static void worker_start(struct vhk_vq *vq)
 {
 	vq->in_order = vq->dev->features & BIT_ULL(VIRTIO_F_IN_ORDER);
+	vq->alone = false;
 	vq->order_head = 0;
 	vq->order_tail = 0;
 	reinit_completion(&vq->stopped);

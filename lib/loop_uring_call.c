@@ -92,15 +92,21 @@ static bool withdraw(struct vhk_uring *u, uint32_t i)
 	return found;
 }
 
-void vhk_uring_call_del(struct vhk_loop *l, struct vhk_source *s)
+static void call_now(struct vhk_loop *l, const struct vhk_source *s)
 {
 	const struct vhk_notify n = { .fd = s->call_fd, .kind = VHK_NOTIFY_EVENTFD };
+
+	vhk_loop_note_syscalls(l, vhk_notify_send(&n));
+}
+
+void vhk_uring_call_del(struct vhk_loop *l, struct vhk_source *s)
+{
 	struct vhk_uring *u = l->uring;
 	struct vhk_uring_call *c = &u->calls[s->call_slot];
 
 	vhk_uring_call_send(l);
 	if (withdraw(u, s->call_slot) || c->owed)
-		vhk_loop_note_syscalls(l, vhk_notify_send(&n));
+		call_now(l, s);
 	if (c->fixed)
 		set_fixed(u, s->call_slot, -1);
 	c->source = NULL;
@@ -171,5 +177,6 @@ void vhk_uring_call_done(struct vhk_loop *l, uint64_t data)
 	if (!c->owed || l->closing)
 		return;
 	c->owed = false;
-	vhk_uring_call(l, s);
+	if (!vhk_uring_call(l, s))
+		call_now(l, s);
 }

@@ -18,7 +18,6 @@
  * others to serve between two of them. A multiple of every unit of O_DIRECT.
  */
 #define PIECE (2u << 20)
-#define TOUCH_STEP 4096u
 /* What a signal or a lack of kernel memory cut short is tried so many times more. */
 #define TRY_AGAIN 8
 
@@ -36,26 +35,12 @@ static void end(struct vhk_blk_req *req, uint8_t status)
 	vhk_blk_finish(req, status);
 }
 
-/*
- * The kernel found nothing behind the driver's memory. Where its file was cut short this thread
- * finds the same, by a SIGBUS that vhk_mem_fault() takes note of.
- */
-static void touch_memory(const struct vhk_blk_req *req)
-{
-	const struct iovec *seg;
-	size_t at;
-
-	if (vhk_queue_torn(req->bq->q))
-		return;
-	for (seg = req->iov; seg < req->iov + req->n_iov; seg++)
-		for (at = 0; at < seg->iov_len; at += TOUCH_STEP)
-			(void)*((const volatile char *)seg->iov_base + at);
-}
 
 static void end_failed(struct vhk_blk_req *req, int err)
 {
+	/* the kernel found nothing behind the driver's memory */
 	if (err == -EFAULT) {
-		touch_memory(req);
+		vhk_blk_touch(req);
 		end(req, VIRTIO_BLK_S_IOERR);
 		return;
 	}
@@ -99,24 +84,6 @@ static void end_of_file(struct vhk_blk_req *req)
 	next_piece(req);
 }
 
-/*
- * The kernel found memory missing, and only an access of our own tells the fault scope of it
- * (vhk_mem_fault()). A file that was cut short lacks its end.
- */
-static void look_at_memory(const struct vhk_blk_req *req)
-{
-	const volatile unsigned char *end;
-	const struct iovec *seg;
-
-	if (vhk_queue_torn(req->bq->q))
-		return;
-	for (seg = req->iov; seg < req->iov + req->n_iov; seg++) {
-		end = (unsigned char *)seg->iov_base + seg->iov_len;
-		if (seg->iov_len)
-			(void)end[-1];
-	}
-}
-
 static bool worth_another_try(struct vhk_blk_req *req, int res)
 {
 	return (res == -EINTR || res == -EAGAIN) && req->again++ < TRY_AGAIN;
@@ -149,8 +116,6 @@ static void rw_done(struct vhk_io *io, int res)
 	} else if (worth_another_try(req, res)) {
 		next_piece(req);
 	} else {
-		if (res == -EFAULT)
-			look_at_memory(req);
 		end_failed(req, res);
 	}
 }
@@ -191,10 +156,11 @@ static void next_piece(struct vhk_blk_req *req)
 		req->io.n_iov = 1;
 		if (!is_read(req))
 			vhk_blk_gather(req, req->mem, req->flat.iov_len);
-		if (!is_read(req) && vhk_unlikely(vhk_queue_torn(req->bq->q))) {
-			end(req, VIRTIO_BLK_S_IOERR);
-			return;
-		}
+	}
+	/* what is to be written may be zeros in place of what it was */
+	if (!is_read(req) && vhk_unlikely(vhk_queue_torn(req->bq->q))) {
+		end(req, VIRTIO_BLK_S_IOERR);
+		return;
 	}
 	vhk_blk_submit(req, is_read(req) ? VHK_IO_READ : VHK_IO_WRITE, req->start + req->moved,
 		       left, rw_done);

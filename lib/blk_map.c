@@ -90,7 +90,8 @@ bool vhk_blk_map_copy(struct vhk_blk_req *req)
 		return false;
 	if (req->kind == VHK_BLK_READ)
 		vhk_blk_scatter(req, f->mapped + req->start, req->len);
-	else
+	/* zeros in place of lost pages would be in the image at once */
+	else if (vhk_blk_touch(req))
 		vhk_blk_gather(req, f->mapped + req->start, req->len);
 	/* the image was cut short, perhaps under this copy: the file itself knows where it ends */
 	return !vhk_table_torn(f->table) && arrived(req);

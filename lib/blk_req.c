@@ -9,6 +9,8 @@
 #include "barrier.h"
 #include "blk_impl.h"
 
+#define TOUCH_STEP 4096u /* no page is smaller */
+
 void vhk_blk_advance(struct vhk_blk_req *req, size_t n)
 {
 	if (req->cut) {
@@ -53,6 +55,23 @@ void vhk_blk_scatter(const struct vhk_blk_req *req, const void *from, size_t n)
 		from = (const char *)from + part;
 		n -= part;
 	}
+}
+
+bool vhk_blk_touch(const struct vhk_blk_req *req)
+{
+	const volatile unsigned char *at;
+	const struct iovec *seg;
+	size_t i;
+
+	for (seg = req->iov; seg < req->iov + req->n_iov; seg++) {
+		if (!seg->iov_len)
+			continue;
+		at = seg->iov_base;
+		for (i = 0; i < seg->iov_len && !vhk_queue_torn(req->bq->q); i += TOUCH_STEP)
+			(void)at[i];
+		(void)at[seg->iov_len - 1];
+	}
+	return !vhk_queue_torn(req->bq->q);
 }
 
 bool vhk_blk_on_disk(const struct vhk_blk *blk, uint64_t sector, uint64_t n)
@@ -260,8 +279,8 @@ static void begin(struct vhk_blk_queue *bq, struct vhk_chain *c)
 		return;
 	}
 	vhk_blk_gather(req, &hdr, sizeof(hdr));
-	/* what looks like a request may be half of one */
-	if (vhk_unlikely(bq->late && vhk_queue_torn(bq->q))) {
+	/* what looks like a request may be half of one, or of zeros */
+	if (vhk_unlikely(vhk_queue_torn(bq->q))) {
 		vhk_blk_finish(req, VIRTIO_BLK_S_IOERR);
 		return;
 	}

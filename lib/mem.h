@@ -32,9 +32,8 @@ struct vhk_mapping {
 struct vhk_torn {
 	atomic_uint refs;
 	atomic_bool set;
-	/* Pages may not have arrived. Should they never do, those that are met are replaced one by
-	 * one, so that as little as possible can be taken for what it is not. */
-	atomic_bool late;
+	atomic_bool late; /* pages may not have arrived */
+	atomic_uint pieces; /* replaced */
 };
 
 struct vhk_table {

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
  * What happens when a file behind guest memory shrinks under us: the application's SIGBUS handler
- * asks here, and the rest of the region becomes private zeros. Everything below vhk_mem_fault() is
- * async-signal-safe.
+ * asks here, and what it met becomes private zeros: no more than that, since the kernel may be
+ * about to write other pages to a disk, and fails where there are none. Everything below
+ * vhk_mem_fault() is async-signal-safe.
  */
 #include "base.h"
 #include "mem.h"
+
+/* Each piece may be a mapping of its own, and a process has no more than 65,530. */
+#define PIECES_MAX 1024
 
 /*
  * The scopes of this thread, innermost first. Initial-exec: a handler must not be the first to
@@ -47,6 +51,7 @@ static const struct vhk_map *map_at(const struct vhk_table *t, const unsigned ch
 	return NULL;
 }
 
+/* The block at @addr, or all from there on. */
 static int replace_from(const struct vhk_map *m, const unsigned char *addr, bool one)
 {
 	size_t from = (size_t)(addr - m->base) & ~(m->block - 1);
@@ -70,15 +75,17 @@ static void tell(const struct vhk_map *m, const unsigned char *addr)
 bool vhk_mem_fault(void *addr)
 {
 	const struct vhk_map *m = NULL;
+	struct vhk_torn *torn = NULL;
 	struct vhk_fault_scope *s;
-	bool late = false;
+	bool one;
 
 	for (s = scopes; s && !m; s = s->outer) {
 		m = s->table ? map_at(s->table, addr) : NULL;
-		late = vhk_table_late(s->table);
+		torn = m ? s->table->torn : NULL;
 	}
 	if (!m)
 		return false;
 	tell(m, addr);
-	return !replace_from(m, addr, late);
+	one = atomic_fetch_add_explicit(&torn->pieces, 1, memory_order_relaxed) < PIECES_MAX;
+	return !replace_from(m, addr, one);
 }

@@ -51,6 +51,7 @@ static struct vhk_torn *torn_get(const struct vhk_table *from)
 	atomic_init(&torn->refs, 1);
 	atomic_init(&torn->set, false);
 	atomic_init(&torn->late, false);
+	atomic_init(&torn->pieces, 0);
 	return torn;
 }
 

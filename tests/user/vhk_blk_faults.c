@@ -234,8 +234,78 @@ static void memory_taken_away_ends_the_session_only(void)
 	}
 }
 
+/* Chains whose headers or data are half or wholly gone, and the image, where none may be seen. */
+static void write_what_is_gone(const char *path)
+{
+	const struct vhk_region r = { { BAD_GPA }, { BAD_UVA }, BAD_SIZE, 0 };
+	int image_fd = open(path, O_RDWR | O_CLOEXEC), mine, fd;
+	unsigned char old[16384], now[16384], *bad, *hdr;
+	struct iovec seg[3], all;
+	struct t_front f;
+	unsigned int i;
+
+	memset(old, 0x55, sizeof(old));
+	T_MUST(image_fd >= 0 && pwrite(image_fd, old, sizeof(old), 0) == sizeof(old));
+	fd = memfd_create("vhk-test", MFD_CLOEXEC);
+	mine = dup(fd);
+	T_MUST(fd >= 0 && mine >= 0 && !ftruncate(fd, BAD_SIZE));
+	T_EQ(t_front_open(&f, sock, WANT, 1, 16), 0);
+	T_EQ(vhk_ctl_add_mem_reg(f.ctl, &r, fd), 0);
+	T_MUST(!vhk_mem_add_take_fd(f.mem, &r, fd));
+	T_MUST(vhk_mem_find(f.mem, r.gpa, BAD_SIZE, &all, 1) == 1);
+	bad = all.iov_base;
+	/* the first is to write sector 8, with zeros in place of its second half sector 0 */
+	hdr = bad + BAD_SIZE / 2 - 8;
+	memset(bad, 0xaa, 4096);
+	for (i = 0; i < 4; i++) {
+		struct t_req *q = &f.req[i];
+
+		q->s->hdr = (struct virtio_blk_outhdr){ .type = htole32(VIRTIO_BLK_T_OUT),
+							.sector = htole64(8 * i) };
+		q->s->status = 0xee;
+		seg[0] = (struct iovec){ i ? (void *)&q->s->hdr : hdr, 16 };
+		seg[1] = (struct iovec){ i ? bad + BAD_SIZE / 2 : bad, 4096 };
+		seg[2] = (struct iovec){ &q->s->status, 1 };
+		if (!i)
+			memcpy(hdr, &(struct virtio_blk_outhdr){ .type = htole32(VIRTIO_BLK_T_OUT),
+								 .sector = htole64(8) }, 16);
+		T_EQ(vhk_vq_add(f.vq[0], seg, 2, 1, q), 0);
+	}
+	T_MUST(!ftruncate(mine, BAD_SIZE / 2));
+	T_EQ(vhk_vq_publish(f.vq[0]), 1);
+	T_EQ(vhk_ctl_kick(f.ctl, 0), 0);
+	T_OK(vhk_ctl_wait(f.ctl, 0, 5 * T_SECOND) < 0);
+	t_front_close(&f);
+	serves_on();
+	T_EQ(pread(image_fd, now, sizeof(now), 0), sizeof(now));
+	T_EQ(memcmp(old, now, sizeof(now)), 0);
+	close(image_fd);
+	close(mine);
+}
+
+static void what_is_gone_is_not_written(void)
+{
+	static const char *const ways[] = { NULL, "--threads=2", "--no-io-uring", "--direct" };
+	const char *const folders[] = { t_dir(), "/dev/shm" };
+	unsigned int w, k;
+	char path[128];
+	struct t_prog p;
+
+	for (k = 0; k < 2; k++) {
+		snprintf(path, sizeof(path), "%s/vhk-gone-%d", folders[k], (int)getpid());
+		for (w = 0; w < 4; w++) {
+			make_image(path, 1 << 20);
+			start(&p, path, ways[w]);
+			write_what_is_gone(path);
+			stop(&p);
+		}
+		unlink(path);
+	}
+}
+
 int main(void)
 {
+	T_RUN(what_is_gone_is_not_written);
 	T_RUN(a_limit_on_the_file_is_an_error_not_a_signal);
 	T_RUN(an_image_cut_off_reads_as_zeros);
 	T_RUN(an_image_that_shrank_takes_no_write_behind_its_end);

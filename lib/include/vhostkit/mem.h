@@ -169,8 +169,9 @@ VHK_API int vhk_mem_gpa(const struct vhk_mem *m, const void *va, size_t len, str
  * @addr: si_addr of a SIGBUS
  *
  * For the application's SIGBUS handler; the library installs none. Where @addr lies in a region
- * that a loop works with in this very thread, the pages from there to the region's end are replaced
- * by zeros of our own, the instruction may run again, and the loop ends the session.
+ * that a loop works with in this very thread, the page is replaced by zeros of our own (after a
+ * thousand of them all up to the region's end), the instruction may run again, and the loop ends
+ * the session.
  * Async-signal-safe.
  *
  * Return: true: return from the handler; false: the fault is none of ours.

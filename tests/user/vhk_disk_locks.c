@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
- * The locks that vhk disk add sets on an image, against QEMU's own and vhk-blk's: neither gets an
- * image that the other writes, readers get along, and the lock lasts as long as the open file.
+ * The locks that vhk disk add and vhk blk set on an image, against QEMU's own and vhk-blk's:
+ * neither gets an image that the other writes, readers get along, and the lock lasts as long as the
+ * open file.
  */
-#include "../../tools/vhk/backing_lock.c"
+#include "../../tools/vhk/image.c"
 #include "../../tools/vhk/say.c"
 #include "t.h"
 
@@ -22,7 +23,7 @@ static int open_image(int mode)
 /* 0: ours; 1: refused. */
 static int lock(int fd, bool read_only)
 {
-	return backing_lock(fd, read_only, image);
+	return image_lock(fd, read_only, image, "");
 }
 
 /* A QEMU whose machine has the image as its disk; it ends when told so. */
@@ -124,6 +125,29 @@ static void qemu_keeps_us_away(void)
 	T_OK(qemu_end(qemu));
 }
 
+/* As standard output is. */
+static void open_for_writing_only(void)
+{
+	int fd = open_image(O_WRONLY), reader = open_image(O_RDONLY);
+	FILE *qemu;
+
+	T_EQ(lock(fd, false), 0);
+	T_EQ(lock(reader, true), 1);
+	T_OK(!qemu_opens(false));
+	T_OK(!qemu_opens(true));
+	image_unlock(fd);
+	T_EQ(lock(reader, true), 0);
+	T_EQ(lock(fd, false), 1);
+	image_unlock(reader);
+	T_OK(qemu_opens(false));
+	qemu = qemu_holds(true);
+	T_EQ(lock(fd, false), 1);
+	T_OK(qemu_end(qemu));
+	T_EQ(lock(fd, false), 0);
+	close(reader);
+	close(fd);
+}
+
 int main(void)
 {
 	int fd;
@@ -137,5 +161,6 @@ int main(void)
 	T_RUN(keeps_writers_away);
 	T_RUN(readers_get_along);
 	T_RUN(qemu_keeps_us_away);
+	T_RUN(open_for_writing_only);
 	return t_end();
 }

@@ -61,7 +61,7 @@ guest "vhk disk stat -j d0 | grep '\"errors\": 0' && vhk disk stat d0 --queue 1 
 guest "vhk disk list -j | grep '\"block\": \"vda\"'"
 refused "it has no queue 2" stat d0 --queue 2
 refused "there is a disk of that name" add d0 --file /srv/short
-refused "in use by vhk-blk" add d1 --file /srv/d0.img
+refused "in use by another server" add d1 --file /srv/d0.img
 refused 'the disk "d0" has it' add d1 --file /srv/d0.img --no-lock
 refused 'the disk "d0" has it, and writes it' add d1 --file /srv/d0.img --no-lock --read-only
 guest "mount -t ext4 /dev/vda /mnt"

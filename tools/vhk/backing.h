@@ -52,10 +52,4 @@ int backing_check_file(const struct backing_opts *o, const struct stat *st);
 /* Whether the block device is in use: 0, or an exit code after saying by whom. */
 int backing_check_idle(const char *name, const char *block);
 
-/*
- * backing_lock.c: a lock on the open file @fd that keeps QEMU's and vhk-blk's writers away, and is
- * kept away by them. It lasts as long as the open file, which the kernel keeps. 0 or an exit code.
- */
-int backing_lock(int fd, bool read_only, const char *path);
-
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backing.h"
+#include "image.h"
 #include "module.h"
 #include "node.h"
 #include "record.h"
@@ -56,7 +57,7 @@ static int register_disk(const struct backing_opts *o)
 	if (o->serial)
 		backing_set_text(a.serial, sizeof(a.serial), o->serial);
 	if (!o->no_lock)
-		ret = backing_lock(a.fd, o->read_only, o->file);
+		ret = image_lock(a.fd, o->read_only, o->file, " (--no-lock: do not look)");
 	if (!ret) {
 		ret = backing_call_add(&a);
 		if (ret)

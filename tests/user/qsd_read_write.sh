@@ -66,6 +66,15 @@ cmp <(head -c 5000192 "$T/img") "$T/src" || fail "what was written"
 "$vhk" blk read --offset 1M --length 4096 --block-size 512 "unix:$T/s" "$T/part"
 cmp "$T/part" <(tail -c +1048577 "$T/src" | head -c 4096) || fail "a part"
 
+# Its image is not one for us to read or write.
+cp "$T/img" "$T/before"
+for args in "read unix:$T/s $T/img" "write unix:$T/s $T/img" "copy $T/src $T/img" "copy $T/img $T/copy"; do
+	# shellcheck disable=SC2086 # arguments are words
+	! "$vhk" blk $args 2>"$T/err" || fail "blk $args"
+	grep -q "^vhk: $T/img: in use by QEMU" "$T/err" || fail "blk $args: $(cat "$T/err")"
+done
+cmp "$T/before" "$T/img" || fail "an image that is served was touched"
+
 for flags in "" --no-event-idx --indirect "--no-event-idx --indirect" "--poll" "--queues 2 --depth 64"; do
 	# shellcheck disable=SC2086 # flags are words
 	"$vhk" blk bench --rw verify --count 3000 --bs 4k $flags "unix:$T/s" >"$T/out" || fail "verify $flags"

@@ -187,6 +187,56 @@ expect 2 "write: does not take -j" blk write -j "$u"
 expect 1 "9437184 bytes do not fit" blk write "$u" "$T/big"
 expect 1 "Is a directory" blk read "$u" "$T"
 expect 1 "$T/none: No such file" blk write "$u" "$T/none"
+
+# What is read stays as it is, by whatever name it is to be written; and so does an image that is served.
+ln -s file "$T/link"
+ln "$T/file" "$T/hard"
+cp "$T/file" "$T/before"
+for same in file link hard; do
+	expect 1 "$T/$same: the same file as $T/file" blk copy "$T/file" "$T/$same"
+	expect 1 "$T/file: the same file as $T/$same" blk copy "$T/$same" "$T/file"
+done
+got=0
+"$vhk" blk copy - "$T/hard" <"$T/file" 2>"$T/err" || got=$?
+[ "$got" = 1 ] && grep -q "the same file as stdin" "$T/err" || fail "stdin over itself: $got $(cat "$T/err")"
+cmp "$T/before" "$T/file" || fail "a file that was refused was touched"
+ln -s a.img "$T/a.link"
+cp "$T/a.img" "$T/before"
+expect 1 "$T/a.img: in use by another server" blk read "$u" "$T/a.img"
+expect 1 "$T/a.link: in use by another server" blk copy "$u" "$T/a.link"
+expect 1 "$T/a.img: in use by another server" blk copy "$T/big" "$T/a.img"
+expect 1 "$T/a.img: in use by another server" blk write "unix:$T/b" "$T/a.img"
+expect 1 "$T/a.img: in use by another server" blk copy "$T/a.img" "$T/new"
+[ ! -e "$T/new" ] || fail "a file for what cannot be read"
+got=0
+"$vhk" blk read "$u" >>"$T/a.img" 2>"$T/err" || got=$?
+[ "$got" = 1 ] && grep -q "stdout: in use by another server" "$T/err" || fail "stdout: $got $(cat "$T/err")"
+got=0
+"$vhk" blk write "unix:$T/b" <"$T/a.img" 2>"$T/err" || got=$?
+[ "$got" = 1 ] && grep -q "stdin: in use by another server" "$T/err" || fail "stdin: $got $(cat "$T/err")"
+cmp "$T/before" "$T/a.img" || fail "an image that is served was touched"
+expect 1 "$T/r.img: in use by another server" blk read "$u" "$T/r.img"
+cmp "$T/r.img" <(head -c 1M /dev/zero) || fail "an image that is served read-only was touched"
+"$vhk" blk copy "$T/r.img" "$T/new" && cmp "$T/r.img" "$T/new" || fail "copy of an image that nobody writes"
+# Both are locked for as long as it takes, and standard output, which somebody may keep, no longer.
+mkfifo "$T/fifo"
+"$vhk" blk copy --bs 512 - "$T/slow" <"$T/fifo" &
+slow=$!
+exec 5>"$T/fifo"
+head -c 512 "$T/file" >&5
+for _ in $(seq 2000); do
+	[ ! -s "$T/slow" ] || break
+	sleep 0.01
+done
+expect 1 "$T/slow: in use by another server" blk copy "$T/file" "$T/slow"
+expect 1 "$T/slow: in use by another server" blk copy "$T/slow" "$T/new"
+exec 5>&-
+wait "$slow" && cmp "$T/slow" <(head -c 512 "$T/file") || fail "a copy that another was in the way of"
+exec 5>"$T/kept"
+"$vhk" blk read --length 4k "$u" >&5 || fail "read to a file that stays open"
+"$vhk" blk copy "$T/file" "$T/kept" && cmp "$T/file" "$T/kept" || fail "a lock that nobody needs"
+exec 5>&-
+
 expect 1 "has 4 queues, 5 wanted" blk bench --queues 5 "$u"
 expect 1 "too few for this" blk bench --size 9M "$u"
 expect 1 "is read-only" blk write "unix:$T/r" "$T/file"

@@ -14,6 +14,7 @@
 
 #include "blk.h"
 #include "commands.h"
+#include "image.h"
 #include "say.h"
 #include "uri.h"
 
@@ -24,6 +25,8 @@ struct end {
 	const char *name;
 	struct disk *d; /* or */
 	int fd;
+	struct stat st; /* of the file */
+	bool locked;
 	uint64_t at, end; /* next request, and where they end (UINT64_MAX: unknown) */
 	struct disk_req **ahead; /* a disk as source: what was asked for, oldest first */
 	unsigned int first, n_ahead;
@@ -265,31 +268,62 @@ static uint64_t rest_of(int fd, const struct stat *st)
 	return at < st->st_size ? (uint64_t)(st->st_size - (at < 0 ? 0 : at)) : 0;
 }
 
+/* Nothing of a file that is there is lost yet. */
 static int open_file(struct end *e, const struct blk_args *a, bool write)
 {
-	struct stat st;
 	uint64_t rest;
 
 	if (!strcmp(e->name, "-")) {
 		e->fd = write ? STDOUT_FILENO : STDIN_FILENO;
 		e->name = write ? "stdout" : "stdin";
 	} else {
-		e->fd = open(e->name, write ? O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC :
-					      O_RDONLY | O_CLOEXEC,
-			     0666);
+		e->fd = open(e->name, (write ? O_WRONLY | O_CREAT : O_RDONLY) | O_CLOEXEC, 0666);
 	}
-	if (e->fd < 0 || fstat(e->fd, &st))
+	if (e->fd < 0 || fstat(e->fd, &e->st))
 		return say_error(-errno, "%s", e->name);
-	if (S_ISDIR(st.st_mode))
+	if (S_ISDIR(e->st.st_mode))
 		return say_error(-EISDIR, "%s", e->name);
 	e->end = a->length ? a->length : UINT64_MAX;
 	if (write)
 		return 0;
-	rest = S_ISREG(st.st_mode) ? rest_of(e->fd, &st) : UINT64_MAX;
+	rest = S_ISREG(e->st.st_mode) ? rest_of(e->fd, &e->st) : UINT64_MAX;
 	if (rest < e->end)
 		e->end = rest;
 	e->buf = malloc(a->disk.block);
 	return e->buf ? 0 : say_error(-ENOMEM, "%s", e->name);
+}
+
+/* What may be an image. */
+static bool is_image(const struct end *e)
+{
+	return !e->d && (S_ISREG(e->st.st_mode) || S_ISBLK(e->st.st_mode));
+}
+
+/* By whatever names; a block device by whatever nodes. */
+static bool same_file(const struct end *a, const struct end *b)
+{
+	if (!is_image(a) || !is_image(b))
+		return false;
+	if (S_ISBLK(a->st.st_mode) && S_ISBLK(b->st.st_mode))
+		return a->st.st_rdev == b->st.st_rdev;
+	return a->st.st_dev == b->st.st_dev && a->st.st_ino == b->st.st_ino;
+}
+
+/* A server would change what is read while it is read, and lose what is written over. */
+static int end_lock(struct end *e, bool write)
+{
+	if (!is_image(e))
+		return 0;
+	e->locked = true;
+	return image_lock(e->fd, !write, e->name, "");
+}
+
+/* Standard output is as whoever opened it wants it. */
+static int empty_file(const struct end *e)
+{
+	if (e->d || e->fd == STDOUT_FILENO || !S_ISREG(e->st.st_mode))
+		return 0;
+	return ftruncate(e->fd, 0) ? say_error(-errno, "%s", e->name) : 0;
 }
 
 static int end_open(struct end *e, const char *name, const struct blk_args *a, bool write)
@@ -303,6 +337,8 @@ static int end_close(struct end *e)
 {
 	int ret = 0;
 
+	if (e->locked)
+		image_unlock(e->fd);
 	if (e->fd > STDERR_FILENO && close(e->fd))
 		ret = say_error(-errno, "%s", e->name);
 	disk_close(e->d);
@@ -329,16 +365,32 @@ static int copy_fits(const struct copy *c)
 	return EXIT_FAILED;
 }
 
+/* Nothing is created, and nothing emptied, before it is known that what is read can be. */
+static int copy_open(struct copy *c, const char *from, const char *to)
+{
+	int ret = end_open(&c->from, from, c->a, false);
+
+	if (!ret)
+		ret = end_lock(&c->from, false);
+	if (!ret)
+		ret = end_open(&c->to, to, c->a, true);
+	if (!ret && same_file(&c->from, &c->to)) {
+		say("%s: the same file as %s", c->to.name, c->from.name);
+		ret = EXIT_FAILED;
+	}
+	if (!ret)
+		ret = end_lock(&c->to, true);
+	if (!ret)
+		ret = copy_fits(c);
+	return ret ? ret : empty_file(&c->to);
+}
+
 static int copy_run(const struct blk_args *a, const char *from, const char *to)
 {
 	struct copy c = { .a = a, .from.fd = -1, .to.fd = -1 };
 	int ret, err;
 
-	ret = end_open(&c.from, from, a, false);
-	if (!ret)
-		ret = end_open(&c.to, to, a, true);
-	if (!ret)
-		ret = copy_fits(&c);
+	ret = copy_open(&c, from, to);
 	if (!ret) {
 		progress_begin(&c.bar, from, c.from.end == UINT64_MAX ? 0 : c.from.end - c.from.at);
 		c.bar.on &= !a->quiet;

@@ -188,6 +188,29 @@ expect 1 "9437184 bytes do not fit" blk write "$u" "$T/big"
 expect 1 "Is a directory" blk read "$u" "$T"
 expect 1 "$T/none: No such file" blk write "$u" "$T/none"
 
+# Fewer bytes than were asked for are written all the same, and told.
+head -c 4k "$T/file" >"$T/s4k"
+: >"$T/empty"
+expect 1 "$T/s4k: ended after 4096 of 1048576 bytes" blk write --length 1M "unix:$T/b" "$T/s4k"
+cmp -n 4k "$T/b.img" "$T/s4k" || fail "a file that is too short: not written"
+expect 1 "$T/s4k: ended after 4096 of 1048576 bytes" blk copy --length 1M "$T/s4k" "$T/new"
+cmp "$T/new" "$T/s4k" || fail "a file that is too short: not copied"
+expect 1 "$T/s4k: ended after 4096 of 1048576 bytes" blk copy --length 1M "$T/s4k" "unix:$T/b"
+expect 1 "$T/empty: ended after 0 of 4096 bytes" blk write --length 4k "unix:$T/b" "$T/empty"
+expect 1 "/dev/null: ended after 0 of 4096 bytes" blk write --length 4k "unix:$T/b" /dev/null
+expect 1 "/dev/null: ended after 0 of 4096 bytes" blk copy --length 4k /dev/null "$T/new"
+yes | head -c 4k >"$T/yes"
+for to in "write unix:$T/b" "copy - unix:$T/b" "copy - $T/new"; do
+	got=0
+	# shellcheck disable=SC2086 # words
+	"$vhk" blk $to --length 64k --bs 1k 2>"$T/err" < <(cat "$T/yes") || got=$?
+	[ "$got" = 1 ] && [ "$(cat "$T/err")" = "vhk: stdin: ended after 4096 of 65536 bytes" ] ||
+		fail "$to from a pipe that ends: $got $(cat "$T/err")"
+done
+cmp -n 4k "$T/b.img" "$T/yes" && cmp "$T/new" "$T/yes" || fail "a pipe that ends: not written"
+"$vhk" blk copy --length 4k "$T/file" "$T/new" && cmp "$T/new" "$T/s4k" || fail "the first of a file"
+expect 1 "has 8388608 bytes only" blk copy --length 9M "$u" "$T/new"
+
 # What is read stays as it is, by whatever name it is to be written; and so does an image that is served.
 ln -s file "$T/link"
 ln "$T/file" "$T/hard"
@@ -206,8 +229,8 @@ expect 1 "$T/a.img: in use by another server" blk read "$u" "$T/a.img"
 expect 1 "$T/a.link: in use by another server" blk copy "$u" "$T/a.link"
 expect 1 "$T/a.img: in use by another server" blk copy "$T/big" "$T/a.img"
 expect 1 "$T/a.img: in use by another server" blk write "unix:$T/b" "$T/a.img"
-expect 1 "$T/a.img: in use by another server" blk copy "$T/a.img" "$T/new"
-[ ! -e "$T/new" ] || fail "a file for what cannot be read"
+expect 1 "$T/a.img: in use by another server" blk copy "$T/a.img" "$T/none"
+[ ! -e "$T/none" ] || fail "a file for what cannot be read"
 got=0
 "$vhk" blk read "$u" >>"$T/a.img" 2>"$T/err" || got=$?
 [ "$got" = 1 ] && grep -q "stdout: in use by another server" "$T/err" || fail "stdout: $got $(cat "$T/err")"

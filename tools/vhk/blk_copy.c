@@ -231,6 +231,16 @@ static int copy_flow(struct copy *c)
 	return ret || !c->to.d ? ret : end_flush(c);
 }
 
+/* A disk was asked beforehand how long it is. */
+static int check_length(const struct copy *c)
+{
+	if (!c->a->length || c->moved >= c->a->length)
+		return 0;
+	say("%s: ended after %" PRIu64 " of %" PRIu64 " bytes", c->from.name, c->moved,
+	    c->a->length);
+	return EXIT_FAILED;
+}
+
 static int open_disk(struct end *e, const struct blk_args *a, bool write)
 {
 	struct disk_opts o = a->disk;
@@ -396,6 +406,8 @@ static int copy_run(const struct blk_args *a, const char *from, const char *to)
 		c.bar.on &= !a->quiet;
 		ret = copy_flow(&c);
 		progress_end(&c.bar);
+		if (!ret)
+			ret = check_length(&c);
 	}
 	err = end_close(&c.to);
 	end_close(&c.from);

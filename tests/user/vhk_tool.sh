@@ -188,6 +188,23 @@ expect 1 "9437184 bytes do not fit" blk write "$u" "$T/big"
 expect 1 "Is a directory" blk read "$u" "$T"
 expect 1 "$T/none: No such file" blk write "$u" "$T/none"
 
+# The offset is the disk's, where there is one.
+expect 2 "blk copy: --offset is for disks, and both are files" blk copy --offset 4k "$T/file" "$T/none"
+expect 2 "blk copy: --offset=0 is for disks" blk copy "$T/file" --offset=0 -
+expect 2 "blk copy: --packed is for disks" blk copy --packed - -
+expect 2 "blk copy: -t is for disks" blk copy -t 1 "$T/file" "$T/none"
+[ ! -e "$T/none" ] || fail "a file for a copy that was refused"
+"$vhk" blk copy --offset 1M --length 1M "$u" "$T/new"
+cmp "$T/new" <(tail -c +1048577 "$T/a.img" | head -c 1M) || fail "copy from an offset to a file"
+cp "$T/b.img" "$T/before"
+"$vhk" blk copy --offset 3M "$T/new" "unix:$T/b"
+cmp -n 1M -i 3M:0 "$T/b.img" "$T/new" && cmp -n 3M "$T/before" "$T/b.img" && cmp -i 4M "$T/before" "$T/b.img" ||
+	fail "copy of a file to an offset"
+cp "$T/b.img" "$T/before"
+"$vhk" blk copy --offset 5M --length 1M "$u" "unix:$T/b"
+cmp -n 1M -i 5M "$T/b.img" "$T/a.img" && cmp -n 5M "$T/before" "$T/b.img" && cmp -i 6M "$T/before" "$T/b.img" ||
+	fail "copy from disk to disk at an offset"
+
 # Fewer bytes than were asked for are written all the same, and told.
 head -c 4k "$T/file" >"$T/s4k"
 : >"$T/empty"

@@ -180,6 +180,27 @@ static bool applies(const char *command, int opt)
 	}
 }
 
+static bool is_for_disks(int opt)
+{
+	switch (opt) {
+	case OPT_OFFSET:
+	case OPT_DEPTH:
+	case OPT_PACKED:
+	case OPT_NO_EVENT_IDX:
+	case OPT_INDIRECT:
+	case 't':
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The option that was parsed last, as it was given. */
+static const char *last_option(char **argv)
+{
+	return optarg && argv[optind - 1] == optarg ? argv[optind - 2] : argv[optind - 1];
+}
+
 int blk_parse(struct blk_args *a, int argc, char **argv, int n_min, int n_max)
 {
 	int opt, at = -1;
@@ -188,14 +209,13 @@ int blk_parse(struct blk_args *a, int argc, char **argv, int n_min, int n_max)
 		if (opt == '?')
 			return EXIT_USAGE;
 		if (!applies(argv[0], opt))
-			return say_usage("blk %s: does not take %s", argv[0],
-					 optarg && argv[optind - 1] == optarg ? argv[optind - 2] :
-										argv[optind - 1]);
+			return say_usage("blk %s: does not take %s", argv[0], last_option(argv));
 		if (optarg && !parse_value(a, opt, optarg))
-			return say_usage("bad value of %s: %s", argv[optind - 1] == optarg ?
-					 argv[optind - 2] : argv[optind - 1], optarg);
+			return say_usage("bad value of %s: %s", last_option(argv), optarg);
 		if (!optarg && !parse_flag(a, opt))
 			return EXIT_USAGE;
+		if (is_for_disks(opt))
+			a->for_disks = last_option(argv);
 	}
 	if (argc - optind < n_min || argc - optind > n_max)
 		return say_usage("blk %s: %s arguments", argv[0],

@@ -22,6 +22,7 @@ struct blk_args {
 	uint64_t size, time_ns, count, seed;
 	int cpu; /* -1: any */
 	bool poll, reconnect, json, quiet;
+	const char *for_disks; /* an option as it was given that says nothing of files, or NULL */
 };
 
 /* 0 with the options taken and optind at the first argument, or an exit code after saying why. */

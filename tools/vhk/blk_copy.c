@@ -450,6 +450,8 @@ int blk_copy(int argc, char **argv)
 	struct blk_args a = defaults;
 	int ret = blk_parse(&a, argc, argv, 2, 2);
 
+	if (!ret && a.for_disks && !uri_is(argv[optind]) && !uri_is(argv[optind + 1]))
+		ret = say_usage("blk copy: %s is for disks, and both are files", a.for_disks);
 	if (!ret && uri_is(argv[optind]))
 		ret = uri_check_door(argv[optind]);
 	if (!ret && uri_is(argv[optind + 1]))

@@ -53,7 +53,7 @@ static int help(void)
 	     "  --length N           bytes (to the end)\n"
 	     "  --block-size N       bytes per request (256k)\n"
 	     "blk read, write, copy, bench:\n"
-	     "  --offset N           first byte on the disk (copy: on both)\n"
+	     "  --offset N           first byte on the disk (on both, if two)\n"
 	     "  --packed             packed rings          --no-event-idx   without EVENT_IDX\n"
 	     "  --indirect           indirect descriptors  --depth N        requests per queue\n"
 	     "blk bench:\n"

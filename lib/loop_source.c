@@ -13,6 +13,8 @@
 
 #define EMPTY_ROUNDS 8 /* without work, then a source is parked */
 #define BUDGET 32      /* requests of one source in one round */
+#define DRAIN_BYTES  4096
+#define DRAINS	     256 /* at once: more than a socket or a pipe holds, mostly */
 
 enum {
 	SOURCE_OUT,
@@ -92,27 +94,34 @@ static uint8_t drain_of(int fd)
  * Without waiting, even where the fd is in blocking mode; for pipes before Linux 6.4, which do not
  * know RWF_NOWAIT, only as long as nobody else takes the bytes between the look and the read.
  */
-static void drain(struct vhk_loop *l, const struct vhk_source *s)
+static ssize_t drain_once(struct vhk_loop *l, const struct vhk_source *s)
 {
-	char bytes[4096];
+	char bytes[DRAIN_BYTES];
 	struct iovec iov = { bytes, sizeof(bytes) };
 	struct pollfd p = { .fd = s->kick_fd, .events = POLLIN };
 	ssize_t n;
 
-	if (s->drain == DRAIN_NONE)
-		return;
 	vhk_loop_note_syscalls(l, 1);
 	if (s->drain == DRAIN_SOCKET)
-		recv(s->kick_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-	if (s->drain != DRAIN_PIPE)
-		return;
+		return recv(s->kick_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 	n = preadv2(s->kick_fd, &iov, 1, -1, RWF_NOWAIT);
 	if (n >= 0 || errno != EOPNOTSUPP)
-		return;
+		return n;
 	vhk_loop_note_syscalls(l, 2);
 	if (poll(&p, 1, 0) == 1 && (p.revents & POLLIN))
 		n = read(s->kick_fd, bytes, sizeof(bytes));
-	(void)n; /* nothing there is fine too */
+	return n;
+}
+
+/* A peer that finds it full does not write, and what was there is told no second time. */
+static void drain(struct vhk_loop *l, const struct vhk_source *s)
+{
+	unsigned int i;
+
+	if (s->drain == DRAIN_NONE)
+		return;
+	for (i = 0; i < DRAINS && drain_once(l, s) >= DRAIN_BYTES; i++)
+		;
 }
 
 static int watch_kick(struct vhk_loop *l, struct vhk_source *s, int fd)

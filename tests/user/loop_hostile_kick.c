@@ -116,6 +116,41 @@ static void pipe_and_socket_are_emptied(void)
 	}
 }
 
+/* As many bytes at once as go in: the next kick needs room. */
+static void a_flood_leaves_room(void)
+{
+	static char bytes[1 << 16];
+	const struct t_mode *m;
+	unsigned int i;
+	int kind, fd[2];
+
+	T_EACH_MODE(m) {
+		for (kind = 0; kind < 2; kind++) {
+			struct vhk_loop *l = t_loop(m);
+			struct t_ring r;
+
+			make_pair(fd, kind, false);
+			t_ring_init(&r, l, fd[0]);
+			T_EQ(vhk_loop_add_source(l, &r.s), 0);
+			t_settle(l);
+			for (i = 1; i <= 4; i++) {
+				while (write(fd[1], bytes, sizeof(bytes)) > 0)
+					;
+				t_settle(l);
+				atomic_fetch_add(&r.avail, 1);
+				T_EQ(write(fd[1], bytes, 8), 8);
+				while (r.seen != i && vhk_loop_step(l, 1000 * T_MS) > 0)
+					;
+				T_EQ(r.seen, i);
+			}
+			vhk_loop_del_source(l, &r.s);
+			vhk_loop_free(l);
+			close(fd[0]);
+			close(fd[1]);
+		}
+	}
+}
+
 static void closed_peer_does_not_spin(void)
 {
 	const struct t_mode *m;
@@ -265,6 +300,7 @@ int main(void)
 {
 	T_RUN(unwatchable_is_refused);
 	T_RUN(pipe_and_socket_are_emptied);
+	T_RUN(a_flood_leaves_room);
 	T_RUN(closed_peer_does_not_spin);
 	T_RUN(full_eventfd);
 	T_RUN(holding_back_does_not_spin);

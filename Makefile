@@ -97,7 +97,7 @@ help:
 	@echo 'make install     to $$(DESTDIR)$$(PREFIX), default $(PREFIX); make uninstall takes it away'
 	@echo 'make modules     the kernel modules for KDIR=..., in build/kmod/RELEASE/kmod'
 	@echo 'make dkms-install, dkms-remove    the same through DKMS, for the kernel that runs'
-	@echo 'variables        V=1 WERROR=1 CC=... CFLAGS=... SAN=address,undefined | thread'
+	@echo 'variables        V=1 WERROR=1 CC=... CFLAGS=... SAN=address,undefined | thread (build/san-...)'
 
 $(B)/libvhostkit.a: $(LIB_OBJ)
 	$(call say,AR,$@)

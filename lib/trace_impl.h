@@ -31,6 +31,7 @@ struct vhk_lane {
 	enum vhk_trace_side side; /* who sends */
 	enum vhk_lane_state state;
 	bool nap;		  /* to be tried again by time, not by an event */
+	bool moved;		  /* something was sent since span_patience() looked */
 	/* The message that is coming in, as far as it is shown. */
 	struct vhk_msg msg;
 	uint32_t got;  /* bytes of its header */
@@ -65,6 +66,7 @@ struct vhk_span {
 	bool raw; /* passes unseen */
 	struct vhk_port port[2]; /* by enum vhk_trace_side */
 	struct vhk_lane lane[2]; /* by who sends */
+	int patience; /* timer, while one side is gone and the other has to read; 0: none */
 };
 
 /* Channels that a back end may be given one after another, before the old ones are closed. */

@@ -119,6 +119,7 @@ static int send_held(struct vhk_lane *l)
 		if (n < 0)
 			return (int)n;
 		l->at += (uint32_t)n;
+		l->moved = true;
 		if (fds->n)
 			release_fds(l, fds);
 	}

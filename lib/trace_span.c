@@ -2,12 +2,15 @@
 /*
  * Two sockets and the two ways between them: which events to wait for, and when it is over. A peer
  * that is gone is not watched for anything but what it left behind, so that no event returns for
- * ever.
+ * ever; and who does not read that keeps nobody.
  */
 #include <sys/epoll.h>
 
 #include "fd.h"
 #include "trace_impl.h"
+
+/* So long, and up to twice as long, somebody may take nothing of what a dead peer left. */
+#define PATIENCE_NS 1000000000u
 
 static void port_unwatch(struct vhk_port *p)
 {
@@ -67,6 +70,39 @@ static bool span_is_closed(const struct vhk_span *sp)
 	return sp->lane[0].state == VHK_LANE_CLOSED && sp->lane[1].state == VHK_LANE_CLOSED;
 }
 
+static bool has_left_something(const struct vhk_port *p)
+{
+	return p->gone && p->out->state != VHK_LANE_CLOSED;
+}
+
+static void patience_over(void *arg)
+{
+	struct vhk_span *sp = arg;
+	struct vhk_lane *l;
+	int i;
+
+	sp->patience = 0;
+	for (i = 0; i < 2; i++) {
+		l = &sp->lane[i];
+		if (has_left_something(l->from) && !l->moved)
+			vhk_lane_abandon(l);
+		l->moved = false;
+	}
+	vhk_trace_session_settle(sp->session);
+}
+
+static int span_patience(struct vhk_span *sp)
+{
+	int ret;
+
+	if (sp->patience || (!has_left_something(&sp->port[0]) && !has_left_something(&sp->port[1])))
+		return 0;
+	sp->lane[0].moved = sp->lane[1].moved = false;
+	ret = vhk_loop_add_timer(sp->session->trace->loop, PATIENCE_NS, patience_over, sp);
+	sp->patience = ret > 0 ? ret : 0;
+	return vhk_min(ret, 0);
+}
+
 void vhk_span_settle(struct vhk_span *sp)
 {
 	struct vhk_trace_session *s = sp->session;
@@ -76,6 +112,8 @@ void vhk_span_settle(struct vhk_span *sp)
 		ret = port_settle(&sp->port[0]);
 		if (!ret)
 			ret = port_settle(&sp->port[1]);
+		if (!ret)
+			ret = span_patience(sp);
 		if (!ret)
 			return;
 		s->error = ret;
@@ -104,6 +142,7 @@ int vhk_span_new(struct vhk_span **out, struct vhk_trace_session *s, bool back_c
 	sp->session = s;
 	sp->back_channel = back_channel;
 	sp->raw = false;
+	sp->patience = 0;
 	for (i = 0; i < 2; i++)
 		sp->port[i] = (struct vhk_port){ .span = sp, .fd = i ? back : front };
 	vhk_lane_init(&sp->lane[0], sp, VHK_TRACE_FRONT);
@@ -118,6 +157,8 @@ void vhk_span_free(struct vhk_span *sp)
 
 	if (!sp)
 		return;
+	if (sp->patience)
+		vhk_loop_del_timer(sp->session->trace->loop, sp->patience);
 	for (i = 0; i < 2; i++) {
 		port_unwatch(&sp->port[i]);
 		vhk_lane_fini(&sp->lane[i]);

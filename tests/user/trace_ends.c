@@ -156,11 +156,29 @@ static long resident_kb(void)
 	return kb;
 }
 
+/* Sends until nothing more fits anywhere. */
+static unsigned int fill(struct bed *b, int fd)
+{
+	const uint32_t hdr[3] = { 3, 1, 0 };
+	unsigned int sent = 0, idle = 0;
+
+	while (idle < 20) {
+		T_MUST(sent < 1000000);
+		if (send(fd, hdr, 12, MSG_DONTWAIT) == 12) {
+			sent++;
+			idle = 0;
+		} else {
+			idle++;
+		}
+		vhk_loop_step(b->loop, 0);
+	}
+	return sent;
+}
+
 /* One side never reads: then the other cannot write for ever, and nobody spins. */
 static void who_does_not_read_is_not_written_to_for_ever(void)
 {
-	const uint32_t hdr[3] = { 3, 1, 0 };
-	unsigned int sent = 0, idle = 0, i, got = 0;
+	unsigned int sent, i, got = 0;
 	uint64_t steps = 0;
 	struct t_peer_msg m;
 	struct bed b;
@@ -169,16 +187,7 @@ static void who_does_not_read_is_not_written_to_for_ever(void)
 	set_up(&b);
 	settle(&b);
 	before = resident_kb();
-	while (idle < 20) {
-		if (send(b.front, hdr, 12, MSG_DONTWAIT) == 12) {
-			sent++;
-			idle = 0;
-		} else {
-			idle++;
-		}
-		T_MUST(sent < 1000000);
-		vhk_loop_step(b.loop, 0);
-	}
+	sent = fill(&b, b.front);
 	T_OK(sent > 2);
 	T_OK(resident_kb() - before < 8192);
 	/* nothing to do means nothing done */
@@ -195,31 +204,67 @@ static void who_does_not_read_is_not_written_to_for_ever(void)
 	tear_down(&b);
 }
 
-/* One side does not read and the other has hung up: still nobody spins. */
-static void a_dead_peer_of_a_deaf_one_costs_nothing(void)
+/*
+ * One side does not read and the other has hung up: nobody spins, and nobody waits for ever. What
+ * fitted into the socket is there, then its end.
+ */
+static void a_dead_peer_of_a_deaf_one_is_let_go(void)
 {
-	uint64_t steps = 0;
-	unsigned int i, sent = 0;
+	const unsigned int side = engine; /* each of them is the dead one once */
+	unsigned int sent, got, steps, i;
+	struct t_peer_msg m;
+	uint64_t until;
 	struct bed b;
+	int *dead, *deaf;
 
 	set_up(&b);
-	while (t_now_ns() && sent < 100000) {
-		const uint32_t hdr[3] = { 3, 1, 0 };
-
-		if (send(b.front, hdr, 12, MSG_DONTWAIT) != 12 && !vhk_loop_step(b.loop, 0))
-			break;
-		sent++;
-		vhk_loop_step(b.loop, 0);
-	}
-	hang_up(&b.front);
+	dead = side ? &b.back : &b.front;
+	deaf = side ? &b.front : &b.back;
+	sent = fill(&b, *dead);
+	hang_up(dead);
 	settle(&b);
-	for (i = 0; i < 100; i++)
-		steps += (uint64_t)vhk_loop_step(b.loop, 0);
-	T_EQ(steps, 0);
-	T_EQ(b.n_ends, 0);
-	hang_up(&b.back);
+	/* at most the end of the wait */
+	for (i = steps = 0; i < 100; i++)
+		steps += (unsigned int)vhk_loop_step(b.loop, 0);
+	T_OK(steps <= 2);
+	until = t_now_ns() + DEADLINE_NS;
+	while (!b.n_ends && t_now_ns() < until)
+		T_MUST(vhk_loop_step(b.loop, 1000000) >= 0);
+	T_EQ(b.n_ends, 1);
+	T_EQ(b.end.first, side ? VHK_TRACE_BACK : VHK_TRACE_FRONT);
+	T_EQ(b.end.undelivered, 1);
+	for (got = 0; waits(*deaf) && t_peer_recv(*deaf, &m); got++)
+		T_EQ(m.request, 3);
+	T_OK(got && got < sent);
+	T_OK(waits(*deaf));
+	tear_down(&b);
+}
+
+/* Who reads now and then gets all of it, however long that takes. */
+static void what_a_dead_peer_left_is_read_slowly(void)
+{
+	unsigned int sent, got = 0, step;
+	struct t_peer_msg m;
+	struct bed b;
+	uint64_t until;
+
+	set_up(&b);
+	sent = fill(&b, b.front);
+	hang_up(&b.front);
+	step = sent / 5 + 1;
+	while (got < sent) {
+		recv_msg(&b, b.back, &m);
+		T_EQ(m.request, 3);
+		if (++got % step)
+			continue;
+		until = t_now_ns() + 300000000;
+		while (t_now_ns() < until)
+			T_MUST(vhk_loop_step(b.loop, 1000000) >= 0);
+	}
 	settle(&b);
 	T_EQ(b.n_ends, 1);
+	T_EQ(b.end.undelivered, 0);
+	T_EQ(b.n_msgs, sent);
 	tear_down(&b);
 }
 
@@ -302,8 +347,10 @@ int main(void)
 	RUN(what_is_no_message_passes_unseen);
 	RUN(long_messages_pass);
 	RUN(who_does_not_read_is_not_written_to_for_ever);
-	RUN(a_dead_peer_of_a_deaf_one_costs_nothing);
+	RUN(a_dead_peer_of_a_deaf_one_is_let_go);
 	RUN(fds_do_not_pile_up);
 	RUN(what_cannot_be_opened_is_null);
+	engine = 0; /* takes its time */
+	T_RUN(what_a_dead_peer_left_is_read_slowly);
 	return t_end();
 }

@@ -488,6 +488,45 @@ static void sessions_follow_one_another(void)
 	T_OK(strstr(text, "--- 7 sessions, 12 messages, 0 broken rules"));
 }
 
+/* Until nothing more fits anywhere. */
+static void fill(int fd, const void *m, size_t size)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int refused = 0;
+
+	while (refused < 2) {
+		while (send(fd, m, size, MSG_DONTWAIT) == (ssize_t)size)
+			refused = 0;
+		refused += !poll(&p, 1, 1000);
+	}
+}
+
+/* Neither its answers nor its last requests can be delivered: the next front end is served. */
+static void a_deaf_front_end_that_dies_keeps_nobody(void)
+{
+	static const uint32_t question[3] = { 1, 1, 0 }, reply[5] = { 1, 5, 8, 1, 0 };
+	uint64_t one = 1;
+	struct pass x;
+	int stuck;
+
+	open_pass(&x, "--quiet", NULL);
+	fill(x.front, question, sizeof(question));
+	fill(x.back, reply, sizeof(reply));
+	close(x.front);
+	stuck = x.back;
+	x.front = connect_to(front_path);
+	x.back = accept_one(x.listener);
+	ask(&x, 1, 1, NULL, 0, NULL, 0);
+	answer(&x, 1, &one, 8);
+	close(stuck);
+	kill(x.prog.pid, SIGTERM);
+	T_EQ(finish(&x.prog), 0);
+	close_pass(&x);
+	T_OK(strstr(text, "--- session 1: the front end hung up; "));
+	T_OK(strstr(text, "; 2 undelivered"));
+	T_OK(strstr(text, "--- 2 sessions"));
+}
+
 static void unanswered_requests_are_told(void)
 {
 	struct pass x;
@@ -667,6 +706,7 @@ int main(void)
 	T_RUN(nobody_reading_at_all_does_not_keep_it);
 	T_RUN(a_closed_reader_ends_it_after_the_session);
 	T_RUN(sessions_follow_one_another);
+	T_RUN(a_deaf_front_end_that_dies_keeps_nobody);
 	T_RUN(unanswered_requests_are_told);
 	T_RUN(waiting_costs_nothing);
 	T_RUN(a_missing_back_end_is_said);

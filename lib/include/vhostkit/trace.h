@@ -270,7 +270,8 @@ struct vhk_trace_opts {
  * Sessions follow one another, for as long as the loop runs. A side that connects to us is waited
  * for first, and then the other is connected to; where nobody is there the first one is let go,
  * with a line at VHK_LOG_WARN. Two sides that both have to be connected to are tried again and
- * again.
+ * again. What a side said before it hung up reaches the other, unless that takes nothing of it for
+ * one to two seconds: then the session ends, with the rest undelivered.
  *
  * Return: 0; -EINVAL: no such URI, a socket that is none, or an option is out of range;
  * -EADDRINUSE: somebody else listens there; -EEXIST: a file that is no socket is there;

@@ -127,6 +127,11 @@ static void count(struct vhk_blk_req *req)
 	}
 }
 
+/* What a room is from its request's end on. */
+struct room_over {
+	struct rcu_head rcu;
+};
+
 static void blk_finish(struct vhk_done *done)
 {
 	struct vhk_blk_req *req = container_of(done, struct vhk_blk_req, done);
@@ -142,7 +147,8 @@ static void blk_finish(struct vhk_done *done)
 	while (req->n_held)
 		vhk_mapping_put(req->held[--req->n_held]);
 	if (unlikely(req->more)) {
-		kvfree(req->more);
+		/* To free what lies in pages of its own may take a while, and this is a read section. */
+		kvfree_rcu((struct room_over *)req->more, rcu);
 		req->more = NULL;
 	}
 }

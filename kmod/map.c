@@ -184,7 +184,7 @@ void vhk_map_fini(struct vhk_map *map)
 
 int vhk_map_set_identity(struct vhk_map *map, bool on)
 {
-	/* A DMA address then has a bit that is no address, or is that of a copy. */
+	/* The address that a driver of encrypted memory gives may be that of a copy. */
 	if (on && cc_platform_has(CC_ATTR_MEM_ENCRYPT))
 		return -EOPNOTSUPP;
 	mutex_lock(&map->lock);

@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/vdpa.h>
+#include <linux/virtio_ids.h>
 #include <uapi/linux/vhost_types.h>
 
 #include "compat_vdpa.h"
@@ -180,12 +181,15 @@ static u32 op_get_vq_align(struct vdpa_device *vdpa)
 }
 
 /*
- * A driver of this kernel gives addresses of memory as they are, and has no mapping to make for
- * each: that is to be had by not offering ACCESS_PLATFORM (virtio 1.3, 6.1).
+ * A disk's driver of this kernel gives addresses of memory as they are, and has no mapping to make
+ * for each: that is to be had by not offering ACCESS_PLATFORM (virtio 1.3, 6.1). A card's driver
+ * needs it for AF_XDP.
  */
 static u64 offered(const struct vhk_dev *dev)
 {
-	return dev->offered & ~(READ_ONCE(dev->own_kernel) ? BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) : 0);
+	if (dev->ops->id == VIRTIO_ID_BLOCK && READ_ONCE(dev->own_kernel))
+		return dev->offered & ~BIT_ULL(VIRTIO_F_ACCESS_PLATFORM);
+	return dev->offered;
 }
 
 static u64 op_get_device_features(struct vdpa_device *vdpa)

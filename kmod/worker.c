@@ -116,23 +116,27 @@ static unsigned int pop(struct vhk_vq *vq, unsigned int max)
 		}
 		trace_vhk_pop(vq, &c);
 		*vhk_vq_taken(vq, vq->order_tail++) = done;
+		/* It may have taken long to walk, and others wait for the read section's end. */
+		if (unlikely(c.fault))
+			max = n + 1;
 	}
 	WRITE_ONCE(vq->n_in_flight, vq->n_in_flight + n);
 	return n;
 }
 
 /*
- * Takes what there is, up to @max. Returns how many. What is asked of the ring is asked in one
- * read section; what waits comes after it.
+ * Takes what there is, up to @max, with kicks told off where that is @due. Returns how many. What
+ * is asked of the ring is asked in one read section; what waits comes after it.
  */
-static unsigned int take(struct vhk_vq *vq, unsigned int max)
+static unsigned int take(struct vhk_vq *vq, unsigned int max, bool due)
 {
 	unsigned int n;
 
 	vq->dev->ops->prepare(vq);
 	rcu_read_lock();
 	vhk_ring_refresh(&vq->ring);
-	vhk_ring_disarm(&vq->ring);
+	if (due)
+		vhk_ring_disarm(&vq->ring);
 	n = pop(vq, max);
 	rcu_read_unlock();
 	if (n)
@@ -166,7 +170,7 @@ static void poll(struct vhk_vq *vq)
 	u64 end = local_clock() + window;
 
 	while (may_poll(vq, end)) {
-		if (take(vq, BATCH) || has_done(vq)) {
+		if (take(vq, BATCH, false) || has_done(vq)) {
 			reap(vq);
 			end = local_clock() + window;
 		}
@@ -181,7 +185,7 @@ static void serve(struct vhk_vq *vq)
 
 	if (test_and_clear_bit(0, &vq->kicked)) {
 		/* After one that came alone the look for more is arm(). */
-		n = take(vq, vq->alone ? 1 : BATCH);
+		n = take(vq, vq->alone ? 1 : BATCH, true);
 		more = n == BATCH;
 		if (!more && READ_ONCE(vq->dev->poll_us)) {
 			reap(vq);

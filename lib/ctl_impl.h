@@ -92,6 +92,7 @@ struct vhk_ctl {
 	int epoll_fd, timer_fd;
 	bool busy;	/* inside vhk_ctl_process() */
 	bool loss_told; /* vhk_ctl_process() has returned that the peer is gone */
+	int loss;	/* why the door lost it, where it says so; 0 otherwise */
 
 	/* What setup was asked for and did; replayed by a reconnect. */
 	uint64_t want, must;

@@ -47,6 +47,7 @@ static int user_up_take_fd(struct vhk_ctl_user *u, int fd)
 	vhk_sock_init_take_fd(&u->sock, fd);
 	memset(&u->st, 0, sizeof(u->st));
 	memset(&u->offer, 0, sizeof(u->offer));
+	u->c.loss = 0;
 	u->acks = u->deaf = false;
 	u->link = VHK_CTL_USER_UP;
 	u->events = EPOLLIN;
@@ -71,8 +72,10 @@ static void user_disconnect(struct vhk_ctl *c, int why)
 
 int vhk_ctl_user_lost(struct vhk_ctl_user *u, int why, const char *text)
 {
-	if (u->link == VHK_CTL_USER_UP)
+	if (u->link == VHK_CTL_USER_UP) {
+		u->c.loss = why;
 		vhk_log(&u->c.log, VHK_LOG_WARN, "back end lost: %s", text);
+	}
 	user_disconnect(&u->c, why);
 	return why;
 }

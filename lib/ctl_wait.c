@@ -29,6 +29,17 @@ int vhk_ctl_kick_fd(const struct vhk_ctl *c, unsigned int idx)
 	return q ? q->kick_fd : -EBUSY;
 }
 
+int vhk_ctl_fault(const struct vhk_ctl *c, unsigned int idx)
+{
+	const struct vhk_ctl_queue *q = queue_running(c, idx);
+
+	if (c->ops->link(c) != 1)
+		return c->loss ? c->loss : -ENOTCONN;
+	if (!q)
+		return -EBUSY;
+	return q->broken ? -EBADMSG : 0;
+}
+
 /*
  * The peer shares the open file and may make it blocking again: so we look first. A peer that fills
  * or empties it between the look and the call can still keep us.

@@ -136,6 +136,7 @@ static void one_case(size_t i)
 	ret = vhk_ctl_process(c);
 	T_EQ(ret, cases[i].dead ? -ENOTCONN : 0);
 	T_EQ(ask(c, OWNER) == -ENOTCONN, cases[i].dead);
+	T_EQ(vhk_ctl_fault(c, 0), cases[i].dead ? -EPROTO : -EBUSY);
 	vhk_ctl_close(c);
 	close(sock);
 }
@@ -215,6 +216,7 @@ static void hung_up(void)
 		T_EQ(vhk_ctl_get_features(c, &v), i == 2 ? 0 : i == 1 ? -EPROTO : -ENOTCONN);
 		T_EQ(vhk_ctl_get_features(c, &v), -ENOTCONN);
 		T_EQ(vhk_ctl_process(c), -ENOTCONN);
+		T_EQ(vhk_ctl_fault(c, 0), i == 1 ? -EPROTO : -ENOTCONN);
 		T_EQ(vhk_ctl_reconnect(c), -EBUSY);
 		vhk_ctl_close(c);
 		close(sock);

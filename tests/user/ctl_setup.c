@@ -435,7 +435,9 @@ static void reconnect_replays(void)
 	close(back.sock);
 	back.sock = -1;
 	T_MUST(t_readable(vhk_ctl_fd(c), 1000));
+	T_EQ(vhk_ctl_fault(c, 0), 0);
 	T_EQ(vhk_ctl_process(c), -ENOTCONN);
+	T_EQ(vhk_ctl_fault(c, 0), -ENOTCONN);
 	T_EQ(vhk_ctl_wait(c, 0, 0), 0);
 	T_EQ(vhk_ctl_reconnect_async(c, done, NULL), 0);
 	back.sock = accept4(server, NULL, NULL, SOCK_CLOEXEC);
@@ -444,6 +446,7 @@ static void reconnect_replays(void)
 	run(c);
 	T_EQ(result, 0);
 	check_seen(want, sizeof(want));
+	T_EQ(vhk_ctl_fault(c, 0), 0);
 	T_EQ(back.base[0], 3);
 	/* The same fds, and one kick. */
 	T_OK(same_eventfd(vhk_ctl_call_fd(c, 0), back.call[0]));

@@ -148,6 +148,8 @@ static void broken_ring(void)
 	T_EQ(vhk_ctl_kick(f.both.ctl, 1), 0);
 	T_EQ(vhk_ctl_wait(f.both.ctl, 1, 10 * T_SECOND), -EBADMSG);
 	T_EQ(n_errors, 1);
+	T_EQ(vhk_ctl_fault(f.both.ctl, 1), -EBADMSG);
+	T_EQ(vhk_ctl_fault(f.both.ctl, 5), -EBUSY);
 	fixture_fini(&f);
 }
 

@@ -269,6 +269,18 @@ VHK_API int vhk_ctl_kick(struct vhk_ctl *c, unsigned int idx);
 VHK_API int vhk_ctl_wait(struct vhk_ctl *c, unsigned int idx, int64_t timeout_ns);
 
 /**
+ * vhk_ctl_fault() - why a queue gets no more answers, for who waits by vhk_ctl_fd() and
+ * vhk_ctl_call_fd()
+ * @c:   the front end
+ * @idx: 0 to 255
+ *
+ * Tells what vhk_ctl_process() has met so far; of answers that came before it says nothing.
+ * Return: 0: nothing is wrong; -ENOTCONN the peer is gone; -EPROTO it was given up for what it
+ * sent; -EBADMSG it gave the ring up (error eventfd); -EBUSY the queue does not run.
+ */
+VHK_API int vhk_ctl_fault(const struct vhk_ctl *c, unsigned int idx);
+
+/**
  * vhk_ctl_call_fd() - the eventfd that the back end calls with
  * @c:   the front end
  * @idx: 0 to 255

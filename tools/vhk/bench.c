@@ -165,12 +165,13 @@ static int bench_spin(struct bench *b)
 #endif
 	}
 	b->now = now_ns();
-	return vhk_ctl_process(b->d->ctl) ? -ENOTCONN : 0;
+	vhk_ctl_process(b->d->ctl);
+	return disk_fault(b->d);
 }
 
 static int bench_lost(struct bench *b, int ret)
 {
-	if (ret != -ENOTCONN || !b->a->reconnect)
+	if ((ret != -ENOTCONN && ret != -EPROTO) || !b->a->reconnect)
 		return say_error(ret, "%s", b->d->uri);
 	ret = disk_reconnect(b->d);
 	if (ret)

@@ -203,7 +203,7 @@ int show_user(struct vhk_ctl *c, const char *uri, bool json, const struct featur
 {
 	struct offer o = { .device = device,
 			   .config.id = device ? feature_device_id(device) : 0 };
-	int ret = ask_user(c, &o);
+	int ret = disk_why(c, ask_user(c, &o));
 
 	if (ret)
 		return ask_failed(uri, &o, ret);

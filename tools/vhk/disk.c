@@ -58,7 +58,7 @@ static int disk_negotiate(struct disk *d, const struct disk_opts *o)
 		want &= ~VHK_F_EVENT_IDX;
 	if (!o->indirect)
 		want &= ~VHK_F_INDIRECT_DESC;
-	ret = vhk_ctl_get_features(d->ctl, &offered);
+	ret = disk_why(d->ctl, vhk_ctl_get_features(d->ctl, &offered));
 	if (ret == -ENOTCONN) {
 		say("%s: " DISK_BUSY, d->uri);
 		return EXIT_FAILED;
@@ -78,7 +78,7 @@ static int disk_config(struct disk *d, const struct disk_opts *o)
 
 	ret = vhk_ctl_get_config(d->ctl, 0, &c, offsetof(struct virtio_blk_config, blk_size) + 4);
 	if (ret)
-		return say_error(ret, "%s: GET_CONFIG", d->uri);
+		return say_error(disk_why(d->ctl, ret), "%s: GET_CONFIG", d->uri);
 	sectors = le64toh(c.capacity);
 	if (sectors > INT64_MAX / DISK_SECTOR) {
 		say("%s: claims %" PRIu64 " sectors, more than a disk can have", d->uri, sectors);
@@ -239,6 +239,7 @@ int disk_open(struct disk **out, const struct disk_opts *o)
 	d->epoll_fd = -1;
 	ret = disk_connect(d, o);
 	if (ret) {
+		ret = d->ctl ? disk_why(d->ctl, ret) : ret;
 		disk_close(d);
 		return ret > 0 ? ret : say_error(ret, "%s", o->uri);
 	}
@@ -365,6 +366,17 @@ unsigned int disk_outstanding(const struct disk *d)
 	return n;
 }
 
+int disk_fault(const struct disk *d)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < d->n_queues && !ret; i++)
+		if (d->queue[i].n_out && !vhk_vq_ready(d->queue[i].vq))
+			ret = vhk_ctl_fault(d->ctl, i);
+	return ret;
+}
+
 static bool disk_arm(struct disk *d)
 {
 	bool some = false;
@@ -379,35 +391,33 @@ static bool disk_arm(struct disk *d)
 static int disk_sleep(struct disk *d, int timeout_ms)
 {
 	struct epoll_event ev[2];
-	int i, n, ret;
+	int i, n;
 
 	n = epoll_wait(d->epoll_fd, ev, 2, timeout_ms);
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
-	for (i = 0; i < n; i++) {
-		ret = ev[i].data.u32 ? 0 : vhk_ctl_process(d->ctl);
-		if (ret) {
-			d->lost = true;
-			return -ENOTCONN;
-		}
-	}
+	for (i = 0; i < n; i++)
+		if (!ev[i].data.u32)
+			vhk_ctl_process(d->ctl);
 	return n ? 0 : -ETIMEDOUT;
 }
 
 int disk_wait(struct disk *d, int timeout_ms)
 {
 	uint64_t end = now_ns() + (uint64_t)timeout_ms * 1000000u, now;
-	int ret = d->lost ? -ENOTCONN : 0;
 	unsigned int i;
+	int ret;
 
-	while (!ret && !disk_arm(d)) {
+	while (!(ret = disk_fault(d)) && !disk_arm(d)) {
 		now = now_ns();
 		ret = now >= end ? -ETIMEDOUT :
 				   disk_sleep(d, (int)((end - now) / 1000000u) + 1);
+		if (ret)
+			break;
 	}
 	for (i = 0; i < d->n_queues; i++)
 		vhk_vq_disarm(d->queue[i].vq);
-	return disk_ready(d) ? 0 : ret;
+	return ret == -ETIMEDOUT && disk_ready(d) ? 0 : ret;
 }
 
 static void forget(void *arg, void *token)
@@ -447,9 +457,7 @@ int disk_reconnect(struct disk *d)
 	do
 		ret = vhk_ctl_reconnect(d->ctl);
 	while (ret == -ENOTCONN);
-	if (!ret) {
-		d->lost = false;
+	if (!ret)
 		say_forget();
-	}
 	return ret || kept ? ret : disk_ask_again(d);
 }

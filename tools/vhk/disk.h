@@ -6,6 +6,7 @@
 #ifndef VHK_TOOL_DISK_H
 #define VHK_TOOL_DISK_H
 
+#include <errno.h>
 #include <linux/virtio_blk.h>
 
 #include <vhostkit/ctl.h>
@@ -55,9 +56,14 @@ struct disk {
 	uint64_t size; /* bytes */
 	uint32_t sector; /* logical block, bytes */
 	bool read_only;
-	bool lost; /* the back end: told once, and perhaps together with its last answers */
 	int epoll_fd;
 };
+
+/* @ret, or -EPROTO where -ENOTCONN means that the peer was given up for what it sent. */
+static inline int disk_why(const struct vhk_ctl *c, int ret)
+{
+	return ret == -ENOTCONN && vhk_ctl_fault(c, 0) == -EPROTO ? -EPROTO : ret;
+}
 
 /* 0, or what was said as an error (an exit code). */
 int disk_open(struct disk **out, const struct disk_opts *o);
@@ -79,10 +85,15 @@ void disk_put(struct disk *d, struct disk_req *r);
 int disk_result(const struct disk_req *r);
 /* True: some queue has answers. */
 bool disk_ready(const struct disk *d);
-/* Sleeps until some queue has answers: 0, -ETIMEDOUT, -ENOTCONN, -EBADMSG. */
+/* 0, or why what is outstanding stays so: -ENOTCONN, -EPROTO, -EBADMSG. */
+int disk_fault(const struct disk *d);
+/* Sleeps until some queue has answers: 0, -ETIMEDOUT, or as disk_fault(). */
 int disk_wait(struct disk *d, int timeout_ms);
 unsigned int disk_outstanding(const struct disk *d);
-/* After -ENOTCONN, until the back end is back. Requests stay outstanding and will be answered. */
+/*
+ * After -ENOTCONN or -EPROTO, until the back end is back. Requests stay outstanding and will be
+ * answered.
+ */
 int disk_reconnect(struct disk *d);
 
 #endif

@@ -147,7 +147,7 @@ static void blk_finish(struct vhk_done *done)
 	while (req->n_held)
 		vhk_mapping_put(req->held[--req->n_held]);
 	if (unlikely(req->more)) {
-		/* To free what lies in pages of its own may take a while, and this is a read section. */
+		/* This is a read section, and to free what has pages of its own may take long. */
 		kvfree_rcu((struct room_over *)req->more, rcu);
 		req->more = NULL;
 	}

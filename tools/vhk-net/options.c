@@ -89,7 +89,7 @@ static const char *takes(int opt)
 	case O_TAP:
 	case O_MACVTAP:
 	case O_INTERFACE:
-		return "the name of an interface, up to 15 bytes";
+		return "the name of an interface, up to 15 bytes without slash, colon or blank";
 	case O_FORWARD:
 		return "io, mac, rxonly or txonly";
 	case O_QUEUE_PAIRS:
@@ -192,6 +192,14 @@ static bool add_door(struct options *o, const char *path, const char *fd)
 	return true;
 }
 
+/* Whether there can be one of this name the kernel says so, too, but with no more than EINVAL. */
+static bool interface(const char **name, const char *text)
+{
+	*name = text;
+	return *text && strlen(text) < 16 && !strpbrk(text, "/: \t\n\v\f\r") &&
+	       strcmp(text, ".") && strcmp(text, "..");
+}
+
 /* False: the value does not fit the option. */
 static bool take(void *arg, int opt, const char *text)
 {
@@ -206,14 +214,11 @@ static bool take(void *arg, int opt, const char *text)
 		o->client = true;
 		return true;
 	case O_TAP:
-		o->tap = text;
-		return *text && strlen(text) < 16;
+		return interface(&o->tap, text);
 	case O_MACVTAP:
-		o->macvtap = text;
-		return *text && strlen(text) < 16;
+		return interface(&o->macvtap, text);
 	case O_INTERFACE:
-		o->packet = text;
-		return *text && strlen(text) < 16;
+		return interface(&o->packet, text);
 	case O_FORWARD:
 		return forward(o, text);
 	case O_MAC:

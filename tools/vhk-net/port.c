@@ -3,11 +3,25 @@
  * What is at the cards' other end, opened by its name.
  */
 #include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "vhk-net.h"
 
-static const char *why_not(int err, const char *what)
+/* The node that an interface would be opened by is not there. */
+static const char *why_no_node(const struct options *o)
+{
+	static char text[64];
+
+	if (o->tap)
+		return "there is no /dev/net/tun: is the module tun loaded?";
+	snprintf(text, sizeof(text), "is no macvtap that can be opened: there is no /dev/tap%u",
+		 if_nametoindex(o->macvtap));
+	return text;
+}
+
+static const char *why_not(const struct options *o, int err)
 {
 	switch (err) {
 	case -EPERM:
@@ -17,8 +31,10 @@ static const char *why_not(int err, const char *what)
 		return "another process has it open";
 	case -ENODEV:
 		return "there is no such interface";
+	case -ENOENT:
+		return o->packet ? strerror(ENOENT) : why_no_node(o);
 	case -EINVAL:
-		return what;
+		return "not a tap, or not one of as many queues (IFF_MULTI_QUEUE)";
 	default:
 		return strerror(-err);
 	}
@@ -39,8 +55,7 @@ int port_open(struct options *o, int *fds)
 	else
 		ret = vhk_net_open_packet(name, fds);
 	if (ret) {
-		say("%s: %s", name,
-		    why_not(ret, "not a tap, or not one of as many queues (IFF_MULTI_QUEUE)"));
+		say("%s: %s", name, why_not(o, ret));
 		return ret;
 	}
 	if (o->port != VHK_NET_SWITCH) {

@@ -176,6 +176,17 @@ static void one_line_names_what_is_wrong(void)
 	T_OK(!stat(path, &st) && S_ISSOCK(st.st_mode));
 }
 
+static void a_missing_module_is_named(void)
+{
+	struct t_prog p;
+
+	if (!access("/dev/vhostkit", F_OK))
+		T_SKIP("the module vhostkit is loaded");
+	T_EQ(run(&p, "--blk-file=@img --socket-path=@s --notify=mux"), 1);
+	T_EQ(t_lines(p.text[2]), 1);
+	T_OK(strstr(p.text[2], "/dev/vhostkit") && strstr(p.text[2], "is the module vhostkit"));
+}
+
 static void what_asks_only_is_answered(void)
 {
 	static const char caps[] =
@@ -240,6 +251,7 @@ static void a_socket_that_cannot_be_served(void)
 int main(void)
 {
 	T_RUN(one_line_names_what_is_wrong);
+	T_RUN(a_missing_module_is_named);
 	T_RUN(what_asks_only_is_answered);
 	T_RUN(one_socket_is_taken_from_systemd);
 	T_RUN(a_socket_that_cannot_be_served);

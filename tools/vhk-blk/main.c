@@ -94,6 +94,15 @@ static int new_ctl(struct server *s)
 	return vhk_loop_new(&s->ctl, &o);
 }
 
+static void say_no_loops(const struct options *o, int ret)
+{
+	const bool mux = o->loop.notify == VHK_LOOP_NOTIFY_MUX;
+
+	say("event loop%s%s: %s%s", mux ? " with /dev/vhostkit (--notify=mux)" : "",
+	    o->loop.flags & VHK_LOOP_F_PIN ? " with --pin-memory" : "", strerror(-ret),
+	    mux && ret == -ENOENT ? "; is the module vhostkit loaded?" : "");
+}
+
 static int make_loops(struct server *s)
 {
 	unsigned int n;
@@ -116,9 +125,7 @@ static int make_loops(struct server *s)
 	if (!ret)
 		ret = vhk_device_set_call_delay(s->disk, s->o.coalesce_us);
 	if (ret)
-		say("event loop%s%s: %s",
-		    s->o.loop.notify == VHK_LOOP_NOTIFY_MUX ? " with --notify=mux" : "",
-		    s->o.loop.flags & VHK_LOOP_F_PIN ? " with --pin-memory" : "", strerror(-ret));
+		say_no_loops(&s->o, ret);
 	return ret;
 }
 

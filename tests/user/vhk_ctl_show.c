@@ -336,6 +336,10 @@ static void which_uris(void)
 	}
 	snprintf(file, sizeof(file), "fd:%d", fd);
 	T_EQ(uri_check_door(file), 0);
+	open_answer = -EINVAL;
+	T_EQ(show(file, false), EXIT_FAILED);
+	T_OK(strstr(err_text, "is neither a socket nor a vhost device"));
+	open_answer = 0;
 	T_EQ(uri_check(file), EXIT_USAGE);
 	T_EQ(uri_check("vdpa:d0"), EXIT_USAGE);
 	T_EQ(uri_check("/dev/vhost-vdpa-0"), EXIT_USAGE);

@@ -152,7 +152,8 @@ done
 expect 2 "unix:PATH, listen:PATH, fd:N, vdpa:NAME" blk copy unix: "$T/file"
 expect 2 "unix:PATH, listen:PATH, fd:N, vdpa:NAME" blk copy "$u" fd:x
 expect 2 "is no socket" ctl show fd:99
-expect 1 "fd:0: Invalid argument" ctl show fd:0
+expect 1 "fd:0: is neither a socket nor a vhost device" ctl show fd:0
+expect 1 "fd:0: is neither a socket nor a vhost device" blk read fd:0
 expect 2 "no URI: /etc/passwd" ctl show /etc/passwd
 expect 2 "--cpu 1000" blk bench --cpu 1000 --count 1 "$u"
 expect 1 "unix:$T/none: No such file or directory" ctl show "unix:$T/none"

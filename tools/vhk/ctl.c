@@ -83,7 +83,7 @@ int ctl_show(int argc, char **argv)
 		return ret;
 	ret = vhk_ctl_open(&c, argv[optind], &opts);
 	if (ret)
-		return say_error(ret, "%s", argv[optind]);
+		return uri_say_closed(argv[optind], ret);
 	ret = show_door(c, argv[optind], json, device ? feature_device(device) : NULL);
 	vhk_ctl_close(c);
 	return ret;

@@ -14,6 +14,7 @@
 
 #include "disk.h"
 #include "say.h"
+#include "uri.h"
 
 #define USUAL_RING 1024 /* what most back ends and QEMU take at most */
 #define SEGS 3 /* header, data, status */
@@ -213,8 +214,9 @@ static int disk_connect(struct disk *d, const struct disk_opts *o)
 
 	if (!ret)
 		ret = vhk_ctl_open(&d->ctl, o->uri, &co);
-	if (!ret)
-		ret = disk_kind(d);
+	if (ret)
+		return uri_say_closed(o->uri, ret);
+	ret = disk_kind(d);
 	if (!ret)
 		ret = disk_negotiate(d, o);
 	if (!ret)

@@ -71,6 +71,14 @@ static int check(const char *text, const char *known, bool device)
 	return starts(text, "fd:") ? check_fd(text, rest, known, device) : 0;
 }
 
+int uri_say_closed(const char *text, int ret)
+{
+	if (ret != -EINVAL || !starts(text, "fd:"))
+		return say_error(ret, "%s", text);
+	say("%s: is neither a socket nor a vhost device", text);
+	return EXIT_FAILED;
+}
+
 int uri_check(const char *text)
 {
 	return check(text, SOCKETS, false);

@@ -13,5 +13,7 @@ bool uri_is(const char *text);
 int uri_check(const char *text);
 /* The same for whatever vhk_ctl_open() takes: the kernel's devices, too. */
 int uri_check_door(const char *text);
+/* Says why vhk_ctl_open() failed with @ret; an exit code. */
+int uri_say_closed(const char *text, int ret);
 
 #endif

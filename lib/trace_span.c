@@ -95,7 +95,9 @@ static int span_patience(struct vhk_span *sp)
 {
 	int ret;
 
-	if (sp->patience || (!has_left_something(&sp->port[0]) && !has_left_something(&sp->port[1])))
+	if (sp->patience)
+		return 0;
+	if (!has_left_something(&sp->port[0]) && !has_left_something(&sp->port[1]))
 		return 0;
 	sp->lane[0].moved = sp->lane[1].moved = false;
 	ret = vhk_loop_add_timer(sp->session->trace->loop, PATIENCE_NS, patience_over, sp);

@@ -221,8 +221,10 @@ static int open_trace(struct tracer *t)
 
 static void put_sum(struct tracer *t)
 {
-	uint64_t lost = out_lost(t->out);
+	uint64_t lost;
 
+	out_make_room(t->out);
+	lost = out_lost(t->out);
 	if (t->json)
 		show_json_sum(&t->show, lost);
 	else

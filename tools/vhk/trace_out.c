@@ -29,6 +29,7 @@ struct out {
 	size_t from, len;
 	uint64_t lost, lost_told; /* lines */
 	bool waiting, over, done;
+	bool deaf; /* the reader was given up */
 	int error;
 	char data[];
 };
@@ -210,28 +211,35 @@ int out_error(struct out *o)
 	return error;
 }
 
-/* True when the thread is done, or has at least written something. */
-static bool wait_for_reader(struct out *o)
+/* Until the thread is done, has at least written something, or the reader is given up. */
+static void wait_for_reader(struct out *o)
 {
 	struct timespec until = from_now(PATIENCE_S, 0);
 	size_t before = o->len;
+	int ret = 0;
 
-	while (!o->done && o->len == before)
-		if (pthread_cond_timedwait(&o->emptied, &o->lock, &until))
-			return o->done || o->len != before;
-	return true;
+	while (!o->done && o->len == before && !ret)
+		ret = pthread_cond_timedwait(&o->emptied, &o->lock, &until);
+	o->deaf = !o->done && o->len == before;
+}
+
+void out_make_room(struct out *o)
+{
+	pthread_mutex_lock(&o->lock);
+	while (!o->done && !o->deaf && o->len > o->opts.size / 2)
+		wait_for_reader(o);
+	pthread_mutex_unlock(&o->lock);
 }
 
 int out_close(struct out *o)
 {
-	bool reads = true;
 	int ret;
 
 	pthread_mutex_lock(&o->lock);
 	o->over = true;
 	pthread_cond_signal(&o->filled);
-	while (!o->done && reads)
-		reads = wait_for_reader(o);
+	while (!o->done && !o->deaf)
+		wait_for_reader(o);
 	ret = o->done ? o->error : -ETIMEDOUT;
 	pthread_mutex_unlock(&o->lock);
 	/* A thread that is still writing needs all of this; it ends with the process. */

@@ -24,6 +24,8 @@ struct out_opts {
 int out_open(struct out **o, const struct out_opts *opts);
 /* A whole line, or several that belong together. */
 void out_line(struct out *o, const char *text, size_t len);
+/* Waits for as long as the reader reads, until half of the buffer is free: for the last lines. */
+void out_make_room(struct out *o);
 uint64_t out_lost(struct out *o);
 /* 0, or -errno of the write that failed. */
 int out_error(struct out *o);

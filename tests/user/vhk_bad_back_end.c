@@ -98,7 +98,7 @@ static void run(unsigned int i, const char *const *args, const char *want)
 
 static void is_named(void)
 {
-	static const char *const show[] = { "ctl", "show", "fd:3", NULL };
+	static const char *const show[] = { "ctl", "show", "--device", "blk", "fd:3", NULL };
 	static const char *const copy[] = { "blk", "read", "fd:3", "/dev/null", NULL };
 	unsigned int i;
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-# time-limit: 400
+# time-limit: 1200
 #
 # What can be said about the sources without running them. Each check is a function that prints what
 # it found and returns non-zero when that is too much.

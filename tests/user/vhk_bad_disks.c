@@ -145,38 +145,35 @@ static const char *const commands[][T_ARGS] = {
 	{ "blk", "bench", "-t", "600", "--count", "10", "--poll", "fd:3" },
 };
 
-static void one_that_gives_its_ring_up(void)
+static void run_all(enum wrong wrong)
 {
 	unsigned int i;
 
 	for (i = 0; i < vhk_array_size(commands); i++)
-		run(GIVES_THE_RING_UP, commands[i]);
+		run(wrong, commands[i]);
+}
+
+static void one_that_gives_its_ring_up(void)
+{
+	run_all(GIVES_THE_RING_UP);
 }
 
 static void one_that_talks_nonsense(void)
 {
-	unsigned int i;
-
-	for (i = 0; i < vhk_array_size(commands); i++)
-		run(TALKS_NONSENSE, commands[i]);
+	run_all(TALKS_NONSENSE);
 }
 
 static void one_that_hangs_up(void)
 {
-	unsigned int i;
-
-	for (i = 0; i < vhk_array_size(commands); i++)
-		run(HANGS_UP, commands[i]);
+	run_all(HANGS_UP);
 }
 
 static void one_that_answers_what_was_not_asked(void)
 {
 	static const char *const show[T_ARGS] = { "ctl", "show", "-t", "600", "fd:3" };
-	unsigned int i;
 
 	run(ANSWERS_TWICE, show);
-	for (i = 0; i < vhk_array_size(commands); i++)
-		run(ANSWERS_TWICE, commands[i]);
+	run_all(ANSWERS_TWICE);
 }
 
 int main(void)

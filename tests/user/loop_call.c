@@ -93,7 +93,7 @@ static uint64_t syscalls(const struct vhk_loop *l)
 	return s.syscalls;
 }
 
-/* Forty calls take fewer system calls than a quarter of that. */
+/* All calls of a round take no more system calls than a quarter of their number. */
 static void many_go_together(void)
 {
 	const struct t_mode *m;
@@ -176,6 +176,20 @@ static bool is_readable(int fd)
 	return poll(&p, 1, DEADLINE_MS) == 1;
 }
 
+static void rounds_go_on(struct vhk_loop *l)
+{
+	unsigned int round;
+
+	for (round = 1; round <= 30; round++) {
+		t_ring_add(&ring[0]);
+		t_ring_add(&ring[1]);
+		T_OK(vhk_loop_step(l, DEADLINE_MS * T_MS) > 0);
+		t_settle(l);
+		T_EQ(ring[0].seen, round);
+		T_EQ(take(call[1]), 1);
+	}
+}
+
 /*
  * The loop goes on while the counter is at its end, however often it calls; whoever empties the
  * counter then is called once more, and the loop can be freed in between.
@@ -184,7 +198,6 @@ static void full_counters_stop_nothing(bool nonblock)
 {
 	const struct t_mode *m;
 	struct vhk_loop *l;
-	unsigned int round;
 	int flags;
 
 	T_EACH_MODE(m) {
@@ -197,14 +210,7 @@ static void full_counters_stop_nothing(bool nonblock)
 		fill(call[0]);
 		if (!nonblock)
 			T_MUST(!fcntl(call[0], F_SETFL, flags & ~O_NONBLOCK));
-		for (round = 1; round <= 30; round++) {
-			t_ring_add(&ring[0]);
-			t_ring_add(&ring[1]);
-			T_OK(vhk_loop_step(l, DEADLINE_MS * T_MS) > 0);
-			t_settle(l);
-			T_EQ(ring[0].seen, round);
-			T_EQ(take(call[1]), 1);
-		}
+		rounds_go_on(l);
 		T_EQ(take(call[0]), FULL);
 		t_settle(l);
 		/* what waited, and what was owed until then */

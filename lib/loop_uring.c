@@ -12,9 +12,6 @@
 #define REAP_MAX 256
 #define EVENTS_MAX 32
 
-/* user_data: 0 for what nobody waits for, this for the epoll, or of a call, a kick, a vhk_io. */
-#define FDS_DATA 3
-
 /* What the next call may mend is no error. */
 static int mild(int ret)
 {
@@ -102,7 +99,7 @@ static void arm_fds(struct vhk_loop *l)
 	if (!sqe)
 		return;
 	io_uring_prep_poll_add(sqe, u->fds, EPOLLIN);
-	io_uring_sqe_set_data64(sqe, FDS_DATA);
+	io_uring_sqe_set_data64(sqe, VHK_URING_FDS);
 	u->fds_armed = true;
 }
 
@@ -386,7 +383,7 @@ static unsigned int uring_reap(struct vhk_loop *l, bool idle)
 		else if (cqe.user_data && !(cqe.user_data & 1))
 			n += io_done(l, &cqe);
 		else if (cqe.user_data && !l->closing)
-			n += cqe.user_data == FDS_DATA ? fds_done(l) : kick_done(l, &cqe);
+			n += cqe.user_data == VHK_URING_FDS ? fds_done(l) : kick_done(l, &cqe);
 	}
 	return n;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * The io_uring engine's state, shared by its two files and by nobody else.
+ * The io_uring engine's state, shared by its files and by nobody else.
  */
 #ifndef VHK_LIB_LOOP_URING_H
 #define VHK_LIB_LOOP_URING_H
@@ -12,8 +12,9 @@
 #define VHK_URING_FILES 64	 /* registered; files beyond are used by their fds */
 #define VHK_URING_CALL_FILES 256 /* behind them: eventfds of calls */
 
-/* The lower two bits of user_data: 0 a vhk_io, 1 a poll's tag, this a call, 3 the epoll. */
+/* The lower two bits of user_data. 0: a vhk_io, NULL where nobody waits; 1: a poll's tag. */
 #define VHK_URING_CALL 2
+#define VHK_URING_FDS 3 /* the epoll; all of it */
 
 struct vhk_uring_call;
 
@@ -62,6 +63,7 @@ bool vhk_uring_call(struct vhk_loop *l, struct vhk_source *s);
 void vhk_uring_call_send(struct vhk_loop *l);
 void vhk_uring_call_done(struct vhk_loop *l, uint64_t data);
 
+/* loop_uring_setup.c */
 int vhk_uring_open(struct vhk_loop *l, const struct vhk_loop_opts *o);
 void vhk_uring_close(struct vhk_loop *l);
 int vhk_uring_bind(struct vhk_loop *l);

@@ -168,7 +168,6 @@ void vhk_blk_present_note(struct vhk_blk_present *p, uint64_t off, uint64_t len)
 void vhk_blk_present_forget(struct vhk_blk_present *p, uint64_t off, uint64_t len);
 
 /* blk_lock.c */
-/* Tells who has the image already. */
 /* -EBUSY: another server has the image, still after blk->lock_ms. */
 int vhk_blk_lock_open(struct vhk_blk *blk);
 int vhk_blk_begin(void *priv);

@@ -32,8 +32,8 @@ void vhk_loop_set_call(struct vhk_loop *l, struct vhk_source *s, int call_fd)
 }
 
 /*
- * With one source at work a call of its own by the multiplexer costs no less. Outside of rounds
- * nobody would send what is staged.
+ * Outside of rounds nobody would send what is staged. With one source at work the multiplexer costs
+ * as much as a call by its eventfd.
  */
 bool vhk_loop_stage_call(struct vhk_loop *l, struct vhk_source *s)
 {

@@ -18,7 +18,7 @@ struct vhk_uring_call {
 	int fd;
 	bool fixed; /* registered, behind the files */
 	bool owed;  /* once more when one ends */
-	unsigned int n;
+	unsigned int n; /* writes under way */
 	uint32_t next; /* free list */
 };
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
  * What happens when a file behind guest memory shrinks under us: the application's SIGBUS handler
- * asks here, and what it met becomes private zeros: no more than that, since the kernel may be
- * about to write other pages to a disk, and fails where there are none. Everything below
- * vhk_mem_fault() is async-signal-safe.
+ * asks here, and what it met becomes private zeros. No more than that as long as mappings last,
+ * since the kernel may be about to write other pages to a disk, and fails where there are none.
+ * Everything below vhk_mem_fault() is async-signal-safe.
  */
 #include "base.h"
 #include "mem.h"

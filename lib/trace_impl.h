@@ -31,7 +31,7 @@ struct vhk_lane {
 	enum vhk_trace_side side; /* who sends */
 	enum vhk_lane_state state;
 	bool nap;		  /* to be tried again by time, not by an event */
-	bool moved;		  /* something was sent since span_patience() looked */
+	bool moved;		  /* something was sent since the span's patience began */
 	/* The message that is coming in, as far as it is shown. */
 	struct vhk_msg msg;
 	uint32_t got;  /* bytes of its header */

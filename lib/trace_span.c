@@ -86,12 +86,11 @@ static void patience_over(void *arg)
 		l = &sp->lane[i];
 		if (has_left_something(l->from) && !l->moved)
 			vhk_lane_abandon(l);
-		l->moved = false;
 	}
 	vhk_trace_session_settle(sp->session);
 }
 
-static int span_patience(struct vhk_span *sp)
+static int span_start_patience(struct vhk_span *sp)
 {
 	int ret;
 
@@ -115,7 +114,7 @@ void vhk_span_settle(struct vhk_span *sp)
 		if (!ret)
 			ret = port_settle(&sp->port[1]);
 		if (!ret)
-			ret = span_patience(sp);
+			ret = span_start_patience(sp);
 		if (!ret)
 			return;
 		s->error = ret;

@@ -160,27 +160,29 @@ static int to_file(struct copy *c, const unsigned char *data, size_t len)
 	return 0;
 }
 
+static int end_drain(struct end *e, const struct blk_args *a)
+{
+	while (disk_outstanding(e->d))
+		if (end_wait(e, a))
+			return EXIT_FAILED;
+	return 0;
+}
+
 /* What was written is on the medium. */
 static int end_flush(struct copy *c)
 {
 	struct end *e = &c->to;
 	struct disk_req *r;
 
-	while (disk_outstanding(e->d))
-		if (end_wait(e, c->a))
-			return EXIT_FAILED;
+	if (end_drain(e, c->a))
+		return EXIT_FAILED;
 	if (!(vhk_ctl_features(e->d->ctl) & 1ull << VIRTIO_BLK_F_FLUSH))
 		return 0;
 	r = disk_get(e->d, 0);
 	r->type = VIRTIO_BLK_T_FLUSH;
 	r->at = 0;
 	r->len = 0;
-	if (submit(e, r))
-		return EXIT_FAILED;
-	while (disk_outstanding(e->d))
-		if (end_wait(e, c->a))
-			return EXIT_FAILED;
-	return 0;
+	return submit(e, r) ? EXIT_FAILED : end_drain(e, c->a);
 }
 
 static int to_disk(struct copy *c, const unsigned char *data, size_t len)

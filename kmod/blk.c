@@ -181,7 +181,7 @@ static void answer(struct vhk_blk_req *req, u8 status)
 	req->ended = true;
 }
 
-/* Only what follows one another below is worth to look whether it does. */
+/* The layers below need not look for neighbours of a request that has none in its batch. */
 static void see_neighbour(struct vhk_blk_req *req)
 {
 	struct vhk_blk_req *before = req->q->before;
@@ -350,7 +350,7 @@ static inline struct vhk_blk_req *taken(const struct vhk_vq *vq, u16 pos)
 	return container_of(*vhk_vq_taken(vq, pos), struct vhk_blk_req, done);
 }
 
-/* As many as fit into one word of a small device's, which has some for each processor. */
+/* Tags are found together in one word of their map, and a device that has few has short words. */
 #define TAGS_AT_ONCE 8u
 
 /* One request alone is better off without a plug. */

@@ -126,7 +126,7 @@ static unsigned int pop(struct vhk_vq *vq, unsigned int max)
 
 /*
  * Takes what there is, up to @max, with kicks told off where that is @due. Returns how many. What
- * is asked of the ring is asked in one read section; what waits comes after it.
+ * is asked of the ring is asked in one read section; what may wait comes before it or after it.
  */
 static unsigned int take(struct vhk_vq *vq, unsigned int max, bool due)
 {

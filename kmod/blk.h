@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The disk: virtio-blk (virtio 1.3, 5.2) on a disk of the registry. blk.c knows requests, blk_io.c
- * does what they ask for, blk_config.c says what is offered.
+ * does what they ask for, blk_config.c says what is offered, blk_disk.c is what the registry calls.
  */
 #ifndef VHK_BLK_H
 #define VHK_BLK_H
@@ -81,7 +81,6 @@ static inline struct vhk_blk *vhk_blk_of(struct vhk_dev *dev)
 
 /* blk.c */
 extern const struct vhk_dev_ops vhk_blk_ops;
-extern const struct vhk_disk_user_ops vhk_blk_disk_ops;
 int vhk_blk_init_queues(struct vhk_blk *blk, u16 n, u16 size);
 void vhk_blk_fini_queues(struct vhk_blk *blk);
 /* From any context: the request is over, with req->status. */
@@ -94,6 +93,9 @@ u64 vhk_blk_features(const struct vhk_disk *disk);
 void vhk_blk_fill_config(struct vhk_blk *blk);
 void vhk_blk_set_size(struct vhk_blk *blk, u64 bytes);
 extern const u64 vhk_blk_all_features;
+
+/* blk_disk.c */
+extern const struct vhk_disk_user_ops vhk_blk_disk_ops;
 
 /* blk_sysfs.c */
 extern const struct attribute_group *vhk_blk_groups[];

@@ -32,6 +32,19 @@ static bool has_work(const struct vhk_uring *u)
 	       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
+/* All that is queued is about to go. */
+static void handed_over(struct vhk_uring *u)
+{
+	u->n_staged = 0;
+}
+
+void vhk_uring_hand_over(struct vhk_loop *l)
+{
+	vhk_loop_note_syscalls(l, 1);
+	handed_over(l->uring);
+	io_uring_submit(&l->uring->ring);
+}
+
 struct io_uring_sqe *vhk_uring_get_sqe(struct vhk_loop *l)
 {
 	struct vhk_uring *u = l->uring;
@@ -39,9 +52,7 @@ struct io_uring_sqe *vhk_uring_get_sqe(struct vhk_loop *l)
 
 	if (sqe || !vhk_uring_is_mine(u))
 		return sqe;
-	vhk_loop_note_syscalls(l, 1);
-	vhk_uring_handed_over(u);
-	io_uring_submit(&u->ring);
+	vhk_uring_hand_over(l);
 	return io_uring_get_sqe(&u->ring);
 }
 
@@ -168,7 +179,7 @@ static void uring_unwatch(struct vhk_loop *l, uint32_t i)
 	if (!vhk_uring_is_mine(u) || l->closing)
 		return;
 	tell_due(l);
-	vhk_uring_handed_over(u);
+	handed_over(u);
 	io_uring_submit(&u->ring);
 }
 
@@ -282,7 +293,7 @@ static int uring_submit(struct vhk_loop *l)
 	if (!io_uring_sq_ready(&u->ring) && !has_work(u))
 		return 0;
 	vhk_loop_note_syscalls(l, 1);
-	vhk_uring_handed_over(u);
+	handed_over(u);
 	return mild(io_uring_submit_and_get_events(&u->ring));
 }
 

@@ -47,13 +47,10 @@ static inline bool vhk_uring_is_mine(const struct vhk_uring *u)
 	return !u->single || (u->bound && pthread_equal(u->thread, pthread_self()));
 }
 
-/* All that is queued is about to go. */
-static inline void vhk_uring_handed_over(struct vhk_uring *u)
-{
-	u->n_staged = 0;
-}
-
-/* loop_uring.c: NULL: no room, not even after handing over what is queued. */
+/* loop_uring.c */
+/* Hands over what is queued, and fetches nothing; what the kernel does not take stays queued. */
+void vhk_uring_hand_over(struct vhk_loop *l);
+/* NULL: no room, not even after handing over what is queued. */
 struct io_uring_sqe *vhk_uring_get_sqe(struct vhk_loop *l);
 
 /* loop_uring_call.c */

@@ -152,14 +152,10 @@ bool vhk_uring_call(struct vhk_loop *l, struct vhk_source *s)
 
 void vhk_uring_call_send(struct vhk_loop *l)
 {
-	struct vhk_uring *u = l->uring;
+	const struct vhk_uring *u = l->uring;
 
-	if (!u->n_staged || !vhk_uring_is_mine(u))
-		return;
-	vhk_loop_note_syscalls(l, 1);
-	vhk_uring_handed_over(u);
-	/* what it does not take stays queued */
-	io_uring_submit(&u->ring);
+	if (u->n_staged && vhk_uring_is_mine(u))
+		vhk_uring_hand_over(l);
 }
 
 /* A write that failed found a counter at its end, which is a signal that is pending. */

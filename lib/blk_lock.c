@@ -46,8 +46,8 @@ static int in_use(const struct vhk_blk *blk)
 	return -EBUSY;
 }
 
-/* Waits for the lock begin, or go on: -EBUSY where they took too long. Told when it is no blink. */
-static int waits(struct vhk_blk *blk)
+/* -EAGAIN: try again, -EBUSY: that took too long. Told when it is no blink. */
+static int keep_waiting(struct vhk_blk *blk)
 {
 	const uint64_t now = vhk_now_ns();
 
@@ -75,7 +75,7 @@ int vhk_blk_lock_open(struct vhk_blk *blk)
 
 	/* A waiting F_OFD_SETLKW has no deadline, and a timer signal is not a library's to use. */
 	while ((ret = try_lock(&blk->file)) == -EAGAIN) {
-		if (waits(blk) == -EBUSY)
+		if (keep_waiting(blk) == -EBUSY)
 			return -EBUSY;
 		nanosleep(&pause, NULL);
 	}
@@ -92,7 +92,7 @@ int vhk_blk_begin(void *priv)
 	struct vhk_blk *blk = priv;
 
 	if (try_lock(&blk->file) == -EAGAIN)
-		return waits(blk);
+		return keep_waiting(blk);
 	blk->lock_since = 0;
 	vhk_blk_map_look(&blk->file);
 	return 0;

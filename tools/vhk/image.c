@@ -11,7 +11,7 @@
 #include "image.h"
 #include "say.h"
 
-#define VHK_BLK_BYTE 0x76686b
+#define VHK_BLK_BYTE 0x76686b /* VHK_BLK_LOCK_BYTE of the library */
 #define QEMU_DOES 100
 #define QEMU_DENIES 200
 #define QEMU_END 300

@@ -390,7 +390,7 @@ static unsigned int uring_reap(struct vhk_loop *l, bool idle)
 	/* Taken out one by one: a callback may use the ring. */
 	for (i = 0; i < REAP_MAX && take_cqe(u, &cqe); i++) {
 		if ((cqe.user_data & 3) == VHK_URING_CALL)
-			vhk_uring_call_done(l, cqe.user_data);
+			vhk_uring_call_done(l, cqe.user_data, cqe.res);
 		else if (cqe.user_data && !(cqe.user_data & 1))
 			n += io_done(l, &cqe);
 		else if (cqe.user_data && !l->closing)

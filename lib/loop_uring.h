@@ -58,7 +58,7 @@ void vhk_uring_call_add(struct vhk_loop *l, struct vhk_source *s);
 void vhk_uring_call_del(struct vhk_loop *l, struct vhk_source *s);
 bool vhk_uring_call(struct vhk_loop *l, struct vhk_source *s);
 void vhk_uring_call_send(struct vhk_loop *l);
-void vhk_uring_call_done(struct vhk_loop *l, uint64_t data);
+void vhk_uring_call_done(struct vhk_loop *l, uint64_t data, int res);
 
 /* loop_uring_setup.c */
 int vhk_uring_open(struct vhk_loop *l, const struct vhk_loop_opts *o);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
  * Calls by io_uring: writes to eventfds, handed over with whatever else the loop has for the
- * kernel. None ever waits for a peer in the loop's thread, not even where the peer has filled the
- * counter and taken O_NONBLOCK away: the kernel leaves such a write to a thread of its own. So that
- * it keeps but a few of those, a source has no more than so many writes under way.
+ * kernel. None ever waits for a peer, which may have filled the counter or taken O_NONBLOCK away:
+ * such a write is refused at once, and made up for by one that looks first. None may be left under
+ * way, since each has a place that I/O needs, and keeps it longer than the peer is there.
  */
 #include "loop_uring.h"
 #include "notify.h"
@@ -140,6 +140,7 @@ bool vhk_uring_call(struct vhk_loop *l, struct vhk_source *s)
 		return false;
 	io_uring_prep_write(sqe, c->fixed ? (int)(VHK_URING_FILES + s->call_slot) : c->fd, &one,
 			    sizeof(one), 0);
+	sqe->rw_flags = RWF_NOWAIT;
 	if (c->fixed)
 		sqe->flags |= IOSQE_FIXED_FILE;
 	io_uring_sqe_set_data64(sqe, data_of(s->call_slot));
@@ -158,8 +159,7 @@ void vhk_uring_call_send(struct vhk_loop *l)
 		vhk_uring_hand_over(l);
 }
 
-/* A write that failed found a counter at its end, which is a signal that is pending. */
-void vhk_uring_call_done(struct vhk_loop *l, uint64_t data)
+void vhk_uring_call_done(struct vhk_loop *l, uint64_t data, int res)
 {
 	struct vhk_uring *u = l->uring;
 	const uint32_t i = (uint32_t)(data >> 2);
@@ -170,7 +170,11 @@ void vhk_uring_call_done(struct vhk_loop *l, uint64_t data)
 	c->n--;
 	if (!s && !c->n)
 		put(u, i);
-	if (!c->owed || l->closing)
+	if (!s || l->closing)
+		return;
+	if (res < 0)
+		call_now(l, s);
+	if (!c->owed)
 		return;
 	c->owed = false;
 	if (!vhk_uring_call(l, s))

@@ -133,10 +133,10 @@ void vhk_blk_give_back(struct vhk_blk_req *req);
 /* The medium failed with @err (negative errno). */
 void vhk_blk_fail(struct vhk_blk_req *req, int err);
 /*
- * Looks at each page of what is left of @req->iov, as only an access of our own tells the fault
- * scope of memory that is missing. False: some is, or was already.
+ * Looks at each page of @seg[0 .. n), as only an access of our own tells the fault scope of memory
+ * that is missing. False: some is, or was already.
  */
-bool vhk_blk_touch(const struct vhk_blk_req *req);
+bool vhk_blk_touch(const struct vhk_queue *q, const struct iovec *seg, unsigned int n);
 /* Leaves the next @n bytes of @req->iov behind. */
 void vhk_blk_advance(struct vhk_blk_req *req, size_t n);
 /* Copies the next @n bytes of @req->iov out. */

@@ -40,7 +40,7 @@ static void end_failed(struct vhk_blk_req *req, int err)
 {
 	/* the kernel found nothing behind the driver's memory */
 	if (err == -EFAULT) {
-		vhk_blk_touch(req);
+		vhk_blk_touch(req->bq->q, req->io.iov, req->io.n_iov);
 		end(req, VIRTIO_BLK_S_IOERR);
 		return;
 	}
@@ -137,6 +137,20 @@ static void point_at_piece(struct vhk_blk_req *req)
 	req->io.n_iov = 1;
 }
 
+/*
+ * Of memory that is lost nothing is handed over: a page that is met later becomes zeros, which the
+ * kernel would write as well, as it does where the file is cut between this look and its own.
+ * Where pages come late the kernel alone waits for them.
+ */
+static bool is_sound(const struct vhk_blk_req *req)
+{
+	const struct vhk_blk_queue *bq = req->bq;
+
+	if (is_read(req) || req->mem || bq->late)
+		return !vhk_queue_torn(bq->q);
+	return vhk_blk_touch(bq->q, req->io.iov, req->io.n_iov);
+}
+
 static void next_piece(struct vhk_blk_req *req)
 {
 	uint64_t left = req->len - req->moved;
@@ -157,8 +171,7 @@ static void next_piece(struct vhk_blk_req *req)
 		if (!is_read(req))
 			vhk_blk_gather(req, req->mem, req->flat.iov_len);
 	}
-	/* what is to be written may be zeros in place of what it was */
-	if (!is_read(req) && vhk_unlikely(vhk_queue_torn(req->bq->q))) {
+	if (vhk_unlikely(!is_sound(req))) {
 		end(req, VIRTIO_BLK_S_IOERR);
 		return;
 	}

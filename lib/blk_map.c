@@ -91,7 +91,7 @@ bool vhk_blk_map_copy(struct vhk_blk_req *req)
 	if (req->kind == VHK_BLK_READ)
 		vhk_blk_scatter(req, f->mapped + req->start, req->len);
 	/* zeros in place of lost pages would be in the image at once */
-	else if (vhk_blk_touch(req))
+	else if (vhk_blk_touch(req->bq->q, req->iov, req->n_iov))
 		vhk_blk_gather(req, f->mapped + req->start, req->len);
 	/* the image was cut short, perhaps under this copy: the file itself knows where it ends */
 	return !vhk_table_torn(f->table) && arrived(req);

@@ -57,21 +57,22 @@ void vhk_blk_scatter(const struct vhk_blk_req *req, const void *from, size_t n)
 	}
 }
 
-bool vhk_blk_touch(const struct vhk_blk_req *req)
+bool vhk_blk_touch(const struct vhk_queue *q, const struct iovec *seg, unsigned int n)
 {
 	const volatile unsigned char *at;
-	const struct iovec *seg;
 	size_t i;
 
-	for (seg = req->iov; seg < req->iov + req->n_iov; seg++) {
-		if (!seg->iov_len)
-			continue;
+	for (; n; n--, seg++) {
 		at = seg->iov_base;
-		for (i = 0; i < seg->iov_len && !vhk_queue_torn(req->bq->q); i += TOUCH_STEP)
+		for (i = 0; i < seg->iov_len; i += TOUCH_STEP) {
 			(void)at[i];
-		(void)at[seg->iov_len - 1];
+			if (vhk_unlikely(vhk_queue_torn(q)))
+				return false;
+		}
+		if (seg->iov_len)
+			(void)at[seg->iov_len - 1];
 	}
-	return !vhk_queue_torn(req->bq->q);
+	return !vhk_queue_torn(q);
 }
 
 bool vhk_blk_on_disk(const struct vhk_blk *blk, uint64_t sector, uint64_t n)

@@ -234,71 +234,103 @@ static void memory_taken_away_ends_the_session_only(void)
 	}
 }
 
-/* Chains whose headers or data are half or wholly gone, and the image, where none may be seen. */
-static void write_what_is_gone(const char *path)
+/* Memory that is there in both processes, and its second half soon not any more. */
+struct lost {
+	struct t_front f;
+	unsigned char *kept, *gone;
+	int fd;
+};
+
+static void lost_open(struct lost *m)
 {
 	const struct vhk_region r = { { BAD_GPA }, { BAD_UVA }, BAD_SIZE, 0 };
-	int image_fd = open(path, O_RDWR | O_CLOEXEC), mine, fd;
-	unsigned char old[16384], now[16384], *bad, *hdr;
-	struct iovec seg[3], all;
-	struct t_front f;
+	int fd = memfd_create("vhk-test", MFD_CLOEXEC);
+	struct iovec all;
+
+	m->fd = dup(fd);
+	T_MUST(fd >= 0 && m->fd >= 0 && !ftruncate(fd, BAD_SIZE));
+	T_EQ(t_front_open(&m->f, sock, WANT, 1, 16), 0);
+	T_EQ(vhk_ctl_add_mem_reg(m->f.ctl, &r, fd), 0);
+	T_MUST(!vhk_mem_add_take_fd(m->f.mem, &r, fd));
+	T_MUST(vhk_mem_find(m->f.mem, r.gpa, BAD_SIZE, &all, 1) == 1);
+	m->kept = all.iov_base;
+	m->gone = m->kept + BAD_SIZE / 2;
+}
+
+static void lost_add(struct lost *m, uint32_t type, uint64_t sector, void *hdr, void *data)
+{
+	const struct virtio_blk_outhdr h = { .type = htole32(type), .sector = htole64(sector) };
+	struct t_req *q = t_front_idle(&m->f);
+	struct iovec seg[3] = { { hdr, 16 }, { data, 4096 }, { &q->s->status, 1 } };
+	const unsigned int out = type == VIRTIO_BLK_T_OUT ? 2 : 1;
+
+	q->busy = true;
+	memcpy(hdr, &h, sizeof(h));
+	T_EQ(vhk_vq_add(m->f.vq[0], seg, out, 3 - out, q), 0);
+}
+
+/* The memory goes, then the requests are seen: the session ends. */
+static void lost_go(struct lost *m)
+{
+	T_MUST(!ftruncate(m->fd, BAD_SIZE / 2));
+	T_EQ(vhk_vq_publish(m->f.vq[0]), 1);
+	T_EQ(vhk_ctl_kick(m->f.ctl, 0), 0);
+	T_OK(vhk_ctl_wait(m->f.ctl, 0, 5 * T_SECOND) < 0);
+	t_front_close(&m->f);
+	close(m->fd);
+	serves_on();
+}
+
+/* With zeros in place of its header's second half the first would be one of sector 0. */
+static void half_a_header(void)
+{
+	struct lost m;
 	unsigned int i;
 
-	memset(old, 0x55, sizeof(old));
-	T_MUST(image_fd >= 0 && pwrite(image_fd, old, sizeof(old), 0) == sizeof(old));
-	fd = memfd_create("vhk-test", MFD_CLOEXEC);
-	mine = dup(fd);
-	T_MUST(fd >= 0 && mine >= 0 && !ftruncate(fd, BAD_SIZE));
-	T_EQ(t_front_open(&f, sock, WANT, 1, 16), 0);
-	T_EQ(vhk_ctl_add_mem_reg(f.ctl, &r, fd), 0);
-	T_MUST(!vhk_mem_add_take_fd(f.mem, &r, fd));
-	T_MUST(vhk_mem_find(f.mem, r.gpa, BAD_SIZE, &all, 1) == 1);
-	bad = all.iov_base;
-	/* the first is to write sector 8, with zeros in place of its second half sector 0 */
-	hdr = bad + BAD_SIZE / 2 - 8;
-	memset(bad, 0xaa, 4096);
-	for (i = 0; i < 4; i++) {
-		struct t_req *q = &f.req[i];
+	lost_open(&m);
+	memset(m.kept, 0xaa, 4096);
+	lost_add(&m, VIRTIO_BLK_T_OUT, 8, m.gone - 8, m.kept);
+	for (i = 1; i < 4; i++)
+		lost_add(&m, VIRTIO_BLK_T_OUT, 8 * i, &m.f.req[i].s->hdr, m.gone);
+	lost_go(&m);
+}
 
-		q->s->hdr = (struct virtio_blk_outhdr){ .type = htole32(VIRTIO_BLK_T_OUT),
-							.sector = htole64(8 * i) };
-		q->s->status = 0xee;
-		seg[0] = (struct iovec){ i ? (void *)&q->s->hdr : hdr, 16 };
-		seg[1] = (struct iovec){ i ? bad + BAD_SIZE / 2 : bad, 4096 };
-		seg[2] = (struct iovec){ &q->s->status, 1 };
-		if (!i)
-			memcpy(hdr, &(struct virtio_blk_outhdr){ .type = htole32(VIRTIO_BLK_T_OUT),
-								 .sector = htole64(8) }, 16);
-		T_EQ(vhk_vq_add(f.vq[0], seg, 2, 1, q), 0);
-	}
-	T_MUST(!ftruncate(mine, BAD_SIZE / 2));
-	T_EQ(vhk_vq_publish(f.vq[0]), 1);
-	T_EQ(vhk_ctl_kick(f.ctl, 0), 0);
-	T_OK(vhk_ctl_wait(f.ctl, 0, 5 * T_SECOND) < 0);
-	t_front_close(&f);
-	serves_on();
-	T_EQ(pread(image_fd, now, sizeof(now), 0), sizeof(now));
-	T_EQ(memcmp(old, now, sizeof(now)), 0);
-	close(image_fd);
-	close(mine);
+/* The second makes zeros of the page that the first is to write. */
+static void met_by_another(void)
+{
+	struct lost m;
+
+	lost_open(&m);
+	lost_add(&m, VIRTIO_BLK_T_OUT, 8, &m.f.req[0].s->hdr, m.gone);
+	lost_add(&m, VIRTIO_BLK_T_IN, 0, m.gone + 2048, m.kept);
+	lost_go(&m);
 }
 
 static void what_is_gone_is_not_written(void)
 {
 	static const char *const ways[] = { NULL, "--threads=2", "--no-io-uring", "--direct" };
 	const char *const folders[] = { t_dir(), "/dev/shm" };
+	unsigned char old[16384], now[16384];
 	unsigned int w, k;
 	char path[128];
 	struct t_prog p;
+	int fd;
 
+	memset(old, 0x55, sizeof(old));
 	for (k = 0; k < 2; k++) {
 		snprintf(path, sizeof(path), "%s/vhk-gone-%d", folders[k], (int)getpid());
+		make_image(path, 1 << 20);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		T_MUST(fd >= 0 && pwrite(fd, old, sizeof(old), 0) == sizeof(old));
 		for (w = 0; w < 4; w++) {
-			make_image(path, 1 << 20);
 			start(&p, path, ways[w]);
-			write_what_is_gone(path);
+			half_a_header();
+			met_by_another();
 			stop(&p);
+			T_EQ(pread(fd, now, sizeof(now), 0), sizeof(now));
+			T_EQ(memcmp(old, now, sizeof(now)), 0);
 		}
+		close(fd);
 		unlink(path);
 	}
 }

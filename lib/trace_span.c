@@ -84,6 +84,9 @@ static void patience_over(void *arg)
 	sp->patience = 0;
 	for (i = 0; i < 2; i++) {
 		l = &sp->lane[i];
+		/* a socket is only told writable when three quarters of it are free: look */
+		if (has_left_something(l->from) && !l->moved)
+			vhk_lane_pump(l);
 		if (has_left_something(l->from) && !l->moved)
 			vhk_lane_abandon(l);
 	}

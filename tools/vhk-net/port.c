@@ -12,7 +12,7 @@
 /* The node that an interface would be opened by is not there. */
 static const char *why_no_node(const struct options *o)
 {
-	static char text[64];
+	static char text[80];
 
 	if (o->tap)
 		return "there is no /dev/net/tun: is the module tun loaded?";

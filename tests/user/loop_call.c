@@ -245,7 +245,7 @@ static void note_result(struct vhk_io *io, int res)
 	io_result = res;
 }
 
-/* Nothing is left of the calls of a peer that went with its counter at the end: I/O has its room. */
+/* Nothing is left of the calls of a peer that went with its counter at the end: I/O has room. */
 static void full_counters_keep_no_room(void)
 {
 	char bytes[512] = { 0 };

@@ -65,12 +65,12 @@ bool vhk_blk_touch(const struct vhk_queue *q, const struct iovec *seg, unsigned 
 	for (; n; n--, seg++) {
 		at = seg->iov_base;
 		for (i = 0; i < seg->iov_len; i += TOUCH_STEP) {
-			(void)at[i];
+			(void)__atomic_load_n(at + i, __ATOMIC_RELAXED);
 			if (vhk_unlikely(vhk_queue_torn(q)))
 				return false;
 		}
 		if (seg->iov_len)
-			(void)at[seg->iov_len - 1];
+			(void)__atomic_load_n(at + seg->iov_len - 1, __ATOMIC_RELAXED);
 	}
 	return !vhk_queue_torn(q);
 }

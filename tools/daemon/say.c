@@ -4,7 +4,8 @@
  *
  * Whoever reads stderr may stop reading (a pipe, a socket, a terminal), and a disk may hang. One
  * thread writes, and waits where it has to; all others leave their lines with it and go on. Lines
- * that there is no room for are lost, and the next line that finds room says how many.
+ * that there is no room for are lost, and the next line that finds room says how many, or one of
+ * its own when all others are written.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -75,29 +76,6 @@ static void take_line(char *line, size_t *n)
 		out.from = out.to = 0;
 }
 
-static void *write_lines(void *arg)
-{
-	char line[LINE_MAX_BYTES];
-	bool written;
-	size_t n;
-
-	(void)arg;
-	pthread_mutex_lock(&out.lock);
-	for (;;) {
-		while (out.from == out.to)
-			pthread_cond_wait(&out.filled, &out.lock);
-		take_line(line, &n);
-		out.writing = true;
-		pthread_mutex_unlock(&out.lock);
-		written = write_line(line, n);
-		pthread_mutex_lock(&out.lock);
-		out.writing = false;
-		out.n_lost += !written;
-		pthread_cond_signal(&out.emptied);
-	}
-	return NULL;
-}
-
 /* False: there is no room for it. */
 static bool append(const char *line, size_t n)
 {
@@ -128,6 +106,31 @@ static bool tell_lost(void)
 		return false;
 	out.n_lost = 0;
 	return true;
+}
+
+static void *write_lines(void *arg)
+{
+	char line[LINE_MAX_BYTES];
+	bool written;
+	size_t n;
+
+	(void)arg;
+	pthread_mutex_lock(&out.lock);
+	for (;;) {
+		while (out.from == out.to)
+			pthread_cond_wait(&out.filled, &out.lock);
+		take_line(line, &n);
+		out.writing = true;
+		pthread_mutex_unlock(&out.lock);
+		written = write_line(line, n);
+		pthread_mutex_lock(&out.lock);
+		out.writing = false;
+		out.n_lost += !written;
+		if (written && out.from == out.to)
+			tell_lost();
+		pthread_cond_signal(&out.emptied);
+	}
+	return NULL;
 }
 
 static void add_line(const char *line, size_t n)

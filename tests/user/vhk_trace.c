@@ -556,7 +556,6 @@ static void unanswered_requests_are_told(void)
 	T_OK(strstr(text, "hung up; 2 unanswered, first GET_FEATURES"));
 }
 
-/* Without a back end a front end is let go, and the next one is served when there is one. */
 static double cpu_ms(pid_t pid)
 {
 	struct timespec ts;
@@ -592,6 +591,7 @@ static void waiting_costs_nothing(void)
 	finish(&x.prog);
 }
 
+/* Without a back end a front end is let go, and the next one is served when there is one. */
 static void a_missing_back_end_is_said(void)
 {
 	struct pass x;

@@ -171,7 +171,7 @@ man_pages() {
 
 shell() {
 	shellcheck "${scripts[@]}" tests/vm/machine tests/vm/sides tests/vm/cases tests/vm/kmod_cases \
-		tests/vm/kmod_net_cases dkms.conf
+		tests/vm/kmod_net_cases tests/vm/kunit_cases dkms.conf
 }
 
 c_check() {

@@ -12,6 +12,7 @@
 struct forward {
 	unsigned char *frame; /* TXONLY: what is sent */
 	struct iovec seg;
+	struct net_frame batch[NET_BATCH];
 };
 
 static int set_offload(struct vhk_net *net, uint64_t guest)
@@ -98,23 +99,31 @@ static void mac_send(struct net_queue *tx, const struct net_frame *f, unsigned i
 	}
 }
 
+static __attribute__((noinline)) void sink_segs(unsigned char *buf, const struct net_frame *f)
+{
+	const struct iovec seg = { buf, SINK };
+	struct net_place from = { f->seg, f->off }, to;
+	size_t part, left;
+
+	for (left = f->len; left; left -= part) {
+		part = vhk_min(left, (size_t)SINK);
+		to = (struct net_place){ &seg, 0 };
+		net_copy_segs(&to, &from, part);
+	}
+}
+
 /* As an application would get them: into a buffer of its own. */
 static void sink_send(struct net_queue *tx, const struct net_frame *f, unsigned int n)
 {
 	unsigned char buf[SINK];
-	const struct iovec seg = { buf, sizeof(buf) };
 	uint64_t bytes = 0;
 	unsigned int i;
-	size_t part, left;
 
 	for (i = 0; i < n; i++) {
-		struct net_place from = { f[i].seg, f[i].off }, to;
-
-		for (left = f[i].len; left; left -= part) {
-			part = vhk_min(left, sizeof(buf));
-			to = (struct net_place){ &seg, 0 };
-			net_copy_segs(&to, &from, part);
-		}
+		if (vhk_likely(f[i].n_seg == 1 && f[i].len <= sizeof(buf)))
+			net_copy(buf, (const char *)f[i].seg->iov_base + f[i].off, f[i].len);
+		else
+			sink_segs(buf, &f[i]);
 		__asm__ volatile("" : : "r"(buf) : "memory");
 		bytes += f[i].len;
 	}
@@ -131,13 +140,12 @@ static int txonly_start(struct net_queue *nq)
 static void txonly_room(struct net_queue *rx)
 {
 	const struct forward *fw = rx->net->port;
-	const struct net_frame f = { .len = rx->net->frame_len, .seg = &fw->seg, .n_seg = 1 };
 	struct net_give g;
 	unsigned int i, n = vhk_net_give_begin(&g, rx, NET_BATCH);
 
 	/* a packet that takes several buffers leaves fewer for the others */
-	for (i = 0; i < n && g.used < g.n; i++)
-		vhk_net_give(&g, &f);
+	for (i = 0; i < n && g.used < g.n;)
+		i += vhk_net_give_some(&g, fw->batch + i, n - i);
 	vhk_net_give_end(&g);
 	vhk_queue_want(rx->q, true);
 }
@@ -194,6 +202,9 @@ static int make_frame(struct vhk_net *net, struct forward *f)
 	memcpy(f->frame + ETH_ALEN, net->mac_given, ETH_ALEN);
 	memcpy(f->frame + 2 * ETH_ALEN, type, sizeof(type));
 	f->seg = (struct iovec){ f->frame, net->frame_len };
+	for (i = 0; i < NET_BATCH; i++)
+		f->batch[i] =
+			(struct net_frame){ .len = net->frame_len, .seg = &f->seg, .n_seg = 1 };
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #ifndef VHK_LIB_NET_HEADER_H
 #define VHK_LIB_NET_HEADER_H
 
+#include <endian.h>
 #include <linux/virtio_net.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,6 +17,13 @@
  * is left of it is true of the packet. False: it is not to be believed.
  */
 bool vhk_net_header_check(struct virtio_net_hdr_v1 *h, uint32_t len, uint64_t host);
+/* Whether a header that begins with these eight bytes puts nothing off: then the rest of it says
+ * nothing. */
+static inline bool vhk_net_header_is_plain(uint64_t head)
+{
+	return !(head & htole64(0xff00 | VIRTIO_NET_HDR_F_NEEDS_CSUM));
+}
+
 /*
  * A receiver with @guest (VIRTIO_NET_F_GUEST_*) takes such packets without a gso_type of its own.
  */

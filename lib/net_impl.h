@@ -41,12 +41,39 @@ struct net_queue;
 
 /* One packet on its way: its header, ours, and where its bytes are. */
 struct net_frame {
-	struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_hdr_v1 hdr; /* see struct net_words */
 	uint32_t len;
 	uint32_t off; /* of its first byte in seg[0] */
 	uint32_t n_seg;
 	const struct iovec *seg;
 };
+
+/*
+ * A header as two words. A load that several stores have written parts of waits until these are in
+ * the cache, and so for all stores before them, as packets into lines that are still the driver's:
+ * so headers are written and read in these words.
+ */
+struct net_words {
+	uint64_t head;
+	uint32_t tail;
+};
+
+static inline struct net_words net_words(const struct virtio_net_hdr_v1 *h)
+{
+	struct net_words w;
+
+	memcpy(&w.head, h, sizeof(w.head));
+	memcpy(&w.tail, (const char *)h + sizeof(w.head), sizeof(w.tail));
+	return w;
+}
+
+static inline void net_set_words(struct virtio_net_hdr_v1 *h, struct net_words w)
+{
+	memcpy(h, &w.head, sizeof(w.head));
+	memcpy((char *)h + sizeof(w.head), &w.tail, sizeof(w.tail));
+}
+
+_Static_assert(sizeof(struct virtio_net_hdr_v1) == 12, "two words");
 
 /* Written by the queue's thread only; any thread may look. */
 struct net_counters {
@@ -161,6 +188,7 @@ struct net_give {
 	struct vhk_chain *chain[NET_CHAINS];
 	uint64_t seen, packets, bytes;
 	bool link;
+	bool filter;
 };
 
 /* Pops up to @want chains; how many. */
@@ -169,8 +197,10 @@ unsigned int vhk_net_give_begin(struct net_give *g, struct net_queue *rx, unsign
 bool vhk_net_give_room(struct net_give *g, unsigned int n);
 /* True: it is in the driver's memory. */
 bool vhk_net_give(struct net_give *g, const struct net_frame *f);
+/* The same for the first of @n, at least one; how many. */
+unsigned int vhk_net_give_some(struct net_give *g, const struct net_frame *f, unsigned int n);
 void vhk_net_give_end(struct net_give *g);
-/* All of it; how many the driver got. */
+/* A whole batch; how many the driver got. */
 unsigned int vhk_net_deliver(struct net_queue *rx, const struct net_frame *f, unsigned int n);
 
 /* The ports. Each takes what it was asked for out of @net. */

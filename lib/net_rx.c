@@ -39,10 +39,16 @@ unsigned int vhk_net_give_begin(struct net_give *g, struct net_queue *rx, unsign
 	g->used = 0;
 	g->seen = g->packets = g->bytes = 0;
 	g->link = net_link(rx->net);
+	g->filter = atomic_load_explicit(&rx->net->filter.on, memory_order_relaxed);
 	g->n = vhk_queue_pop(rx->q, g->chain, want);
+	/* the header is read, and mostly left as it is; the packet is written */
 	for (i = 0; i < g->n; i++)
-		if (g->chain[i]->n_in)
-			__builtin_prefetch(g->chain[i]->seg[g->chain[i]->n_out].iov_base, 1);
+		if (g->chain[i]->n_in) {
+			const void *at = g->chain[i]->seg[g->chain[i]->n_out].iov_base;
+
+			__builtin_prefetch(at);
+			vhk_prefetch_write((const void *)((uintptr_t)at + rx->hdr_len));
+		}
 	return g->n;
 }
 
@@ -61,20 +67,22 @@ void vhk_net_give_end(struct net_give *g)
  * The header's line goes back to the driver only if it differs from what is there: buffers come
  * back with the header of the packet before, and mostly it is the same.
  */
-static inline void put_header(unsigned char *to, const struct virtio_net_hdr_v1 *h,
-			      unsigned int hdr_len)
+static inline void put_header(unsigned char *to, struct net_words w, unsigned int hdr_len)
 {
-	uint64_t head, old;
-	uint32_t tail, old_tail;
+	uint64_t old;
+	uint32_t old_tail;
 
-	memcpy(&head, h, sizeof(head));
-	memcpy(&tail, (const char *)h + sizeof(head), sizeof(tail));
 	vhk_shared_copy(&old, to, sizeof(old));
-	vhk_shared_copy(&old_tail, to + sizeof(head), hdr_len - sizeof(head));
-	if (old != head)
-		vhk_shared_copy(to, &head, sizeof(head));
-	if (memcmp(&old_tail, &tail, hdr_len - sizeof(head)) != 0)
-		vhk_shared_copy(to + sizeof(head), &tail, hdr_len - sizeof(head));
+	if (old != w.head)
+		vhk_shared_copy(to, &w.head, sizeof(w.head));
+	to += sizeof(w.head);
+	if (vhk_unlikely(hdr_len != sizeof(struct virtio_net_hdr_v1))) {
+		vhk_shared_copy(to, &w.tail, sizeof(uint16_t));
+		return;
+	}
+	vhk_shared_copy(&old_tail, to, sizeof(old_tail));
+	if (old_tail != w.tail)
+		vhk_shared_copy(to, &w.tail, sizeof(w.tail));
 }
 
 static uint64_t guest_of(const struct net_queue *rx)
@@ -99,7 +107,7 @@ static __attribute__((noinline)) enum vhk_net_drop judge(const struct net_give *
 		return VHK_NET_DROP_OFFLOAD;
 	if (f->len > (f->hdr.gso_type ? NET_FRAME_MAX : net->max_len))
 		return VHK_NET_DROP_LONG;
-	if (!atomic_load_explicit(&net->filter.on, memory_order_relaxed))
+	if (!g->filter)
 		return VHK_NET_DROPS;
 	to = (struct net_place){ &seg, 0 };
 	net_copy_segs(&to, &from, vhk_min(f->len, (uint32_t)sizeof(head)));
@@ -111,7 +119,7 @@ static bool plain(const struct net_give *g, const struct net_frame *f)
 	const struct vhk_net *net = g->rx->net;
 
 	return g->link && f->len >= ETH_HLEN && f->len <= net->max_len && !f->hdr.gso_type &&
-	       !atomic_load_explicit(&net->filter.on, memory_order_relaxed);
+	       !g->filter;
 }
 
 /* The next chain is of no use for a packet: the driver gets it back empty. */
@@ -233,23 +241,36 @@ static __attribute__((noinline)) bool give_any(struct net_give *g, const struct 
 	return true;
 }
 
-/* One segment on both sides. */
-static inline bool give_one(struct net_give *g, const struct net_frame *f)
+/* @w is one of ours, without num_buffers. */
+static inline struct net_words in_one_buffer(struct net_words w)
 {
-	struct vhk_chain *c = g->chain[g->used];
-	const struct iovec *to = c->seg + c->n_out;
-	const unsigned int hdr_len = g->rx->hdr_len;
-	struct virtio_net_hdr_v1 hdr = f->hdr;
+	const struct virtio_net_hdr_v1 one = { .num_buffers = htole16(1) };
 
-	if (c->n_in != 1 || f->n_seg != 1 || (c->flags & VHK_CHAIN_F_FAULT) ||
-	    to->iov_len < hdr_len + f->len)
+	w.tail |= net_words(&one).tail;
+	return w;
+}
+
+/* One segment on both sides. */
+static inline bool give_one(struct vhk_chain *c, const struct net_frame *f, struct net_words w,
+			    unsigned int hdr_len)
+{
+	const struct iovec *to = c->seg + c->n_out;
+
+	if (vhk_unlikely(c->n_in != 1 || f->n_seg != 1 || (c->flags & VHK_CHAIN_F_FAULT) ||
+			 to->iov_len < hdr_len + f->len))
 		return false;
+	net_copy((char *)to->iov_base + hdr_len, (const char *)f->seg->iov_base + f->off, f->len);
+	put_header(to->iov_base, in_one_buffer(w), hdr_len);
+	c->written = hdr_len + f->len;
+	return true;
+}
+
+static bool give_summed(struct net_give *g, const struct net_frame *f)
+{
 	if (f->hdr.flags && !(guest_of(g->rx) & NET_F(GUEST_CSUM)))
 		return false;
-	hdr.num_buffers = htole16(1);
-	net_copy((char *)to->iov_base + hdr_len, (const char *)f->seg->iov_base + f->off, f->len);
-	put_header(to->iov_base, &hdr, hdr_len);
-	c->written = hdr_len + f->len;
+	if (!give_one(g->chain[g->used], f, net_words(&f->hdr), g->rx->hdr_len))
+		return false;
 	g->used++;
 	return true;
 }
@@ -267,7 +288,7 @@ bool vhk_net_give(struct net_give *g, const struct net_frame *f)
 	why = VHK_NET_DROP_ROOM;
 	if (vhk_unlikely(!vhk_net_give_room(g, 1)))
 		goto drop;
-	if (vhk_unlikely(!give_one(g, f)) && !give_any(g, f))
+	if (vhk_unlikely(!give_summed(g, f)) && !give_any(g, f))
 		goto drop;
 	g->packets++;
 	g->bytes += f->len;
@@ -277,14 +298,53 @@ drop:
 	return false;
 }
 
+/*
+ * The short way, for packets that put nothing off and lie in one piece, into buffers that do: up to
+ * the first that is another, whose number is returned.
+ */
+static unsigned int give_plain(struct net_give *g, const struct net_frame *f, unsigned int n)
+{
+	const unsigned int hdr_len = g->rx->hdr_len, max_len = g->rx->net->max_len;
+	struct vhk_chain **c = g->chain + g->used;
+	struct net_words w;
+	uint64_t bytes = 0;
+	unsigned int i;
+
+	if (!g->link || g->filter)
+		return 0;
+	n = vhk_min(n, g->n - g->used);
+	for (i = 0; i < n; i++, f++) {
+		w = net_words(&f->hdr);
+		if (w.head || f->len < ETH_HLEN || f->len > max_len ||
+		    !give_one(c[i], f, w, hdr_len))
+			break;
+		bytes += f->len;
+	}
+	g->used += i;
+	g->seen += i;
+	g->packets += i;
+	g->bytes += bytes;
+	return i;
+}
+
+unsigned int vhk_net_give_some(struct net_give *g, const struct net_frame *f, unsigned int n)
+{
+	const unsigned int k = give_plain(g, f, n);
+
+	if (vhk_likely(k))
+		return k;
+	vhk_net_give(g, f);
+	return 1;
+}
+
 unsigned int vhk_net_deliver(struct net_queue *rx, const struct net_frame *f, unsigned int n)
 {
 	struct net_give g;
 	unsigned int i;
 
 	vhk_net_give_begin(&g, rx, vhk_min(n, (unsigned int)NET_BATCH));
-	for (i = 0; i < n; i++)
-		vhk_net_give(&g, &f[i]);
+	for (i = 0; i < n;)
+		i += vhk_net_give_some(&g, f + i, n - i);
 	vhk_net_give_end(&g);
 	return (unsigned int)g.packets;
 }

@@ -26,24 +26,34 @@ static void take_bytes(struct net_frame *f, unsigned char *to, size_t n)
 	}
 }
 
-/* The shape that most drivers use: the header in one piece, or in a segment of its own. */
-static inline void take_header(struct net_frame *f, const struct vhk_chain *c, unsigned int hdr_len)
+/* The header, and whether it puts something off; num_buffers is not looked at. */
+static inline bool take_header(struct net_frame *f, const struct vhk_chain *c, unsigned int hdr_len)
 {
 	const struct iovec *seg = c->seg;
+	struct net_words w = { 0 };
+	uint16_t tail;
 
 	f->seg = seg;
 	f->n_seg = c->n_out;
-	f->off = 0;
-	if (vhk_likely(seg->iov_len > hdr_len)) {
-		vhk_shared_copy(&f->hdr, seg->iov_base, sizeof(struct virtio_net_hdr));
-		f->off = hdr_len;
-		return;
+	f->off = hdr_len;
+	if (vhk_unlikely(seg->iov_len <= hdr_len)) {
+		f->off = 0;
+		take_bytes(f, (unsigned char *)&f->hdr, hdr_len);
+		return true;
 	}
-	take_bytes(f, (unsigned char *)&f->hdr, hdr_len);
+	vhk_shared_copy(&w.head, seg->iov_base, sizeof(w.head));
+	if (vhk_likely(vhk_net_header_is_plain(w.head))) {
+		net_set_words(&f->hdr, (struct net_words){ 0 });
+		return false;
+	}
+	vhk_shared_copy(&tail, (const char *)seg->iov_base + sizeof(w.head), sizeof(tail));
+	memcpy(&w.tail, &tail, sizeof(tail));
+	net_set_words(&f->hdr, w);
+	return true;
 }
 
-static bool take(struct net_queue *tx, const struct vhk_chain *c, struct net_frame *f,
-		 uint64_t features)
+static inline bool take(struct net_queue *tx, const struct vhk_chain *c, struct net_frame *f,
+			uint64_t features)
 {
 	const unsigned int hdr_len = tx->hdr_len;
 	enum vhk_net_drop why;
@@ -57,9 +67,9 @@ static bool take(struct net_queue *tx, const struct vhk_chain *c, struct net_fra
 		why = VHK_NET_DROP_RUNT;
 		goto drop;
 	}
-	take_header(f, c, hdr_len);
 	why = VHK_NET_DROP_OFFLOAD;
-	if (vhk_unlikely(!vhk_net_header_check(&f->hdr, f->len, features)))
+	if (vhk_unlikely(take_header(f, c, hdr_len)) &&
+	    !vhk_net_header_check(&f->hdr, f->len, features))
 		goto drop;
 	why = VHK_NET_DROP_LONG;
 	if (vhk_likely(f->len <= (f->hdr.gso_type ? NET_FRAME_MAX : tx->net->max_len)))
@@ -75,9 +85,14 @@ void vhk_net_tx(struct net_queue *tx, struct vhk_chain **chains, unsigned int n)
 	const uint64_t features = atomic_load_explicit(&tx->net->features, memory_order_relaxed);
 	unsigned int i, k = 0;
 
+	/* the header's line, and the packet's, which most begin with the next one */
 	for (i = 0; i < n; i++)
-		if (chains[i]->n_out)
-			__builtin_prefetch(chains[i]->seg->iov_base);
+		if (chains[i]->n_out) {
+			const void *at = chains[i]->seg->iov_base;
+
+			__builtin_prefetch(at);
+			__builtin_prefetch((const void *)((uintptr_t)at + tx->hdr_len));
+		}
 	for (i = 0; i < n; i++) {
 		chains[i]->written = 0;
 		k += take(tx, chains[i], &f[k], features);

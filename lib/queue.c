@@ -106,13 +106,9 @@ static void queue_tell_logged(struct vhk_queue *q)
 		vhk_notify_send(q->dirty->call);
 }
 
-static void queue_publish(struct vhk_queue *q)
+/* @ret: as vhk_ring_publish(). */
+static void queue_published(struct vhk_queue *q, int ret)
 {
-	int ret;
-
-	if (queue_torn(q))
-		return;
-	ret = vhk_ring_publish(q->ring);
 	queue_tell_logged(q);
 	if (ret > 0)
 		queue_want_call(q);
@@ -120,6 +116,12 @@ static void queue_publish(struct vhk_queue *q)
 		queue_fail(q, ret);
 	if (vhk_unlikely(q->call_timer) && !vhk_ring_in_flight(q->ring))
 		queue_send_call(q);
+}
+
+static void queue_publish(struct vhk_queue *q)
+{
+	if (!queue_torn(q))
+		queue_published(q, vhk_ring_publish(q->ring));
 }
 
 static void queue_answer(struct vhk_queue *q, int ret)
@@ -208,13 +210,13 @@ void vhk_queue_done(struct vhk_queue *q, struct vhk_chain *c, uint32_t written)
 
 void vhk_queue_done_all(struct vhk_queue *q, struct vhk_chain **chains, unsigned int n)
 {
-	unsigned int i;
+	const bool torn = queue_torn(q);
+	const int ret = vhk_ring_answer(q->ring, chains, n);
 
-	for (i = 0; i < n; i++)
-		vhk_ring_push(q->ring, chains[i]);
+	if (!torn)
+		queue_published(q, ret);
 	if (vhk_unlikely(q->table_pending))
 		queue_table_done(q);
-	queue_publish(q);
 	queue_drained(q);
 }
 

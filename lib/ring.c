@@ -102,6 +102,16 @@ static struct vhk_ring *ring_alloc(const struct vhk_ring_opts *o)
 	return r;
 }
 
+/* What is looked at for each descriptor lies side by side. */
+static void ring_set_spans(struct vhk_ring *r)
+{
+	r->gen = r->table->gen;
+	r->grain = r->table->grain;
+	r->spans = r->table->by_gpa;
+	r->n_spans = r->iova ? 0 : (uint16_t)vhk_min(r->table->n, (unsigned int)UINT16_MAX);
+	memset(r->hit, 0, sizeof(r->hit));
+}
+
 static void ring_setup(struct vhk_ring *r, struct vhk_table *t, const struct vhk_ring_opts *o)
 {
 	r->packed = o->features & VHK_F_RING_PACKED;
@@ -110,7 +120,7 @@ static void ring_setup(struct vhk_ring *r, struct vhk_table *t, const struct vhk
 	r->in_order = o->features & VHK_F_IN_ORDER;
 	r->ops = r->packed ? &vhk_ring_packed_ops : &vhk_ring_split_ops;
 	r->table = vhk_table_get(t);
-	r->gen = t->gen;
+	ring_set_spans(r);
 	r->desc = o->desc;
 	r->driver = o->driver;
 	r->device = o->device;
@@ -252,10 +262,7 @@ static __attribute__((noinline)) void push_special(struct vhk_ring *r, struct vh
 		drop_old_table(r);
 	if (r->iova)
 		vhk_ring_iova_pushed(r, c);
-	if (c->seg != chain_segs(c)) {
-		vhk_ring_segs_put(r, c->seg);
-		c->seg = chain_segs(c);
-	}
+	ring_put_back(r, c);
 	r->stalled = false;
 }
 
@@ -348,6 +355,34 @@ int vhk_ring_publish(struct vhk_ring *r)
 	return ret;
 }
 
+/* They are the oldest in the driver's order. */
+static bool in_turn(const struct vhk_ring *r, struct vhk_chain *const *c, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; r->in_order && i < n; i++)
+		if (r->order[(uint16_t)(r->order_head + i) & r->order_mask] != c[i])
+			return false;
+	return true;
+}
+
+int vhk_ring_answer(struct vhk_ring *r, struct vhk_chain **c, unsigned int n)
+{
+	unsigned int i;
+
+	if (vhk_likely(n && !r->special && !r->n_staged && !r->inflight && !r->detached &&
+		       in_turn(r, c, n))) {
+		r->n_popped = (uint16_t)(r->n_popped - n);
+		r->stalled = false;
+		if (r->in_order)
+			r->order_head = (uint16_t)(r->order_head + n);
+		return r->ops->answer(r, c, n);
+	}
+	for (i = 0; i < n; i++)
+		vhk_ring_push(r, c[i]);
+	return vhk_ring_publish(r);
+}
+
 unsigned int vhk_ring_staged(const struct vhk_ring *r)
 {
 	return r->n_staged;
@@ -432,13 +467,12 @@ void vhk_ring_set_table(struct vhk_ring *r, struct vhk_table *t, const struct vh
 		r->n_old = r->n_popped;
 	r->old_table = r->n_old ? vhk_table_get(old) : NULL;
 	r->table = vhk_table_get(t);
-	r->gen = t->gen;
+	ring_set_spans(r);
 	vhk_table_put(old);
 	r->desc = at->desc;
 	r->driver = at->driver;
 	r->device = at->device;
 	r->view = at->view;
-	memset(r->hit, 0, sizeof(r->hit));
 	find_logged(r);
 	r->special = r->dirty || r->n_old || r->iova;
 }

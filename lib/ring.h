@@ -58,6 +58,9 @@ bool vhk_ring_take_logged(struct vhk_ring *r);
  * takes over does it again. Nothing is popped any more after that. */
 void vhk_ring_leave(struct vhk_ring *r, struct vhk_chain *c);
 
+/* vhk_ring_push() of each of @n chains, then vhk_ring_publish(). */
+int vhk_ring_answer(struct vhk_ring *r, struct vhk_chain **c, unsigned int n);
+
 /*
  * The last @n chains popped, in their order, go back where they came from, and are popped again.
  * -EOPNOTSUPP: not these, and they are the caller's still: one was resubmitted.

@@ -69,13 +69,6 @@ static int walk_grow(struct ring_walk *w)
 	return 0;
 }
 
-/* Where to look first, when the last hit was another region: searching costs a request of many
- * regions as much as all the rest. */
-static uint16_t *guess_of(struct vhk_ring *r, uint64_t at)
-{
-	return &r->guess[(at >> r->table->grain) * 0x9e3779b97f4a7c15 >> (64 - RING_GUESSES_LOG)];
-}
-
 /* The door from a driver's addresses to ours: as vhk_table_find(), or -EAGAIN, where a translation
  * has been asked for. */
 static int ring_find(struct vhk_ring *r, uint64_t at, uint64_t len, bool write, struct iovec *seg,
@@ -90,7 +83,7 @@ static int ring_find(struct vhk_ring *r, uint64_t at, uint64_t len, bool write, 
 		return vhk_ring_iova_find(r, at, len,
 					  write ? VHK_IOTLB_PERM_WO : VHK_IOTLB_PERM_RO, seg,
 					  (int)max, hit, hit == &r->hit[ROLE_TABLE]);
-	guess = guess_of(r, at);
+	guess = ring_guess(r, at);
 	hint = *guess;
 	n = vhk_table_find(t, at, len, seg, (int)max, &hint);
 	if (n == 1) {

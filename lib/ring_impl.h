@@ -52,13 +52,16 @@ struct ring_ops {
 	void (*back)(struct vhk_ring *r, const struct vhk_chain *c);
 	/* Writes r->staged[0 .. n) and tells whether the driver wants a call. */
 	int (*publish)(struct vhk_ring *r, unsigned int n);
+	/* The same for chains as they are, where nothing is staged and nothing tracked. */
+	int (*answer)(struct vhk_ring *r, struct vhk_chain **c, unsigned int n);
 	bool (*ready)(const struct vhk_ring *r);
 	void (*arm)(struct vhk_ring *r);
 	void (*disarm)(struct vhk_ring *r);
 	uint32_t (*base)(const struct vhk_ring *r);
 };
 
-/* Twice as many as there may be regions, so that few share one. */
+/* Twice as many as there may be regions, so that few share one: searching costs a request of many
+ * regions as much as all the rest. */
 #define RING_GUESSES_LOG 10
 #define RING_GUESSES (1u << RING_GUESSES_LOG)
 
@@ -86,7 +89,10 @@ struct vhk_ring {
 	bool packed;
 	bool special; /* a push has more to do: a dirty log, chains of an older table, IOVAs */
 	bool special_pop; /* so has a pop: recovered chains, IOVAs */
-	uint32_t gen; /* the table's */
+	uint8_t grain;	  /* the table's, and its regions; none of them behind an IOMMU */
+	uint16_t n_spans;
+	uint32_t gen;
+	const struct vhk_span *spans;
 
 	/* Written by every call. */
 	_Alignas(RING_LINE) uint16_t last_avail;
@@ -141,6 +147,28 @@ struct vhk_ring {
 	/* By parts of addresses, the region that held such a one last. */
 	uint16_t guess[RING_GUESSES];
 };
+
+/* Where to look first, when the last hit was another region. */
+RING_INLINE uint16_t *ring_guess(struct vhk_ring *r, uint64_t at)
+{
+	return &r->guess[(at >> r->grain) * 0x9e3779b97f4a7c15 >> (64 - RING_GUESSES_LOG)];
+}
+
+/* Our address of a range that lies where the last one did, which is a copy of r->hit, or where the
+ * guess is right; else NULL: it has to be searched for. */
+RING_INLINE void *ring_at(struct vhk_ring *r, struct vhk_span *hit, uint64_t at, uint64_t len)
+{
+	void *va = vhk_span_at(hit, at, len);
+	unsigned int guess;
+
+	if (vhk_likely(va != NULL))
+		return va;
+	guess = *ring_guess(r, at);
+	if (guess >= r->n_spans)
+		return NULL;
+	*hit = r->spans[guess];
+	return vhk_span_at(hit, at, len);
+}
 
 /* One chain on its way from descriptors to segments. Callees get copies, so that it stays in
  * registers. */
@@ -309,34 +337,51 @@ RING_INLINE int ring_walk_end(struct ring_walk *w, struct vhk_chain *c, uint16_t
 	return 0;
 }
 
-/* The chain of one descriptor that lies where the last one lay: most of them, where speed
- * counts. False: take the long way. A free slot's seg points at its own segments already. */
-RING_INLINE bool ring_fill_single(struct vhk_ring *r, struct vhk_chain *c,
-				  const struct ring_desc *d, uint16_t id)
+/* Four numbers side by side in memory, in one store. */
+RING_INLINE void put_four(void *to, uint16_t a, uint16_t b, uint16_t c, uint16_t d)
 {
-	const bool write = d->flags & DESC_F_WRITE;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	const uint64_t four = a | (uint64_t)b << 16 | (uint64_t)c << 32 | (uint64_t)d << 48;
+#else
+	const uint16_t four[] = { a, b, c, d };
+#endif
+
+	memcpy(to, &four, sizeof(four));
+}
+
+_Static_assert(offsetof(struct vhk_chain, n_in) == 6, "ring_fill_single()");
+
+/* The chain of one descriptor, which lies at @va: most of them, where speed counts. A free slot's
+ * seg points at its own segments already. */
+RING_INLINE void ring_fill_single(struct vhk_chain *c, const struct ring_desc *d, void *va,
+				  uint16_t id, uint32_t gen)
+{
+	const uint16_t write = (d->flags & DESC_F_WRITE) / DESC_F_WRITE;
 	struct iovec *seg = chain_segs(c);
 
-	seg->iov_base = vhk_span_at(&r->hit[ROLE_FIRST], d->addr, d->len);
-	if (vhk_unlikely(!seg->iov_base))
-		return false;
+	seg->iov_base = va;
 	seg->iov_len = d->len;
-	c->id = id;
-	c->n_desc = 1;
-	c->n_out = !write;
-	c->n_in = write;
+	put_four(c, id, 1, (uint16_t)!write, write);
 	c->out_len = write ? 0 : d->len;
 	c->in_len = write ? d->len : 0;
 	c->written = 0;
 	c->flags = 0;
-	c->map_gen = r->gen;
-	return true;
+	c->map_gen = gen;
 }
 
 /* Chain number @i of a batch: from the top of the stack downwards. */
 RING_INLINE struct vhk_chain *ring_slot(const struct vhk_ring *r, unsigned int i)
 {
 	return r->free[r->n_free - 1 - i];
+}
+
+/* A chain that is answered is free again, and its segments are. */
+RING_INLINE void ring_put_back(struct vhk_ring *r, struct vhk_chain *c)
+{
+	if (vhk_unlikely(c->seg != chain_segs(c))) {
+		vhk_ring_segs_put(r, c->seg);
+		c->seg = chain_segs(c);
+	}
 }
 
 /* Ends a batch after @n chains: what the caller gets. */
@@ -363,6 +408,16 @@ RING_INLINE unsigned int ring_run(const struct vhk_ring *r, bool in_order, unsig
 	if (in_order)
 		for (; i + k < n && r->staged[i + k - 1].full; k++)
 			;
+	return k;
+}
+
+/* The same of chains that are not staged. */
+RING_INLINE unsigned int ring_answer_run(struct vhk_chain *const *c, unsigned int n)
+{
+	unsigned int k = 1;
+
+	for (; k < n && c[k - 1]->written == c[k - 1]->in_len; k++)
+		;
 	return k;
 }
 

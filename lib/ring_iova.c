@@ -44,6 +44,7 @@ int vhk_ring_use_iotlb(struct vhk_ring *r, struct vhk_iotlb_table *t, vhk_ring_m
 	i->arg = arg;
 	r->iova = i;
 	r->special = r->special_pop = true;
+	r->n_spans = 0;
 	return 0;
 }
 

@@ -120,32 +120,58 @@ RING_INLINE int packed_take_copy(struct vhk_ring *r, struct vhk_chain *c, struct
 
 /*
  * The short way, for chains of one descriptor, from number @i of the batch on: up to the first that
- * is another, or that does not lie where the last one lay, or that is wrong, whose number is
- * returned. The position stays in registers.
+ * is another, or that lies in a region that has to be searched for, or that is wrong, whose number
+ * is returned. What is looked at again and again stays in registers, which stores into chains would
+ * else have reloaded.
  */
-static unsigned int packed_take_singles(struct vhk_ring *r, struct vhk_chain **out, unsigned int i,
-					unsigned int max, struct position *pos)
+RING_INLINE unsigned int packed_take_singles(struct vhk_ring *r, struct vhk_chain **out,
+					     unsigned int i, unsigned int max,
+					     struct position *pos, bool in_order)
 {
+	struct vhk_chain **slot = r->free + r->n_free - 1;
+	struct vhk_span hit = r->hit[ROLE_FIRST];
 	const struct packed_desc *ring = r->desc;
+	const unsigned int size = r->size;
+	const uint32_t gen = r->gen;
+	uint8_t *state = r->state;
 	struct position p = *pos;
 	struct ring_desc d;
+	void *va;
 
-	for (; i < max && p.left; i++, p.left--) {
+	max = vhk_min(max, i + p.left);
+	for (; i < max; i++) {
 		/* pairs with the driver's release of the head's flags */
 		if (!is_avail(vhk_load16_acquire(&ring[p.at].flags), p.wrap))
 			break;
 		packed_desc_read(&ring[p.at], &d);
-		if (d.flags & (DESC_F_NEXT | DESC_F_INDIRECT) || d.next >= r->size ||
-		    r->state[d.next] != ID_FREE)
+		if (d.flags & (DESC_F_NEXT | DESC_F_INDIRECT) || d.next >= size ||
+		    state[d.next] != ID_FREE)
 			break;
-		out[i] = ring_slot(r, i);
-		if (!ring_fill_single(r, out[i], &d, d.next))
+		va = ring_at(r, &hit, d.addr, d.len);
+		if (vhk_unlikely(!va))
 			break;
-		ring_took(r, out[i], d.next);
-		step(r, &p.at, &p.wrap, 1);
+		out[i] = *(slot - i);
+		ring_fill_single(out[i], &d, va, d.next, gen);
+		state[d.next] = ID_POPPED;
+		if (in_order)
+			r->order[r->order_tail++ & r->order_mask] = out[i];
+		p.left--;
+		if (vhk_unlikely(++p.at == size)) {
+			p.at = 0;
+			p.wrap = !p.wrap;
+		}
 	}
+	r->hit[ROLE_FIRST] = hit;
 	*pos = p;
 	return i;
+}
+
+static __attribute__((noinline)) unsigned int take_singles(struct vhk_ring *r,
+							    struct vhk_chain **out, unsigned int i,
+							    unsigned int max, struct position *pos)
+{
+	return r->in_order ? packed_take_singles(r, out, i, max, pos, true)
+			   : packed_take_singles(r, out, i, max, pos, false);
 }
 
 /*
@@ -187,7 +213,7 @@ static int packed_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int m
 	lines_take(r);
 	for (i = 0; i < n && !ret; i++) {
 		if (!r->inflight)
-			i = packed_take_singles(r, out, i, n, &pos);
+			i = take_singles(r, out, i, n, &pos);
 		/* pairs with the driver's release of the head's flags */
 		if (i == n || !is_avail(vhk_load16_acquire(&ring[pos.at].flags), pos.wrap))
 			break;
@@ -263,10 +289,17 @@ RING_INLINE uint16_t used_flags(bool wrap, uint32_t len)
 	return (uint16_t)((wrap ? DESC_F_AVAIL | DESC_F_USED : 0) | (len ? DESC_F_WRITE : 0));
 }
 
-RING_INLINE void store_used(struct packed_desc *d, const struct ring_used *s)
+/* Length and id, and the flags of any but the first of a batch, in one store. */
+RING_INLINE void store_used(struct packed_desc *d, uint32_t len, uint16_t id, bool first,
+			    uint16_t flags)
 {
-	vhk_store32(&d->len, s->len);
-	vhk_store16(&d->id, s->id);
+	if (first) {
+		vhk_store32(&d->len, len);
+		vhk_store16(&d->id, id);
+	} else {
+		vhk_store64((uint64_t *)(void *)&d->len,
+			    len | (uint64_t)id << 32 | (uint64_t)flags << 48);
+	}
 }
 
 /* Everything but the flags of the first slot, which make the batch visible; moves r->used.
@@ -286,9 +319,7 @@ RING_INLINE unsigned int packed_fill(struct vhk_ring *r, unsigned int n, bool in
 
 		run = ring_run(r, in_order, i, n);
 		s = &staged[i + run - 1];
-		store_used(d, s);
-		if (i)
-			vhk_store16(&d->flags, used_flags(wrap, s->len));
+		store_used(d, s->len, s->id, !i, used_flags(wrap, s->len));
 		for (slots = 0, k = i; k < i + run; k++) {
 			slots += staged[k].n_desc;
 			state[staged[k].id] = ID_FREE;
@@ -383,6 +414,59 @@ static int packed_publish(struct vhk_ring *r, unsigned int n)
 	return packed_wants_call(r, (uint16_t)(r->used - slots));
 }
 
+/* As packed_fill(), from the chains themselves; *first is what makes them visible. */
+RING_INLINE unsigned int packed_fill_chains(struct vhk_ring *r, struct vhk_chain **c,
+					    unsigned int n, bool in_order, uint16_t *first)
+{
+	struct vhk_chain **free = r->free + r->n_free;
+	struct packed_desc *ring = r->desc;
+	const unsigned int size = r->size;
+	unsigned int i, k, run = 1, all = 0, used = r->used;
+	uint8_t *state = r->state;
+	bool wrap = r->used_wrap;
+
+	for (i = 0; i < n; i += run) {
+		const struct vhk_chain *last;
+		uint16_t flags;
+
+		if (in_order)
+			run = ring_answer_run(c + i, n - i);
+		last = c[i + run - 1];
+		flags = used_flags(wrap, last->written);
+		store_used(&ring[used], last->written, last->id, !i, flags);
+		if (!i)
+			*first = flags;
+		for (k = i; k < i + run; k++) {
+			all += c[k]->n_desc;
+			used += c[k]->n_desc;
+			state[c[k]->id] = ID_FREE;
+			ring_put_back(r, c[k]);
+			free[k] = c[k];
+		}
+		if (used >= size) {
+			used -= size;
+			wrap = !wrap;
+		}
+	}
+	r->n_free = (uint16_t)(r->n_free + n);
+	r->used = (uint16_t)used;
+	r->used_wrap = wrap;
+	r->n_out_desc = (uint16_t)(r->n_out_desc - all);
+	return all;
+}
+
+static int packed_answer(struct vhk_ring *r, struct vhk_chain **c, unsigned int n)
+{
+	struct packed_desc *first = (struct packed_desc *)r->desc + r->used;
+	uint16_t flags = 0;
+	unsigned int slots;
+
+	slots = r->in_order ? packed_fill_chains(r, c, n, true, &flags)
+			    : packed_fill_chains(r, c, n, false, &flags);
+	vhk_store16_release(&first->flags, flags);
+	return packed_wants_call(r, (uint16_t)(r->used - slots));
+}
+
 static void store_event(struct vhk_ring *r, uint16_t flags)
 {
 	struct packed_event *event = r->device;
@@ -426,6 +510,7 @@ const struct ring_ops vhk_ring_packed_ops = {
 	.resubmit = packed_resubmit,
 	.back = packed_back,
 	.publish = packed_publish,
+	.answer = packed_answer,
 	.ready = packed_ready,
 	.arm = packed_arm,
 	.disarm = packed_disarm,

@@ -59,18 +59,6 @@ static __attribute__((noinline)) int split_take(struct vhk_ring *r, struct vhk_c
 	return ret;
 }
 
-/* The short way for chains of one descriptor. False: take the long one, which also finds out
- * what is wrong. */
-RING_INLINE bool split_take_single(struct vhk_ring *r, struct vhk_chain *c, uint16_t head,
-				   const struct ring_desc *d)
-{
-	if (d->flags & (DESC_F_NEXT | DESC_F_INDIRECT) || r->state[head] != ID_FREE ||
-	    !ring_fill_single(r, c, d, head))
-		return false;
-	ring_took(r, c, head);
-	return true;
-}
-
 /* Chains to pop; looks at the driver's index only when the last look is used up. */
 static int split_left(struct vhk_ring *r)
 {
@@ -103,6 +91,48 @@ static unsigned int split_heads(const struct vhk_ring *r, uint16_t *heads, unsig
 	return i;
 }
 
+/*
+ * The short way, for chains of one descriptor, from heads[i] on: as in a packed ring, up to the
+ * first that is another or wrong, whose number is returned.
+ */
+RING_INLINE unsigned int split_take_singles(struct vhk_ring *r, struct vhk_chain **out,
+					    const uint16_t *heads, unsigned int i, unsigned int n,
+					    bool in_order)
+{
+	struct vhk_chain **slot = r->free + r->n_free - 1;
+	struct vhk_span hit = r->hit[ROLE_FIRST];
+	const struct split_desc *table = r->desc;
+	const uint32_t gen = r->gen;
+	uint8_t *state = r->state;
+	struct ring_desc d;
+	void *va;
+
+	for (; i < n; i++) {
+		split_desc_read(&table[heads[i]], &d);
+		if (d.flags & (DESC_F_NEXT | DESC_F_INDIRECT) || state[heads[i]] != ID_FREE)
+			break;
+		va = ring_at(r, &hit, d.addr, d.len);
+		if (vhk_unlikely(!va))
+			break;
+		out[i] = *(slot - i);
+		ring_fill_single(out[i], &d, va, heads[i], gen);
+		state[heads[i]] = ID_POPPED;
+		if (in_order)
+			r->order[r->order_tail++ & r->order_mask] = out[i];
+	}
+	r->hit[ROLE_FIRST] = hit;
+	return i;
+}
+
+static __attribute__((noinline)) unsigned int take_singles(struct vhk_ring *r,
+							    struct vhk_chain **out,
+							    const uint16_t *heads, unsigned int i,
+							    unsigned int n)
+{
+	return r->in_order ? split_take_singles(r, out, heads, i, n, true)
+			   : split_take_singles(r, out, heads, i, n, false);
+}
+
 static int split_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int max)
 {
 	const struct split_desc *table = r->desc;
@@ -117,10 +147,13 @@ static int split_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int ma
 	n = vhk_min(vhk_min((unsigned int)ret, max), vhk_min(RING_BATCH, r->n_free));
 	sane = split_heads(r, heads, n);
 	for (ret = 0, i = 0; i < sane; i++) {
+		if (!r->inflight)
+			i = take_singles(r, out, heads, i, sane);
+		if (i == sane)
+			break;
 		split_desc_read(&table[heads[i]], &d);
 		out[i] = ring_slot(r, i);
-		if (!split_take_single(r, out[i], heads[i], &d))
-			ret = split_take(r, out[i], heads[i], d);
+		ret = split_take(r, out[i], heads[i], d);
 		if (vhk_unlikely(ret))
 			break;
 		if (vhk_unlikely(r->inflight != NULL))
@@ -237,6 +270,46 @@ static bool split_ready(const struct vhk_ring *r)
 	return vhk_load16(&avail->idx) != r->last_avail;
 }
 
+/* As split_fill(), from the chains themselves. */
+RING_INLINE void split_fill_chains(struct vhk_ring *r, struct vhk_chain **c, unsigned int n,
+				   bool in_order)
+{
+	struct vhk_chain **free = r->free + r->n_free;
+	struct split_used *used = r->device;
+	const unsigned int mask = r->size - 1u;
+	unsigned int i, k, run = 1;
+	const uint16_t idx = r->used;
+	uint8_t *state = r->state;
+
+	for (i = 0; i < n; i += run) {
+		struct split_used_elem *e = &used->ring[(idx + i) & mask];
+
+		if (in_order)
+			run = ring_answer_run(c + i, n - i);
+		vhk_store32(&e->id, c[i + run - 1]->id);
+		vhk_store32(&e->len, c[i + run - 1]->written);
+		for (k = i; k < i + run; k++) {
+			state[c[k]->id] = ID_FREE;
+			ring_put_back(r, c[k]);
+			free[k] = c[k];
+		}
+	}
+	r->n_free = (uint16_t)(r->n_free + n);
+}
+
+static int split_answer(struct vhk_ring *r, struct vhk_chain **c, unsigned int n)
+{
+	const uint16_t old = r->used, idx = (uint16_t)(old + n);
+
+	if (r->in_order)
+		split_fill_chains(r, c, n, true);
+	else
+		split_fill_chains(r, c, n, false);
+	vhk_store16_release(&((struct split_used *)r->device)->idx, idx);
+	r->used = idx;
+	return split_wants_call(r, old);
+}
+
 static void split_arm(struct vhk_ring *r)
 {
 	struct split_used *used = r->device;
@@ -278,6 +351,7 @@ const struct ring_ops vhk_ring_split_ops = {
 	.resubmit = split_resubmit,
 	.back = split_back,
 	.publish = split_publish,
+	.answer = split_answer,
 	.ready = split_ready,
 	.arm = split_arm,
 	.disarm = split_disarm,

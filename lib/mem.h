@@ -40,7 +40,7 @@ struct vhk_table {
 	atomic_uint refs;
 	uint32_t gen; /* differs between any two tables of one vhk_mem that can be alive at once */
 	unsigned int n;
-	uint8_t grain; /* binary logarithm of what sizes the regions have, in the middle */
+	uint8_t grain; /* binary logarithm of the parts that addresses are told apart by */
 	const struct vhk_span *by_gpa; /* sorted by start */
 	const struct vhk_span *by_uva; /* the same regions, sorted by front-end address */
 	const struct vhk_span *by_va; /* start is our address, va the guest-physical one, cast */

@@ -147,14 +147,23 @@ static void copy_mappings(struct vhk_mapping **to, struct vhk_mapping *const *fr
 	}
 }
 
-/* The geometric mean is moved neither by one that is huge nor by one that is tiny. */
+/*
+ * The geometric mean of sizes is moved neither by one that is huge nor by one that is tiny. Where
+ * all begin at multiples of more, they lie apart: that keeps the numbers of their parts close
+ * together, and so apart in a table by hash.
+ */
 static void note_grain(struct vhk_table *t)
 {
 	unsigned int i, sum = 0;
+	uint64_t starts = 0;
 
-	for (i = 0; i < t->n; i++)
+	for (i = 0; i < t->n; i++) {
 		sum += 63 - (unsigned int)__builtin_clzll(t->by_gpa[i].size);
+		starts |= t->by_gpa[i].start;
+	}
 	t->grain = t->n ? (uint8_t)(sum / t->n) : 0;
+	if (starts)
+		t->grain = (uint8_t)vhk_max((int)t->grain, __builtin_ctzll(starts));
 }
 
 struct vhk_table *vhk_table_copy(const struct vhk_table *t, uint32_t gen)

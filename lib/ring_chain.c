@@ -69,6 +69,11 @@ static int walk_grow(struct ring_walk *w)
 	return 0;
 }
 
+void *vhk_ring_guessed(struct vhk_ring *r, struct vhk_span *hit, uint64_t at, uint64_t len)
+{
+	return ring_guessed(r, hit, at, len);
+}
+
 /* The door from a driver's addresses to ours: as vhk_table_find(), or -EAGAIN, where a translation
  * has been asked for. */
 static int ring_find(struct vhk_ring *r, uint64_t at, uint64_t len, bool write, struct iovec *seg,

@@ -154,21 +154,27 @@ RING_INLINE uint16_t *ring_guess(struct vhk_ring *r, uint64_t at)
 	return &r->guess[(at >> r->grain) * 0x9e3779b97f4a7c15 >> (64 - RING_GUESSES_LOG)];
 }
 
-/* Our address of a range that lies where the last one did, which is a copy of r->hit, or where the
- * guess is right; else NULL: it has to be searched for. */
+/* Our address of a range that lies in the region that is guessed, which *hit becomes; NULL: it has
+ * to be searched for. */
+RING_INLINE void *ring_guessed(struct vhk_ring *r, struct vhk_span *hit, uint64_t at, uint64_t len)
+{
+	const unsigned int guess = *ring_guess(r, at);
+
+	if (guess >= r->n_spans || !vhk_span_has(&r->spans[guess], at, len))
+		return NULL;
+	*hit = r->spans[guess];
+	return hit->va + (at - hit->start);
+}
+
+/* The same; tried first is *hit, a copy of r->hit. */
 RING_INLINE void *ring_at(struct vhk_ring *r, struct vhk_span *hit, uint64_t at, uint64_t len)
 {
 	void *va = vhk_span_at(hit, at, len);
-	unsigned int guess;
 
-	if (vhk_likely(va != NULL))
-		return va;
-	guess = *ring_guess(r, at);
-	if (guess >= r->n_spans)
-		return NULL;
-	*hit = r->spans[guess];
-	return vhk_span_at(hit, at, len);
+	return vhk_likely(va != NULL) ? va : ring_guessed(r, hit, at, len);
 }
+
+void *vhk_ring_guessed(struct vhk_ring *r, struct vhk_span *hit, uint64_t at, uint64_t len);
 
 /* One chain on its way from descriptors to segments. Callees get copies, so that it stays in
  * registers. */
@@ -276,6 +282,8 @@ RING_INLINE int ring_walk_add(struct ring_walk *w, const struct ring_desc *d, un
 	}
 	w->total += d->len;
 	va = vhk_span_at(&w->r->hit[role], d->addr, d->len);
+	if (vhk_unlikely(!va))
+		va = vhk_ring_guessed(w->r, &w->r->hit[role], d->addr, d->len);
 	if (vhk_likely(va && w->n < w->cap)) {
 		w->seg[w->n].iov_base = va;
 		w->seg[w->n++].iov_len = d->len;

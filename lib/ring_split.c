@@ -133,6 +133,15 @@ static __attribute__((noinline)) unsigned int take_singles(struct vhk_ring *r,
 			   : split_take_singles(r, out, heads, i, n, false);
 }
 
+/* In the ring's order, before any is handed out: what is marked is always a prefix. */
+static void split_mark(struct vhk_ring *r, struct vhk_chain **out, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		out[i]->order = vhk_inflight_split_pop(r->inflight, out[i]->id);
+}
+
 static int split_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int max)
 {
 	const struct split_desc *table = r->desc;
@@ -147,8 +156,7 @@ static int split_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int ma
 	n = vhk_min(vhk_min((unsigned int)ret, max), vhk_min(RING_BATCH, r->n_free));
 	sane = split_heads(r, heads, n);
 	for (ret = 0, i = 0; i < sane; i++) {
-		if (!r->inflight)
-			i = take_singles(r, out, heads, i, sane);
+		i = take_singles(r, out, heads, i, sane);
 		if (i == sane)
 			break;
 		split_desc_read(&table[heads[i]], &d);
@@ -156,9 +164,9 @@ static int split_pop(struct vhk_ring *r, struct vhk_chain **out, unsigned int ma
 		ret = split_take(r, out[i], heads[i], d);
 		if (vhk_unlikely(ret))
 			break;
-		if (vhk_unlikely(r->inflight != NULL))
-			out[i]->order = vhk_inflight_split_pop(r->inflight, heads[i]);
 	}
+	if (vhk_unlikely(r->inflight != NULL))
+		split_mark(r, out, i);
 	r->last_avail = (uint16_t)(r->last_avail + i);
 	r->n_last = (uint16_t)i;
 	return ring_pop_end(r, i, !ret && sane < n ? -EBADMSG : ret);

@@ -50,6 +50,7 @@ try() {
 make split ring.pml
 make packed ring.pml -DPACKED
 make loop loop.pml
+make call call.pml
 
 for ring in split packed; do
 	for event_idx in 0 1; do
@@ -65,5 +66,9 @@ for way in "0 1 2" "1 1 3 4 5 6" "2 1 2 4 7" "3 8 9"; do
 	for without in ${way#* }; do
 		try loop "WAY=${way%% *}" "$without" fails
 	done
+done
+try call OF=calls 0 holds
+for without in 1 2 3 4; do
+	try call OF=calls $without fails
 done
 exit $failed

@@ -91,7 +91,7 @@ static enum vhk_net_drop check(const struct vhk_net *net, const struct vhk_chain
 		return VHK_NET_DROP_DOWN;
 	if (c->out_len < HDR_LEN + ETH_HLEN)
 		return VHK_NET_DROP_SHORT;
-	if (c->fault || !vhk_chain_read(c, 0, hdr, sizeof(*hdr)))
+	if (c->fault || !vhk_chain_read_head(c, hdr, sizeof(*hdr)))
 		return VHK_NET_DROP_FAULT;
 	ret = vhk_net_check_header(net->dev.features, hdr);
 	if (!ret && is_too_long(net, hdr, c->out_len - HDR_LEN))
@@ -136,6 +136,18 @@ static enum vhk_net_drop receive(struct vhk_net_pair *pair, const struct vhk_cha
 	return VHK_NET_SENT;
 }
 
+/*
+ * Lists of frames, as GRO makes them, cost more than they save where nothing is merged; and what
+ * goes up at once has mostly left its memory to the next when that is asked for.
+ */
+static void pass_up(struct vhk_net_pair *pair, struct sk_buff *skb)
+{
+	if (pair->net->netdev->features & NETIF_F_GRO)
+		napi_gro_receive(&pair->napi, skb);
+	else
+		netif_receive_skb(skb);
+}
+
 static void take_one(struct vhk_net_pair *pair, const struct vhk_chain *c)
 {
 	enum vhk_net_drop ret;
@@ -149,7 +161,7 @@ static void take_one(struct vhk_net_pair *pair, const struct vhk_chain *c)
 	}
 	vhk_net_count(&pair->from.packets, 1);
 	vhk_net_count(&pair->from.bytes, skb->len + ETH_HLEN);
-	napi_gro_receive(&pair->napi, skb);
+	pass_up(pair, skb);
 }
 
 /* Returns how many were taken, and @budget where there are more or may be. */

@@ -42,6 +42,7 @@ void vhk_net_set_status(struct vhk_net *net, u16 clear, u16 set)
 	old = get16(dev, at);
 	status = (old & ~clear) | set;
 	put16(dev, at, status);
+	dev->generation += old != status;
 	spin_unlock_bh(&dev->config_lock);
 	/* An announcement that was made is the driver's own news. */
 	if ((old ^ status) & ~(clear & VIRTIO_NET_S_ANNOUNCE))
@@ -52,6 +53,7 @@ void vhk_net_set_mac(struct vhk_net *net, const u8 *mac)
 {
 	spin_lock_bh(&net->dev.config_lock);
 	memcpy(net->dev.config, mac, ETH_ALEN);
+	net->dev.generation++;
 	WRITE_ONCE(net->mac, vhk_net_mac(mac));
 	spin_unlock_bh(&net->dev.config_lock);
 }

@@ -497,12 +497,19 @@ const struct vdpa_config_ops vhk_config_ops = {
 	.free = op_free,
 };
 
-void vhk_dev_config_changed(struct vhk_dev *dev)
+/* With the change: who reads in pieces is not to take a half of each for a whole. */
+static void tell(struct vhk_dev *dev)
 {
-	spin_lock_bh(&dev->config_lock);
+	lockdep_assert_held(&dev->config_lock);
 	dev->generation++;
 	if (dev->config_cb.callback)
 		dev->config_cb.callback(dev->config_cb.private);
+}
+
+void vhk_dev_config_changed(struct vhk_dev *dev)
+{
+	spin_lock_bh(&dev->config_lock);
+	tell(dev);
 	spin_unlock_bh(&dev->config_lock);
 }
 
@@ -511,8 +518,8 @@ void vhk_dev_set_config(struct vhk_dev *dev, unsigned int offset, const void *bu
 {
 	spin_lock_bh(&dev->config_lock);
 	memcpy(dev->config + offset, buf, len);
+	tell(dev);
 	spin_unlock_bh(&dev->config_lock);
-	vhk_dev_config_changed(dev);
 }
 
 void vhk_dev_needs_reset(struct vhk_dev *dev)

@@ -157,7 +157,7 @@ struct vhk_dev {
 	spinlock_t config_lock; /* the config space, and @config_cb while it runs */
 	u8 config[VHK_CONFIG_MAX];
 	u16 config_size;
-	u32 generation;
+	u32 generation; /* of @config */
 	struct vdpa_callback config_cb;
 };
 

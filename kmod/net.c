@@ -189,20 +189,29 @@ static void net_del(struct vdpa_mgmt_dev *mdev, struct vdpa_device *vdpa)
 	module_put(THIS_MODULE);
 }
 
-/* The address is the only attribute that can change. */
+/*
+ * The address is the only attribute that can change; and not under a driver that runs, which would
+ * go on with the one that it has read.
+ */
 static int net_set_attr(struct vdpa_mgmt_dev *mdev, struct vdpa_device *vdpa,
 			const struct vdpa_dev_set_config *config)
 {
 	struct vhk_net *net = vhk_net_of(vhk_dev_of(vdpa));
+	bool runs;
 
 	if (config->mask != BIT_ULL(VDPA_ATTR_DEV_NET_CFG_MACADDR))
 		return -EOPNOTSUPP;
 	if (!is_valid_ether_addr(config->net.mac))
 		return -EADDRNOTAVAIL;
 	mutex_lock(&net->dev.lock);
-	ether_addr_copy(net->first_mac, config->net.mac);
-	vhk_net_set_mac(net, net->first_mac);
+	runs = READ_ONCE(net->dev.status) & VIRTIO_CONFIG_S_DRIVER_OK;
+	if (!runs) {
+		ether_addr_copy(net->first_mac, config->net.mac);
+		vhk_net_set_mac(net, net->first_mac);
+	}
 	mutex_unlock(&net->dev.lock);
+	if (runs)
+		return -EBUSY;
 	vhk_dev_config_changed(&net->dev);
 	return 0;
 }

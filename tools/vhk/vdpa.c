@@ -78,6 +78,16 @@ static int dev_add(struct vdpa_cli *c, int argc, char **argv)
 	return ret ? ret : vdpa_make(c, &w, NULL);
 }
 
+/* The kernel hands on a number only of what the device itself refuses. */
+static int say_not_set(const struct vdpa_cli *c, const char *name, int ret)
+{
+	if (ret != -EBUSY)
+		return vdpa_failed(c, name);
+	say("%s: %s: a driver uses the device; its address changes while none does", name,
+	    vhk_vdpa_error(c->v));
+	return EXIT_FAILED;
+}
+
 static int dev_set(struct vdpa_cli *c, int argc, char **argv)
 {
 	struct vdpa_words w;
@@ -87,7 +97,8 @@ static int dev_set(struct vdpa_cli *c, int argc, char **argv)
 		ret = vdpa_connect(c);
 	if (ret)
 		return ret;
-	return vhk_vdpa_dev_set(c->v, w.name, &w.params) ? vdpa_failed(c, w.name) : 0;
+	ret = vhk_vdpa_dev_set(c->v, w.name, &w.params);
+	return ret ? say_not_set(c, w.name, ret) : 0;
 }
 
 static int no_command(const char *word)

@@ -125,22 +125,42 @@ const char *vdpa_driver(const char *word)
 	return NULL;
 }
 
-/* The kernel hands on a number only of what vhostkit_blk does not make. */
+/* The kernel hands on a number only of what our modules do not make. */
+static const char *why_no_disk(int ret, uint64_t set)
+{
+	if (ret == -ENOENT)
+		return "no disk of that name is registered; see vhk disk add";
+	if (ret == -EBUSY)
+		return "another device has the disk";
+	if (ret == -EINVAL && set & VHK_VDPA_FEATURES)
+		return "device_features has some that the disk does not have";
+	return NULL;
+}
+
+static const char *why_no_card(int ret, uint64_t set)
+{
+	if (ret == -E2BIG)
+		return "max_vqp: a card has 32 pairs of queues at most";
+	if (ret == -EADDRNOTAVAIL)
+		return "mac: that is no address of one card";
+	if (ret == -EINVAL && set & VHK_VDPA_FEATURES)
+		return "device_features has some that the card does not have, or that need others";
+	return NULL;
+}
+
 static int say_not_made(const struct vdpa_cli *c, const struct vdpa_words *w, int ret)
 {
-	const bool ours = !strcmp(w->mgmtdev, "vhostkit_blk");
-	const bool features = w->params.set & VHK_VDPA_FEATURES;
+	const uint64_t set = w->params.set;
 	const char *hint = NULL;
 
 	if (ret == -EEXIST)
 		hint = "there is a vDPA device of that name";
-	else if (ours && ret == -ENOENT)
-		hint = "no disk of that name is registered; see vhk disk add";
-	else if (ours && ret == -EBUSY)
-		hint = "another device has the disk";
-	else if (ours && ret == -EINVAL && features)
-		hint = "device_features has some that the disk does not have";
-	else if (ours && ret == -EOPNOTSUPP && features)
+	else if (!strcmp(w->mgmtdev, "vhostkit_blk"))
+		hint = why_no_disk(ret, set);
+	else if (!strcmp(w->mgmtdev, "vhostkit_net"))
+		hint = why_no_card(ret, set);
+	if (!hint && ret == -EOPNOTSUPP && set & VHK_VDPA_FEATURES &&
+	    !strncmp(w->mgmtdev, "vhostkit_", 9))
 		hint = "device_features lacks VERSION_1 or ACCESS_PLATFORM, which all need";
 	if (!hint)
 		return vdpa_failed(c, w->name);

@@ -10,6 +10,7 @@
 
 #include <linux/if_packet.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 
 #define F(name) (1ull << VIRTIO_NET_F_##name)
@@ -447,6 +448,62 @@ static void stalls(void)
 	close_nic();
 }
 
+static int set_mac(const unsigned char mac[6])
+{
+	char line[128];
+
+	snprintf(line, sizeof(line),
+		 "vhk vdpa dev set name n0 mac %02x:%02x:%02x:%02x:%02x:%02x >/tmp/set 2>&1",
+		 mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	return system(line);
+}
+
+static bool has_mac(const unsigned char mac[6])
+{
+	unsigned char got[6] = { 0 };
+
+	T_EQ(vhk_ctl_get_config(nic.k.ctl, 0, got, sizeof(got)), 0);
+	return !memcmp(got, mac, 6);
+}
+
+/* What the administrator sets, a driver that does not run yet is told; one that runs keeps. */
+static void gets_another_address(void)
+{
+	const int told = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	uint64_t n = 0;
+
+	T_MUST(told >= 0);
+	memset(&nic, 0, sizeof(nic));
+	nic.tap = -1;
+	nic.n_queues = 2;
+	kern_open(&nic.k, uri);
+	T_EQ(vhk_ctl_set_config_call(nic.k.ctl, told), 0);
+	T_OK(read(told, &n, sizeof(n)) < 0);
+	T_OK(!set_mac(mac_a));
+	T_EQ(read(told, &n, sizeof(n)), sizeof(n));
+	T_EQ(n, 1);
+	T_OK(has_mac(mac_a));
+	T_OK(set_mac(group_a));
+	T_OK(has_mac(mac_a));
+	T_OK(read(told, &n, sizeof(n)) < 0);
+	kern_close(&nic.k);
+
+	open_nic(RING | COMMANDS);
+	T_OK(has_mac(mac_a));
+	T_OK(set_mac(mac_b));
+	T_MUST(!system("grep -q 'a driver uses the device' /tmp/set"));
+	T_OK(has_mac(mac_a));
+	/* It has a say itself, up to the reset. */
+	T_EQ(command(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, mac_b, 6), 0);
+	T_OK(has_mac(mac_b));
+	close_nic();
+	open_nic(RING | COMMANDS);
+	T_OK(has_mac(mac_a));
+	close_nic();
+	T_OK(!set_mac(mac_b));
+	close(told);
+}
+
 int main(int argc, char **argv)
 {
 	/* Two address spaces may have the same memory, and it counts twice. */
@@ -468,6 +525,7 @@ int main(int argc, char **argv)
 		T_RUN(tells_of_the_link);
 		T_RUN(counts_what_is_wrong);
 		T_RUN(stalls);
+		T_RUN(gets_another_address);
 	} else {
 		return 2;
 	}

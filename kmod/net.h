@@ -48,6 +48,7 @@ struct vhk_net_pair {
 	struct vhk_net *net;
 	u16 index;
 	struct napi_struct napi;
+	struct task_struct *thread; /* that NAPI began with, held; NULL: it had no memory for one */
 	unsigned long refilled; /* bit 0: the driver kicked the queue of its buffers */
 
 	/* From the driver: all of it is used under @lock. */

@@ -4,6 +4,7 @@
  * namespace, may be moved, and comes back when its namespace ends.
  */
 #include <linux/rtnetlink.h>
+#include <linux/sched/task.h>
 
 #include "compat.h"
 #include "net.h"
@@ -137,6 +138,19 @@ static int register_named(struct net_device *netdev)
 	return register_one(netdev);
 }
 
+/*
+ * The thread serves both queues, and goes where the driver wants either. It may end before the
+ * interface does, where an administrator turns threads off; then it can still be told.
+ */
+static void name_worker(struct vhk_net_pair *pair)
+{
+	pair->thread = pair->napi.thread;
+	if (pair->thread)
+		get_task_struct(pair->thread);
+	pair->from_vq->worker = pair->thread;
+	pair->to_vq->worker = pair->thread;
+}
+
 int vhk_net_netdev_register(struct vhk_net *net)
 {
 	unsigned int i;
@@ -152,6 +166,7 @@ int vhk_net_netdev_register(struct vhk_net *net)
 	netdev_update_features(net->netdev);
 	for (i = 0; i < net->n_pairs; i++) {
 		netif_napi_add(net->netdev, &net->pairs[i].napi, vhk_net_poll);
+		name_worker(&net->pairs[i]);
 		napi_enable(&net->pairs[i].napi);
 	}
 out:
@@ -167,6 +182,8 @@ void vhk_net_netdev_unregister(struct vhk_net *net)
 	for (i = 0; i < net->n_pairs; i++) {
 		napi_disable(&net->pairs[i].napi);
 		netif_napi_del(&net->pairs[i].napi);
+		if (net->pairs[i].thread)
+			put_task_struct(net->pairs[i].thread);
 	}
 	unregister_netdevice(net->netdev);
 	rtnl_unlock();

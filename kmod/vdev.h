@@ -112,6 +112,7 @@ struct vhk_vq {
 	bool has_affinity;
 	struct cpumask affinity;
 
+	/* Works on it, and goes where it is told to; NULL: nobody in particular. */
 	struct task_struct *worker;
 	struct completion stopped;
 	unsigned long kicked;

@@ -6,6 +6,7 @@
 #include <linux/slab.h>
 
 #include "net.h"
+#include "trace.h"
 
 #define BUDGET 32 /* commands, before others get their turn */
 #define HDR_LEN sizeof(struct virtio_net_ctrl_hdr)
@@ -192,11 +193,16 @@ static bool serve(struct vhk_net *net, struct vhk_vq *vq)
 	struct vhk_ring *r = &vq->ring;
 	struct vhk_chain c;
 	unsigned int n;
+	u32 len;
 
 	vhk_ring_refresh(r);
 	vhk_ring_disarm(r);
-	for (n = 0; n < BUDGET && vhk_ring_pop(r, &c) > 0; n++)
-		vhk_ring_push(r, c.id, c.n_desc, answer(net, &c));
+	for (n = 0; n < BUDGET && vhk_ring_pop(r, &c) > 0; n++) {
+		trace_vhk_pop(vq, &c);
+		len = answer(net, &c);
+		trace_vhk_complete(vq, c.id, len);
+		vhk_ring_push(r, c.id, c.n_desc, len);
+	}
 	vhk_vq_publish(vq);
 	return n == BUDGET || vhk_ring_arm(r) > 0;
 }

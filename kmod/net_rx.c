@@ -6,6 +6,7 @@
 #include <linux/skbuff.h>
 
 #include "net.h"
+#include "trace.h"
 
 #define HDR_LEN sizeof(struct virtio_net_hdr_v1)
 /* What fits into a page is one piece; of more, the headers are. */
@@ -153,7 +154,9 @@ static void take_one(struct vhk_net_pair *pair, const struct vhk_chain *c)
 	enum vhk_net_drop ret;
 	struct sk_buff *skb;
 
+	trace_vhk_pop(pair->from_vq, c);
 	ret = receive(pair, c, &skb);
+	trace_vhk_complete(pair->from_vq, c->id, 0);
 	vhk_ring_push(&pair->from_vq->ring, c->id, c->n_desc, 0);
 	if (ret) {
 		vhk_net_count(&pair->from.drops[ret], 1);

@@ -7,6 +7,7 @@
 #include <linux/skbuff.h>
 
 #include "net.h"
+#include "trace.h"
 
 #define HDR_LEN sizeof(struct virtio_net_hdr_v1)
 #define COUNT_AT offsetof(struct virtio_net_hdr_v1, num_buffers)
@@ -122,11 +123,14 @@ static void roll_back(struct vhk_net_pair *pair)
 
 static void give(struct vhk_net_pair *pair, bool empty)
 {
-	unsigned int i;
+	const struct vhk_net_part *part;
+	u32 len;
 
-	for (i = 0; i < pair->n_parts; i++)
-		vhk_ring_push(&pair->to_vq->ring, pair->parts[i].id, pair->parts[i].n_desc,
-			      empty ? 0 : pair->parts[i].len);
+	for (part = pair->parts; part < pair->parts + pair->n_parts; part++) {
+		len = empty ? 0 : part->len;
+		trace_vhk_complete(pair->to_vq, part->id, len);
+		vhk_ring_push(&pair->to_vq->ring, part->id, part->n_desc, len);
+	}
 }
 
 /*
@@ -191,6 +195,7 @@ static int take_part(struct vhk_net_pair *pair, struct fill *f, bool merge)
 		return VHK_NET_DROP_BROKEN;
 	if (!ret)
 		return run_short(pair);
+	trace_vhk_pop(pair->to_vq, &c);
 	*part = (struct vhk_net_part){ c.id, c.n_desc, 0 };
 	if (!is_usable(pair, &c)) {
 		/* All of them go back, in order, with nothing in them. */

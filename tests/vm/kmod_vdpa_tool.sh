@@ -26,6 +26,7 @@ heard() {
 	fail "the monitor did not say: $2; but: $answer"
 }
 
+further_programs=(setpriv)
 start_module_guest "$VHOST_KERNEL"
 refused "no vDPA in this kernel" dev show
 guest "modprobe vhostkit_vdpa; truncate -s 8M /tmp/d0.img; truncate -s 4M /tmp/d1.img"
@@ -47,6 +48,14 @@ for words in "dev show" "dev show d1" dev "dev config show" "dev config show d0"
 	same_as_vdpa "$words"
 done
 guest "vhk vdpa dev config show d1 | grep '^d1: capacity 8192 .* read_only true flush'"
+# Looking is everybody's; making and deleting is not, and both devices are there afterwards. By its
+# path, since the shell has a setpriv of its own, which cannot do that.
+unprivileged="/bin/setpriv --reuid 65534 --regid 65534 --clear-groups"
+for words in "dev del d1" "dev add name d2 mgmtdev vhostkit_blk"; do
+	! try_guest 30 "$unprivileged vhk vdpa $words" && [[ $answer == "vhk: "*"CAP_NET_ADMIN"*"is needed" ]] ||
+		fail "vhk vdpa $words without rights: $answer"
+done
+guest_says "$(printf 'd0\nd1')" "$unprivileged vhk vdpa dev show | grep -o '^d[0-9]*'"
 refused "vdpa: device not found" dev show nobody
 refused "vdpa: device not found" dev config show nobody
 refused "vdpa: device not found" dev del nobody

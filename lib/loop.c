@@ -199,6 +199,33 @@ unsigned int vhk_loop_hand_over(struct vhk_loop *l, bool idle)
 	return n;
 }
 
+static void publish(struct vhk_loop *l)
+{
+	vhk_sources_flush(l);
+	vhk_loop_send_calls(l);
+}
+
+unsigned int vhk_loop_tell_fds(struct vhk_loop *l)
+{
+	if (!l->fds_due)
+		return 0;
+	l->fds_due = false;
+	return l->engine->tell_fds(l);
+}
+
+/*
+ * Messages of all kinds, which may take long. What is answered already does not wait for them, nor
+ * does what drivers have asked for meanwhile, for one round.
+ */
+static unsigned int serve_others(struct vhk_loop *l)
+{
+	if (!l->fds_due && !vhk_mail_waits(l))
+		return 0;
+	publish(l);
+	l->put_off = !l->put_off && vhk_sources_ready(l);
+	return l->put_off ? 1 : vhk_loop_tell_fds(l) + vhk_mail_read(l);
+}
+
 /* How many things were done. */
 static unsigned int go_round(struct vhk_loop *l)
 {
@@ -209,11 +236,10 @@ static unsigned int go_round(struct vhk_loop *l)
 	n = vhk_io_go_on(l);
 	n += vhk_sources_work(l);
 	n += vhk_loop_hand_over(l, !n);
-	n += vhk_mail_read(l);
+	n += serve_others(l);
 	if (!n || l->own || !(++l->n_rounds & 15))
 		n += vhk_timers_fire(l);
-	vhk_sources_flush(l);
-	vhk_loop_send_calls(l);
+	publish(l);
 	/* Other things than requests do not end the idle time: a timer is no reason to spin. */
 	if (l->n_learn)
 		learn(l);
@@ -374,7 +400,7 @@ static unsigned int hand_out(struct vhk_loop *l)
 	bool quiet = false;
 
 	for (i = 0; i < ROUNDS_MAX && !l->err; i++) {
-		quiet = vhk_sources_arm(l) && !l->own && !l->engine->peek(l);
+		quiet = vhk_sources_arm(l) && !l->own && !l->fds_due && !l->engine->peek(l);
 		/* The foreign loop has its own to serve, too. */
 		if (quiet || l->own)
 			break;

@@ -94,6 +94,8 @@ struct vhk_engine {
 	bool (*peek)(struct vhk_loop *l);
 	/* Calls back for what came; how many. @idle: nothing else was done in this round. */
 	unsigned int (*reap)(struct vhk_loop *l, bool idle);
+	/* After reap set fds_due: calls back for fds that are no kicks. NULL: reap does. */
+	unsigned int (*tell_fds)(struct vhk_loop *l);
 	/* As submit, then waits for something to reap. @ns: -1 for ever. */
 	int (*wait)(struct vhk_loop *l, int64_t ns);
 	/* Asks for an early end of all I/O. */
@@ -142,6 +144,8 @@ struct vhk_loop {
 	enum vhk_loop_notify notify;
 	int notify_fd;	       /* the caller's multiplexer, or -1 */
 	unsigned int n_polled; /* sources whose kicks are polled one by one */
+	bool fds_due;	       /* some of the caller's fds are ready */
+	bool put_off;	       /* they, or messages, waited for requests in the last round */
 	struct vhk_signal *signals;
 
 	struct vhk_source active;   /* head of a ring of those looked at every round */
@@ -187,6 +191,8 @@ static inline void vhk_loop_count(uint64_t *counter, uint64_t n)
 
 /* Gives the kernel what is queued and takes what is done; how much. */
 unsigned int vhk_loop_hand_over(struct vhk_loop *l, bool idle);
+/* What came for the caller's fds, if anything did. */
+unsigned int vhk_loop_tell_fds(struct vhk_loop *l);
 /*
  * Makes a sleeping loop, or one in a foreign loop's hands, go round once more. Any thread, signal
  * handlers.

@@ -298,6 +298,7 @@ void vhk_io_drain(struct vhk_loop *l, uint64_t ns)
 		if (l->engine->wait(l, l->own ? 0 : (int64_t)(until - now)) < 0)
 			return;
 		l->engine->reap(l, true);
+		vhk_loop_tell_fds(l);
 		vhk_sources_flush(l);
 		vhk_loop_send_calls(l);
 	}

@@ -342,7 +342,7 @@ static unsigned int kick_done(struct vhk_loop *l, const struct io_uring_cqe *cqe
 	return n;
 }
 
-static unsigned int fds_done(struct vhk_loop *l)
+static unsigned int uring_tell_fds(struct vhk_loop *l)
 {
 	struct epoll_event ev[EVENTS_MAX];
 	unsigned int sum = 0;
@@ -352,7 +352,7 @@ static unsigned int fds_done(struct vhk_loop *l)
 	l->uring->fds_armed = false;
 	vhk_loop_note_syscalls(l, 1);
 	n = epoll_wait(l->uring->fds, ev, EVENTS_MAX, 0);
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n && !l->closing; i++) {
 		p = vhk_poll_find(l, ev[i].data.u64);
 		if (p != VHK_NO_POLL)
 			sum += vhk_poll_fire(l, p, ev[i].events);
@@ -365,6 +365,12 @@ static unsigned int io_done(struct vhk_loop *l, const struct io_uring_cqe *cqe)
 	l->uring->n_in--;
 	l->n_learn++;
 	vhk_io_end(l, (struct vhk_io *)(uintptr_t)cqe->user_data, cqe->res);
+	return 1;
+}
+
+static unsigned int fds_ready(struct vhk_loop *l)
+{
+	l->fds_due = true;
 	return 1;
 }
 
@@ -394,7 +400,7 @@ static unsigned int uring_reap(struct vhk_loop *l, bool idle)
 		else if (cqe.user_data && !(cqe.user_data & 1))
 			n += io_done(l, &cqe);
 		else if (cqe.user_data && !l->closing)
-			n += cqe.user_data == VHK_URING_FDS ? fds_done(l) : kick_done(l, &cqe);
+			n += cqe.user_data == VHK_URING_FDS ? fds_ready(l) : kick_done(l, &cqe);
 	}
 	return n;
 }
@@ -429,6 +435,7 @@ const struct vhk_engine vhk_engine_uring = {
 	.submit = uring_submit,
 	.peek = uring_peek,
 	.reap = uring_reap,
+	.tell_fds = uring_tell_fds,
 	.wait = uring_wait,
 	.cancel = uring_cancel,
 	.fd = uring_fd,

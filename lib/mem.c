@@ -53,16 +53,14 @@ int vhk_mem_assign(struct vhk_mem *m, const struct vhk_mem *from)
 
 static bool overlaps(const struct vhk_span *spans, unsigned int n, uint64_t at, uint64_t size)
 {
-	unsigned int i;
+	const unsigned int i = vhk_span_rank(spans, n, at);
 
 	/* By last bytes: a region may end at 2^64. */
-	for (i = 0; i < n; i++)
-		if (at <= spans[i].start + (spans[i].size - 1) && spans[i].start <= at + (size - 1))
-			return true;
-	return false;
+	return (i < n && spans[i].start <= at + (size - 1)) ||
+	       (i && at <= spans[i - 1].start + (spans[i - 1].size - 1));
 }
 
-static int check_region(const struct vhk_mem *m, const struct vhk_region *r)
+int vhk_mem_check(const struct vhk_mem *m, const struct vhk_region *r)
 {
 	const struct vhk_table *t = m->table;
 
@@ -107,7 +105,7 @@ static int add_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd, ma
 	struct vhk_map map;
 	int ret;
 
-	ret = fd < 0 ? -EINVAL : check_region(m, r);
+	ret = fd < 0 ? -EINVAL : vhk_mem_check(m, r);
 	if (!ret)
 		ret = fn(&map, fd, r->offset, r->size);
 	if (ret || !keep)
@@ -153,7 +151,7 @@ int vhk_mem_new_file_take_fd(struct vhk_mem **out, uint64_t offset, uint64_t siz
 int vhk_mem_add_map(struct vhk_mem *m, const struct vhk_region *r, const struct vhk_map *map)
 {
 	struct vhk_map undo = *map;
-	int ret = check_region(m, r);
+	int ret = vhk_mem_check(m, r);
 
 	if (ret) {
 		vhk_unmap_range(&undo);
@@ -180,7 +178,7 @@ int vhk_mem_add_va(struct vhk_mem *m, const struct vhk_region *r, void *va)
 	struct vhk_map map;
 	int ret;
 
-	ret = check_region(m, r);
+	ret = vhk_mem_check(m, r);
 	if (ret)
 		return ret;
 	if (!va || !vhk_range_ok((uintptr_t)va, r->size + 2 * vhk_page_size()))
@@ -203,7 +201,7 @@ int vhk_mem_alloc(struct vhk_mem *m, struct vhk_gpa at, size_t size, void **va)
 		return fd;
 	map = foreign_map(mem, size);
 	r.uva.v = (uintptr_t)mem;
-	ret = check_region(m, &r);
+	ret = vhk_mem_check(m, &r);
 	if (ret) {
 		vhk_unmap_range(&map);
 		vhk_fd_close(fd);

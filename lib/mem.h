@@ -36,11 +36,24 @@ struct vhk_torn {
 	atomic_uint pieces; /* replaced */
 };
 
+/*
+ * What keeps the mappings of tables that follow from one another by regions that were added: it is
+ * the owner's of the newest to add to. Unmapped with the last of these tables.
+ */
+struct vhk_hold {
+	atomic_uint refs;
+	unsigned int n, room;
+	struct vhk_mapping *mapping[];
+};
+
 struct vhk_table {
 	atomic_uint refs;
 	uint32_t gen; /* differs between any two tables of one vhk_mem that can be alive at once */
 	unsigned int n;
 	uint8_t grain; /* binary logarithm of the parts that addresses are told apart by */
+	unsigned int logs; /* sum of the binary logarithms of the regions' sizes */
+	uint64_t starts;   /* bits that any region's start has */
+	struct vhk_hold *hold; /* NULL: no region */
 	const struct vhk_span *by_gpa; /* sorted by start */
 	const struct vhk_span *by_uva; /* the same regions, sorted by front-end address */
 	const struct vhk_span *by_va; /* start is our address, va the guest-physical one, cast */
@@ -65,13 +78,15 @@ struct vhk_table *vhk_table_empty(uint32_t gen);
 /* An empty one that is torn when @t is. */
 struct vhk_table *vhk_table_beside(const struct vhk_table *t);
 struct vhk_table *vhk_table_copy(const struct vhk_table *t, uint32_t gen);
-/* A copy of @t with one region more; takes its own reference to @mapping. */
+/* A copy of @t with one region more; takes its own reference to @mapping. Owner's thread. */
 struct vhk_table *vhk_table_with(const struct vhk_table *t, uint32_t gen,
 				 const struct vhk_region *r, struct vhk_mapping *mapping);
 /* A copy of @t without region @i (in by_gpa order). */
 struct vhk_table *vhk_table_without(const struct vhk_table *t, uint32_t gen, unsigned int i);
 void vhk_mapping_put(struct vhk_mapping *mapping);
 
+/* Whether @r could be added, but for its file: 0, or as vhk_mem_add_take_fd(). */
+int vhk_mem_check(const struct vhk_mem *m, const struct vhk_region *r);
 /* A region that is mapped already; @map is the table's, even on failure. As
  * vhk_mem_add_take_fd(). */
 int vhk_mem_add_map(struct vhk_mem *m, const struct vhk_region *r, const struct vhk_map *map);
@@ -91,6 +106,9 @@ int vhk_mem_new_file_take_fd(struct vhk_mem **out, uint64_t offset, uint64_t siz
 
 /* As vhk_mem_add_take_fd(), of a file that must not be written: what is written stays here. */
 int vhk_mem_add_private_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd);
+
+/* Spans of @spans that start below @at: its place in the order. */
+unsigned int vhk_span_rank(const struct vhk_span *spans, unsigned int n, uint64_t at);
 
 /* The span of @spans that holds all of [at, at + len), or NULL. *hint is the caller's last hit. len
  * 0 is a miss. */

@@ -3,6 +3,8 @@
  * Snapshots of a memory table: how they are made, counted and searched. A snapshot never changes;
  * the arrays of one lie in one allocation.
  */
+#include <limits.h>
+
 #include "base.h"
 #include "fd.h"
 #include "mem.h"
@@ -23,14 +25,61 @@ struct vhk_table *vhk_table_get(struct vhk_table *t)
 	return t;
 }
 
-void vhk_table_put(struct vhk_table *t)
+static void hold_put(struct vhk_hold *h)
 {
 	unsigned int i;
 
+	if (!h || atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	for (i = 0; i < h->n; i++)
+		vhk_mapping_put(h->mapping[i]);
+	free(h);
+}
+
+static void hold_add(struct vhk_hold *h, struct vhk_mapping *mapping)
+{
+	atomic_fetch_add_explicit(&mapping->refs, 1, memory_order_relaxed);
+	h->mapping[h->n++] = mapping;
+}
+
+/* The mappings of @t, without number @skip of them (UINT_MAX: all), with room for as many more. */
+static struct vhk_hold *hold_new(const struct vhk_table *t, unsigned int skip)
+{
+	const unsigned int room = 2 * t->n + 8;
+	struct vhk_hold *h = malloc(sizeof(*h) + room * sizeof(h->mapping[0]));
+	unsigned int i;
+
+	if (!h)
+		return NULL;
+	atomic_init(&h->refs, 1);
+	h->n = 0;
+	h->room = room;
+	for (i = 0; i < t->n; i++)
+		if (i != skip)
+			hold_add(h, t->mapping[i]);
+	return h;
+}
+
+/* A reference to what keeps the mappings of @t and one more; each table would count all of them
+ * otherwise. */
+static struct vhk_hold *hold_with(const struct vhk_table *t, struct vhk_mapping *mapping)
+{
+	struct vhk_hold *h = t->hold;
+
+	if (h && h->n < h->room)
+		atomic_fetch_add_explicit(&h->refs, 1, memory_order_relaxed);
+	else
+		h = hold_new(t, UINT_MAX);
+	if (h)
+		hold_add(h, mapping);
+	return h;
+}
+
+void vhk_table_put(struct vhk_table *t)
+{
 	if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	for (i = 0; i < t->n; i++)
-		vhk_mapping_put(t->mapping[i]);
+	hold_put(t->hold);
 	if (atomic_fetch_sub_explicit(&t->torn->refs, 1, memory_order_acq_rel) == 1)
 		free(t->torn);
 	free(t);
@@ -82,7 +131,10 @@ static struct vhk_table *table_alloc(unsigned int n, uint32_t gen, const struct 
 	atomic_init(&t->refs, 1);
 	t->gen = gen;
 	t->n = n;
+	t->logs = 0;
+	t->starts = 0;
 	t->grain = 0;
+	t->hold = NULL;
 	span = (struct vhk_span *)(t + 1);
 	t->by_gpa = span;
 	t->by_uva = span + n;
@@ -102,14 +154,18 @@ struct vhk_table *vhk_table_beside(const struct vhk_table *t)
 	return table_alloc(0, t->gen, t);
 }
 
-/* Spans of @spans that start below @at: its place in the order. */
-static unsigned int span_rank(const struct vhk_span *spans, unsigned int n, uint64_t at)
+unsigned int vhk_span_rank(const struct vhk_span *spans, unsigned int n, uint64_t at)
 {
-	unsigned int i;
+	unsigned int low = 0, mid;
 
-	for (i = 0; i < n && spans[i].start < at; i++)
-		;
-	return i;
+	while (low < n) {
+		mid = low + (n - low) / 2;
+		if (spans[mid].start < at)
+			low = mid + 1;
+		else
+			n = mid;
+	}
+	return low;
 }
 
 /* @to has room for n + 1. Returns the place of @s. */
@@ -117,7 +173,7 @@ static unsigned int span_insert(const struct vhk_span *to, const struct vhk_span
 				unsigned int n, struct vhk_span s)
 {
 	struct vhk_span *out = (struct vhk_span *)to;
-	unsigned int at = span_rank(from, n, s.start);
+	unsigned int at = vhk_span_rank(from, n, s.start);
 
 	memcpy(out, from, at * sizeof(*out));
 	out[at] = s;
@@ -130,21 +186,15 @@ static void span_drop(const struct vhk_span *to, const struct vhk_span *from, un
 		      uint64_t start)
 {
 	struct vhk_span *out = (struct vhk_span *)to;
-	unsigned int at = span_rank(from, n, start);
+	unsigned int at = vhk_span_rank(from, n, start);
 
 	memcpy(out, from, at * sizeof(*out));
 	memcpy(out + at, from + at + 1, (n - at - 1) * sizeof(*out));
 }
 
-/* Each gets a reference. */
-static void copy_mappings(struct vhk_mapping **to, struct vhk_mapping *const *from, unsigned int n)
+static unsigned int log_of(uint64_t size)
 {
-	unsigned int i;
-
-	for (i = 0; i < n; i++) {
-		to[i] = from[i];
-		atomic_fetch_add_explicit(&to[i]->refs, 1, memory_order_relaxed);
-	}
+	return 63 - (unsigned int)__builtin_clzll(size);
 }
 
 /*
@@ -152,18 +202,29 @@ static void copy_mappings(struct vhk_mapping **to, struct vhk_mapping *const *fr
  * all begin at multiples of more, they lie apart: that keeps the numbers of their parts close
  * together, and so apart in a table by hash.
  */
-static void note_grain(struct vhk_table *t)
+static void note_grain(struct vhk_table *t, unsigned int logs, uint64_t starts)
 {
-	unsigned int i, sum = 0;
-	uint64_t starts = 0;
-
-	for (i = 0; i < t->n; i++) {
-		sum += 63 - (unsigned int)__builtin_clzll(t->by_gpa[i].size);
-		starts |= t->by_gpa[i].start;
-	}
-	t->grain = t->n ? (uint8_t)(sum / t->n) : 0;
+	t->logs = logs;
+	t->starts = starts;
+	t->grain = t->n ? (uint8_t)(logs / t->n) : 0;
 	if (starts)
 		t->grain = (uint8_t)vhk_max((int)t->grain, __builtin_ctzll(starts));
+}
+
+static uint64_t starts_of(const struct vhk_table *t)
+{
+	uint64_t starts = 0;
+	unsigned int i;
+
+	for (i = 0; i < t->n; i++)
+		starts |= t->by_gpa[i].start;
+	return starts;
+}
+
+static struct vhk_table *table_drop(struct vhk_table *t)
+{
+	vhk_table_put(t);
+	return NULL;
 }
 
 struct vhk_table *vhk_table_copy(const struct vhk_table *t, uint32_t gen)
@@ -173,12 +234,15 @@ struct vhk_table *vhk_table_copy(const struct vhk_table *t, uint32_t gen)
 
 	if (!out)
 		return NULL;
+	out->hold = hold_new(t, UINT_MAX);
+	if (!out->hold)
+		return table_drop(out);
 	memcpy((void *)out->by_gpa, t->by_gpa, spans);
 	memcpy((void *)out->by_uva, t->by_uva, spans);
 	memcpy((void *)out->by_va, t->by_va, spans);
 	memcpy(out->region, t->region, t->n * sizeof(*t->region));
-	copy_mappings(out->mapping, t->mapping, t->n);
-	out->grain = t->grain;
+	memcpy(out->mapping, t->mapping, t->n * sizeof(*t->mapping));
+	note_grain(out, t->logs, t->starts);
 	return out;
 }
 
@@ -191,6 +255,9 @@ struct vhk_table *vhk_table_with(const struct vhk_table *t, uint32_t gen,
 
 	if (!out)
 		return NULL;
+	out->hold = hold_with(t, mapping);
+	if (!out->hold)
+		return table_drop(out);
 	at = span_insert(out->by_gpa, t->by_gpa, t->n,
 			 (struct vhk_span){ r->gpa.v, r->size, va });
 	span_insert(out->by_uva, t->by_uva, t->n, (struct vhk_span){ r->uva.v, r->size, va });
@@ -200,10 +267,10 @@ struct vhk_table *vhk_table_with(const struct vhk_table *t, uint32_t gen,
 	memcpy(out->region, t->region, at * sizeof(*r));
 	out->region[at] = *r;
 	memcpy(out->region + at + 1, t->region + at, (t->n - at) * sizeof(*r));
-	copy_mappings(out->mapping, t->mapping, at);
-	copy_mappings(out->mapping + at, &mapping, 1);
-	copy_mappings(out->mapping + at + 1, t->mapping + at, t->n - at);
-	note_grain(out);
+	memcpy(out->mapping, t->mapping, at * sizeof(mapping));
+	out->mapping[at] = mapping;
+	memcpy(out->mapping + at + 1, t->mapping + at, (t->n - at) * sizeof(mapping));
+	note_grain(out, t->logs + log_of(r->size), t->starts | r->gpa.v);
 	return out;
 }
 
@@ -216,9 +283,9 @@ static void copy_without(struct vhk_table *out, const struct vhk_table *t, unsig
 	span_drop(out->by_va, t->by_va, t->n, (uintptr_t)t->by_gpa[i].va);
 	memcpy(out->region, t->region, i * sizeof(*t->region));
 	memcpy(out->region + i, t->region + i + 1, after * sizeof(*t->region));
-	copy_mappings(out->mapping, t->mapping, i);
-	copy_mappings(out->mapping + i, t->mapping + i + 1, after);
-	note_grain(out);
+	memcpy(out->mapping, t->mapping, i * sizeof(*t->mapping));
+	memcpy(out->mapping + i, t->mapping + i + 1, after * sizeof(*t->mapping));
+	note_grain(out, t->logs - log_of(t->by_gpa[i].size), starts_of(out));
 }
 
 struct vhk_table *vhk_table_without(const struct vhk_table *t, uint32_t gen, unsigned int i)
@@ -227,6 +294,9 @@ struct vhk_table *vhk_table_without(const struct vhk_table *t, uint32_t gen, uns
 
 	if (!out)
 		return NULL;
+	out->hold = hold_new(t, i);
+	if (!out->hold)
+		return table_drop(out);
 	copy_without(out, t, i);
 	return out;
 }

@@ -168,6 +168,10 @@ struct vhk_session {
 	unsigned int cursor;		     /* of a handler that goes from ring to ring */
 	void (*then)(struct vhk_session *s); /* and what it does behind the last */
 	int patience;			     /* timer, 0: none */
+	struct {
+		struct vhk_work work;
+		struct vhk_map map; /* the table's from the last step on */
+	} adding; /* of a region that comes alone */
 
 	int stall; /* timer, 0: no message or answer is under way */
 	unsigned int stall_of; /* which one it is about */

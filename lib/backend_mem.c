@@ -121,19 +121,68 @@ static struct vhk_region requested_region(const struct vhk_session *s)
 	return region_of(s, &reg.region);
 }
 
-int vhk_backend_add_mem_reg(struct vhk_session *s)
+/* @ret: of adding it to the table. */
+static int added(struct vhk_session *s, const struct vhk_region *r, int ret)
 {
-	struct vhk_region r = requested_region(s);
-	int ret = add_region(s, s->mem, 0);
-
 	if (ret < 0)
 		return vhk_session_refuse(s, ret, why_not_added(ret));
 	ret = vhk_session_check_log(s, s->mem);
 	if (ret) {
-		vhk_mem_del(s->mem, &r);
+		vhk_mem_del(s->mem, r);
 		return ret;
 	}
 	return vhk_session_spread_table(s, false);
+}
+
+static void add_mapped(struct vhk_work *w)
+{
+	struct vhk_session *s = vhk_container_of(w, struct vhk_session, adding.work);
+	struct vhk_region r = requested_region(s);
+	int ret;
+
+	vhk_map_hide(&s->adding.map);
+	ret = added(s, &r, vhk_mem_add_map(s->mem, &r, &s->adding.map));
+	if (ret != VHK_SESSION_LATER)
+		vhk_session_changed(s, ret, 0);
+}
+
+static void map_added(struct vhk_work *w)
+{
+	struct vhk_session *s = vhk_container_of(w, struct vhk_session, adding.work);
+	struct vhk_region r = requested_region(s);
+	int fd = vhk_msg_take_fd(&s->req, 0);
+	int ret = vhk_map_range_shown(&s->adding.map, fd, r.offset, r.size);
+
+	vhk_fd_close(fd);
+	if (ret) {
+		vhk_session_changed(s, vhk_session_refuse(s, ret, why_not_added(ret)), 0);
+		return;
+	}
+	s->adding.work.fn = add_mapped;
+	vhk_loop_post(s->backend->ctl, &s->adding.work);
+}
+
+/*
+ * Queues that share the loop have their turn between any two steps: a front end that plugs memory in
+ * sends hundreds of these while its machine goes on.
+ */
+static int add_in_steps(struct vhk_session *s)
+{
+	s->adding.work.fn = map_added;
+	vhk_loop_post(s->backend->ctl, &s->adding.work);
+	return vhk_session_wait(s, 0, NULL);
+}
+
+int vhk_backend_add_mem_reg(struct vhk_session *s)
+{
+	struct vhk_region r = requested_region(s);
+	int ret;
+
+	if (s->backend->take || vhk_session_keeps_fds(s) ||
+	    (s->st.protocol & VHK_USER_PF(XEN_MMAP)))
+		return added(s, &r, add_region(s, s->mem, 0));
+	ret = vhk_mem_check(s->mem, &r);
+	return ret ? vhk_session_refuse(s, ret, why_not_added(ret)) : add_in_steps(s);
 }
 
 /* An fd that came with it is closed with the message (vhost-user, "REM_MEM_REG"). */

@@ -21,24 +21,22 @@ size_t vhk_page_size(void)
 	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static int check_length(int fd, uint64_t offset, uint64_t size)
+static int check_length(const struct stat *st, uint64_t offset, uint64_t size)
 {
-	struct stat st;
-
 	if (!size || size > INT64_MAX || offset > INT64_MAX - size)
 		return -EINVAL;
-	if (fstat(fd, &st))
-		return -errno;
-	if (S_ISREG(st.st_mode) && (uint64_t)st.st_size < offset + size)
+	if (S_ISREG(st->st_mode) && (uint64_t)st->st_size < offset + size)
 		return -EINVAL;
 	return 0;
 }
 
-/* hugetlbfs maps and unmaps in its own page size only. */
-static int find_block(int fd, size_t *block)
+/* hugetlbfs maps and unmaps in its own page size only, which is its files' block size, too. */
+static int find_block(int fd, const struct stat *st, size_t *block)
 {
 	struct statfs fs;
 
+	if ((uint64_t)st->st_blksize <= *block)
+		return 0;
 	if (fstatfs(fd, &fs))
 		return -errno;
 	if (fs.f_type == HUGETLBFS_MAGIC && vhk_is_power_of_2((uint64_t)fs.f_bsize))
@@ -48,13 +46,16 @@ static int find_block(int fd, size_t *block)
 
 static int map_range(struct vhk_map *m, int fd, uint64_t offset, uint64_t size, int flags)
 {
+	struct stat st;
 	uint64_t head;
 	int ret;
 
 	*m = (struct vhk_map){ .block = vhk_page_size() };
-	ret = check_length(fd, offset, size);
+	if (fstat(fd, &st))
+		return -errno;
+	ret = check_length(&st, offset, size);
 	if (!ret)
-		ret = find_block(fd, &m->block);
+		ret = find_block(fd, &st, &m->block);
 	if (ret)
 		return ret;
 	head = offset & (m->block - 1);
@@ -66,20 +67,38 @@ static int map_range(struct vhk_map *m, int fd, uint64_t offset, uint64_t size, 
 		m->base = NULL;
 		return -errno;
 	}
-	/* A guest's memory has no place in a core file. */
-	madvise(m->base, m->len, MADV_DONTDUMP);
 	m->va = m->base + head;
 	return 0;
 }
 
+/* A guest's memory has no place in a core file. */
+void vhk_map_hide(const struct vhk_map *m)
+{
+	madvise(m->base, m->len, MADV_DONTDUMP);
+}
+
+static int map_hidden(struct vhk_map *m, int fd, uint64_t offset, uint64_t size, int flags)
+{
+	int ret = map_range(m, fd, offset, size, flags);
+
+	if (!ret)
+		vhk_map_hide(m);
+	return ret;
+}
+
 int vhk_map_range(struct vhk_map *m, int fd, uint64_t offset, uint64_t size)
 {
-	return map_range(m, fd, offset, size, MAP_SHARED);
+	return map_hidden(m, fd, offset, size, MAP_SHARED);
 }
 
 int vhk_map_range_private(struct vhk_map *m, int fd, uint64_t offset, uint64_t size)
 {
-	return map_range(m, fd, offset, size, MAP_PRIVATE);
+	return map_hidden(m, fd, offset, size, MAP_PRIVATE);
+}
+
+int vhk_map_range_shown(struct vhk_map *m, int fd, uint64_t offset, uint64_t size)
+{
+	return map_range(m, fd, offset, size, MAP_SHARED);
 }
 
 void vhk_unmap_range(struct vhk_map *m)

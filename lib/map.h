@@ -28,6 +28,9 @@ struct vhk_map {
 int vhk_map_range(struct vhk_map *m, int fd, uint64_t offset, uint64_t size);
 /* The same of a file that must not be written: what is written stays here. */
 int vhk_map_range_private(struct vhk_map *m, int fd, uint64_t offset, uint64_t size);
+/* In two calls, for whoever has little time at once: until vhk_map_hide() a core file has it. */
+int vhk_map_range_shown(struct vhk_map *m, int fd, uint64_t offset, uint64_t size);
+void vhk_map_hide(const struct vhk_map *m);
 void vhk_unmap_range(struct vhk_map *m);
 
 /* The same for files of ordinary pages, without the structure; -EINVAL for huge pages, too. */

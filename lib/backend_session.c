@@ -169,21 +169,27 @@ static void session_time(struct vhk_session *s)
 	s->stall_of = of;
 }
 
+static void session_listen(struct vhk_session *s, uint32_t events)
+{
+	if (!s->watched || events == s->events)
+		return;
+	s->events = events;
+	vhk_loop_mod_fd(s->backend->ctl, s->sock.fd, events);
+}
+
 void vhk_session_watch(struct vhk_session *s)
 {
-	struct vhk_loop *ctl = s->backend->ctl;
-	uint32_t events = 0;
-
 	if (!s->watched)
 		return;
 	session_time(s);
-	/* A peer that does not take its answers is not asked for more. */
+	/*
+	 * A peer that does not take its answers is not asked for more. One whose request is under
+	 * way seldom says anything: it is not listened to when it does.
+	 */
 	if (s->state == VHK_SESSION_READY)
-		events = s->sock.n_tx ? EPOLLOUT : EPOLLIN;
-	if (events == s->events)
-		return;
-	s->events = events;
-	vhk_loop_mod_fd(ctl, s->sock.fd, events);
+		session_listen(s, s->sock.n_tx ? EPOLLOUT : EPOLLIN);
+	else if (s->state != VHK_SESSION_WAITING)
+		session_listen(s, 0);
 }
 
 void vhk_session_unwatch(struct vhk_session *s)
@@ -330,6 +336,8 @@ void vhk_session_event(void *arg, uint32_t events)
 		/* gone while its request is under way, whose answer nobody waits for */
 		if (events & (EPOLLHUP | EPOLLERR))
 			vhk_session_end(s, "it hung up");
+		else
+			session_listen(s, 0);
 		return;
 	}
 	ret = s->sock.n_tx ? vhk_sock_flush(&s->sock) : 0;

@@ -18,7 +18,9 @@
 #include "net.h"
 #include "version.h"
 
-#define NEEDED (BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
+#define NEEDED BIT_ULL(VIRTIO_F_VERSION_1)
+/* Who uses the device decides about it: what a disk shows in use by this kernel lacks it. */
+#define BY_USE BIT_ULL(VIRTIO_F_ACCESS_PLATFORM)
 #define MAX_SEGS 1024
 
 static struct device *root;
@@ -56,7 +58,7 @@ static int provision(struct vhk_blk *blk, const struct vdpa_dev_set_config *conf
 			return -EINVAL;
 		if ((config->device_features & NEEDED) != NEEDED)
 			return -EOPNOTSUPP;
-		features = config->device_features;
+		features = config->device_features | BY_USE;
 	}
 	blk->dev.offered = features;
 	return 0;

@@ -34,7 +34,7 @@ for features in "${without[@]}"; do
 	guest "vdpa dev del d0"
 done
 # What a disk does not have, and what every device needs, is refused.
-guest "! vdpa_add d0 vhostkit_blk all; ! vdpa_add d0 vhostkit_blk -32 $NO_RO; ! vdpa_add d0 vhostkit_blk -33 $NO_RO"
+guest "! vdpa_add d0 vhostkit_blk all; ! vdpa_add d0 vhostkit_blk -32 $NO_RO"
 guest "! vdpa dev add name nobody mgmtdev vhostkit_blk 2>/dev/null"
 guest "disks del d0"
 

@@ -7,8 +7,9 @@
 . "$(dirname "$0")/kmod_cases"
 
 start_vdpa_guest vhost_vdpa
+# ACCESS_PLATFORM is offered here also where it was not asked for.
 guest "truncate -s 8M /tmp/d0.img; disks add d0 /tmp/d0.img queues=1 entries=64; \
-vdpa dev add name d0 mgmtdev vhostkit_blk"
+vdpa_add d0 vhostkit_blk $NO_RO -33"
 for layout in split packed in_order; do
 	guest "vdpa_driver load /dev/vhost-vdpa-0 $layout $RANDOM"
 done

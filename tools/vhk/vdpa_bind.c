@@ -134,6 +134,8 @@ static const char *why_no_disk(int ret, uint64_t set)
 		return "another device has the disk";
 	if (ret == -EINVAL && set & VHK_VDPA_FEATURES)
 		return "device_features has some that the disk does not have";
+	if (ret == -EOPNOTSUPP && set & VHK_VDPA_FEATURES)
+		return "device_features lacks VERSION_1, which all need";
 	return NULL;
 }
 
@@ -145,6 +147,8 @@ static const char *why_no_card(int ret, uint64_t set)
 		return "mac: that is no address of one card";
 	if (ret == -EINVAL && set & VHK_VDPA_FEATURES)
 		return "device_features has some that the card does not have, or that need others";
+	if (ret == -EOPNOTSUPP && set & VHK_VDPA_FEATURES)
+		return "device_features lacks VERSION_1 or ACCESS_PLATFORM, which all need";
 	return NULL;
 }
 
@@ -159,9 +163,6 @@ static int say_not_made(const struct vdpa_cli *c, const struct vdpa_words *w, in
 		hint = why_no_disk(ret, set);
 	else if (!strcmp(w->mgmtdev, "vhostkit_net"))
 		hint = why_no_card(ret, set);
-	if (!hint && ret == -EOPNOTSUPP && set & VHK_VDPA_FEATURES &&
-	    !strncmp(w->mgmtdev, "vhostkit_", 9))
-		hint = "device_features lacks VERSION_1 or ACCESS_PLATFORM, which all need";
 	if (!hint)
 		return vdpa_failed(c, w->name);
 	say("%s: %s: %s", w->name, vhk_vdpa_error(c->v), hint);

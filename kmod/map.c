@@ -62,6 +62,7 @@ void vhk_map_init(struct vhk_map *map)
 	atomic_set(&map->n_readers, 0);
 	map->is_identity = false;
 	map->identity = (struct vhk_mapping){
+		.size = U64_MAX,
 		.last = U64_MAX,
 		.perm = VHK_MAY_READ | VHK_MAY_WRITE,
 		.lasting = true,
@@ -76,6 +77,7 @@ static struct vhk_mapping *mapping_new(u64 iova, u64 size, u64 pa, u32 perm)
 	if (!m)
 		return NULL;
 	m->first = iova;
+	m->size = size;
 	m->last = iova + size - 1;
 	m->va = phys_to_virt(pa);
 	m->perm = perm;
@@ -108,12 +110,11 @@ int vhk_map_add(struct vhk_map *map, u64 iova, u64 size, u64 pa, u32 perm)
 static void mapping_del(struct vhk_mapping *m)
 {
 	DECLARE_COMPLETION_ONSTACK(gone);
-	const u64 size = m->last - m->first + 1;
 
 	m->gone = &gone;
 	if (!refcount_dec_and_test(&m->refs))
 		wait_for_completion(&gone);
-	each_folio(m->va, size, m->perm & VHK_MAY_WRITE ? release_dirty : release);
+	each_folio(m->va, m->size, m->perm & VHK_MAY_WRITE ? release_dirty : release);
 	kfree_rcu(m, rcu);
 }
 
@@ -197,17 +198,32 @@ int vhk_map_set_identity(struct vhk_map *map, bool on)
 	return 0;
 }
 
-struct vhk_mapping *vhk_map_search(struct vhk_map *map, struct vhk_hit *hit, u64 iova)
+struct vhk_mapping *vhk_map_search(struct vhk_map *map, u64 iova, u32 perm)
 {
-	/* pairs with the release in take_first(), which comes behind the change of the table */
-	const unsigned long gen = smp_load_acquire(&map->gen);
 	struct vhk_mapping *m;
 
 	m = map->is_identity ? &map->identity : mtree_load(&map->tree, iova);
+	return m && (m->perm & perm) == perm ? m : NULL;
+}
+
+struct vhk_mapping *vhk_map_search_hit(struct vhk_map *map, struct vhk_hits *hits, u64 iova,
+				       bool write)
+{
+	struct vhk_mapping *m = vhk_map_search(map, iova, write ? VHK_MAY_WRITE : VHK_MAY_READ);
 
 	if (m)
-		*hit = (struct vhk_hit){ m, gen };
+		hits->of[write][(iova >> 12) % VHK_HITS] = m;
 	return m;
+}
+
+void vhk_hits_forget(struct vhk_hits *hits)
+{
+	/* Has no byte. */
+	static struct vhk_mapping nothing;
+	unsigned int i;
+
+	for (i = 0; i < VHK_HITS; i++)
+		hits->of[false][i] = hits->of[true][i] = &nothing;
 }
 
 void vhk_map_add_reader(struct vhk_map *map)

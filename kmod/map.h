@@ -25,8 +25,9 @@
  */
 struct vhk_mapping {
 	u64 first;
-	u64 last;
+	u64 size; /* of the identity, one less than it has */
 	void *va; /* of @first */
+	u64 last;
 	u32 perm;
 	bool lasting; /* nobody waits for references */
 	refcount_t refs;
@@ -47,10 +48,15 @@ struct vhk_map {
 	atomic_t n_readers ____cacheline_aligned_in_smp;
 };
 
-/* The mapping found last, by one thread. Zeroed where there is none. */
-struct vhk_hit {
-	struct vhk_mapping *m;
+#define VHK_HITS 64
+
+/*
+ * What one thread found, by page and by use: memory of a driver's process is mapped in pieces as
+ * small as a page. Zeroed before it is refreshed for the first time.
+ */
+struct vhk_hits {
 	unsigned long gen;
+	struct vhk_mapping *of[2][VHK_HITS]; /* to read, to write; never NULL */
 };
 
 void vhk_map_init(struct vhk_map *map);
@@ -64,25 +70,50 @@ void vhk_map_clear(struct vhk_map *map);
 /* Nothing may use the map meanwhile. -EOPNOTSUPP: addresses are not what they seem. */
 int vhk_map_set_identity(struct vhk_map *map, bool on);
 
-/* Looks in the table, and remembers what is there. */
-struct vhk_mapping *vhk_map_search(struct vhk_map *map, struct vhk_hit *hit, u64 iova);
+/* Looks in the table. For readers, and to the end of their read section of RCU only. */
+struct vhk_mapping *vhk_map_search(struct vhk_map *map, u64 iova, u32 perm);
+/* The same, and remembers what is there. */
+struct vhk_mapping *vhk_map_search_hit(struct vhk_map *map, struct vhk_hits *hits, u64 iova,
+				       bool write);
+void vhk_hits_forget(struct vhk_hits *hits);
 
-/*
- * The mapping that has @iova and allows @perm; NULL: there is none. For readers, and to the end of
- * their read section of RCU only.
- */
-static inline struct vhk_mapping *vhk_map_find(struct vhk_map *map, struct vhk_hit *hit, u64 iova,
-					       u32 perm)
+/* As a read section begins. True: mappings went since the last, and what was found is forgotten. */
+static inline bool vhk_hits_refresh(struct vhk_hits *hits, const struct vhk_map *map)
 {
-	struct vhk_mapping *m = hit->m;
-
 	/*
 	 * One that went after this load is freed after the caller's read section only; pairs with
 	 * the release in take_first().
 	 */
-	if (unlikely(hit->gen != smp_load_acquire(&map->gen) || iova < m->first || iova > m->last))
-		m = vhk_map_search(map, hit, iova);
-	return m && (m->perm & perm) == perm ? m : NULL;
+	const unsigned long gen = smp_load_acquire(&map->gen);
+
+	if (likely(gen == hits->gen))
+		return false;
+	vhk_hits_forget(hits);
+	hits->gen = gen;
+	return true;
+}
+
+/* What may have @iova: found before in this read section or since the last change. */
+static inline struct vhk_mapping *vhk_hits_guess(const struct vhk_hits *hits, u64 iova, bool write)
+{
+	return hits->of[write][(iova >> 12) % VHK_HITS];
+}
+
+/* Where @len bytes are; NULL: some of them are not in there, or there are none. */
+static inline void *vhk_mapping_at(const struct vhk_mapping *m, u64 iova, u32 len)
+{
+	const u64 off = iova - m->first;
+
+	return likely(off < m->size && len - 1ull < m->size - off) ? m->va + off : NULL;
+}
+
+/* The mapping that has @iova and allows its use; NULL: there is none. As vhk_map_search(). */
+static inline struct vhk_mapping *vhk_map_find(struct vhk_map *map, struct vhk_hits *hits, u64 iova,
+					       bool write)
+{
+	struct vhk_mapping *m = vhk_hits_guess(hits, iova, write);
+
+	return likely(iova - m->first < m->size) ? m : vhk_map_search_hit(map, hits, iova, write);
 }
 
 /* From now on there can be read sections. A full barrier. */

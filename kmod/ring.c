@@ -28,7 +28,7 @@ void *ring_area_find(struct vhk_ring *r, struct vhk_area *a, u32 at, u32 len)
 	u64 before, behind;
 
 	area_forget(a);
-	m = vhk_map_find(r->map, &a->hit, iova, a->perm);
+	m = vhk_map_search(r->map, iova, a->perm);
 	if (!m)
 		return NULL;
 	before = min_t(u64, at, iova - m->first);
@@ -43,8 +43,9 @@ void *ring_area_find(struct vhk_ring *r, struct vhk_area *a, u32 at, u32 len)
 
 int vhk_ring_init(struct vhk_ring *r, u16 max_size, unsigned int max_segs)
 {
-	*r = (struct vhk_ring){ .max_segs = max_segs };
+	*r = (struct vhk_ring){ };
 	r->seg = kvcalloc(max_segs, sizeof(*r->seg), GFP_KERNEL);
+	r->seg_end = r->seg + max_segs;
 	r->busy = kvzalloc(max_size, GFP_KERNEL);
 	if (r->seg && r->busy)
 		return 0;
@@ -89,7 +90,6 @@ int vhk_ring_start(struct vhk_ring *r, const struct vhk_ring_opts *o)
 	if (ret)
 		return ret;
 	r->map = o->map;
-	r->gen = 0;
 	r->size = o->size;
 	r->packed = o->packed;
 	r->indirect = o->indirect;
@@ -102,8 +102,8 @@ int vhk_ring_start(struct vhk_ring *r, const struct vhk_ring_opts *o)
 	r->used_wrap = o->used_wrap;
 	r->n_slots = 0;
 	r->n_staged = 0;
-	memset(r->hits, 0, sizeof(r->hits));
-	memset(&r->table_hit, 0, sizeof(r->table_hit));
+	r->hits.gen = 0;
+	vhk_hits_forget(&r->hits);
 	memset(r->busy, 0, o->size);
 	return o->packed ? ring_packed_start(r, o) : ring_split_start(r, o);
 }
@@ -123,13 +123,6 @@ static int settle(struct vhk_ring *r, int ret)
 	return ret;
 }
 
-int vhk_ring_pop(struct vhk_ring *r, struct vhk_chain *c)
-{
-	if (unlikely(r->err))
-		return r->err;
-	return settle(r, r->packed ? ring_packed_pop(r, c) : ring_split_pop(r, c));
-}
-
 void vhk_ring_unpop(struct vhk_ring *r, u16 id, u16 n_desc)
 {
 	r->busy[id] = 0;
@@ -137,15 +130,6 @@ void vhk_ring_unpop(struct vhk_ring *r, u16 id, u16 n_desc)
 		ring_packed_unpop(r, n_desc);
 	else
 		ring_split_unpop(r);
-}
-
-int vhk_ring_push(struct vhk_ring *r, u16 id, u16 n_desc, u32 len)
-{
-	r->busy[id] = 0;
-	if (unlikely(r->err))
-		return r->err;
-	return settle(r, r->packed ? ring_packed_push(r, id, n_desc, len) :
-				     ring_split_push(r, id, len));
 }
 
 int vhk_ring_publish(struct vhk_ring *r)

@@ -15,9 +15,6 @@
 
 #include "map.h"
 
-/* Memory of a driver's process is mapped in pieces as small as a page. */
-#define VHK_RING_HITS 64
-
 /* A piece of memory of a chain; @va is NULL where nothing is mapped, or not for this use. */
 struct vhk_seg {
 	void *va;
@@ -48,7 +45,6 @@ struct vhk_area {
 	u32 first; /* [first, end) is at @va */
 	u32 end;
 	void *va;
-	struct vhk_hit hit;
 };
 
 struct vhk_ring_opts {
@@ -70,7 +66,6 @@ struct vhk_ring_opts {
 
 struct vhk_ring {
 	struct vhk_map *map;
-	unsigned long gen; /* of the map, when the areas were found */
 	struct vhk_area desc;
 	struct vhk_area driver;
 	struct vhk_area device;
@@ -92,11 +87,9 @@ struct vhk_ring {
 	u16 first_used; /* packed: the first of them, its wrap and its flags */
 	u16 first_flags;
 
-	struct vhk_hit hits[VHK_RING_HITS]; /* of data, by page */
-	struct vhk_hit table_hit;
-	unsigned int max_segs;
-	struct vhk_seg *seg;
+	struct vhk_seg *seg, *seg_end;
 	u8 *busy; /* of each id */
+	struct vhk_hits hits; /* of data and indirect tables */
 };
 
 /* @max_size entries and @max_segs pieces of a chain at most. */
@@ -105,8 +98,21 @@ void vhk_ring_fini(struct vhk_ring *r);
 /* -EINVAL: addresses that are not aligned, or positions that cannot be. */
 int vhk_ring_start(struct vhk_ring *r, const struct vhk_ring_opts *o);
 
+int ring_split_pop(struct vhk_ring *r, struct vhk_chain *c);
+int ring_packed_pop(struct vhk_ring *r, struct vhk_chain *c);
 /* 1: filled @c; 0: there is none; -EBADMSG or -EFAULT: broken. */
-int vhk_ring_pop(struct vhk_ring *r, struct vhk_chain *c);
+static inline int vhk_ring_pop(struct vhk_ring *r, struct vhk_chain *c)
+{
+	int ret = r->err;
+
+	if (unlikely(ret))
+		return ret;
+	ret = r->packed ? ring_packed_pop(r, c) : ring_split_pop(r, c);
+	if (unlikely(ret < 0))
+		r->err = ret;
+	return ret;
+}
+
 /* Copies from what the driver lets us read. False: it ends before, or has a hole. */
 bool vhk_chain_read(const struct vhk_chain *c, u32 at, void *to, u32 len);
 /* The same, of the first so many bytes, which mostly are one piece. */
@@ -121,8 +127,23 @@ static inline bool vhk_chain_read_head(const struct vhk_chain *c, void *to, u32 
 }
 /* As if the last chain that was taken, and not given back, had not been. */
 void vhk_ring_unpop(struct vhk_ring *r, u16 id, u16 n_desc);
+
+int ring_split_push(struct vhk_ring *r, u16 id, u32 len);
+int ring_packed_push(struct vhk_ring *r, u16 id, u16 n_desc, u32 len);
 /* Gives a chain back, after @len bytes were written. Visible with the next publish. */
-int vhk_ring_push(struct vhk_ring *r, u16 id, u16 n_desc, u32 len);
+static inline int vhk_ring_push(struct vhk_ring *r, u16 id, u16 n_desc, u32 len)
+{
+	int ret = r->err;
+
+	r->busy[id] = 0;
+	if (unlikely(ret))
+		return ret;
+	ret = r->packed ? ring_packed_push(r, id, n_desc, len) : ring_split_push(r, id, len);
+	if (unlikely(ret < 0))
+		r->err = ret;
+	return ret;
+}
+
 /* 1: the driver wants to be told; 0: not; or broken. */
 int vhk_ring_publish(struct vhk_ring *r);
 /* Asks for kicks. 1: something came meanwhile; 0; or broken. */
@@ -139,12 +160,8 @@ void vhk_ring_forget(struct vhk_ring *r);
 /* The same, if mappings went since. */
 static inline void vhk_ring_refresh(struct vhk_ring *r)
 {
-	/* pairs with the release in take_first() */
-	const unsigned long gen = smp_load_acquire(&r->map->gen);
-
-	if (unlikely(gen != r->gen))
+	if (unlikely(vhk_hits_refresh(&r->hits, r->map)))
 		vhk_ring_forget(r);
-	r->gen = gen;
 }
 
 #endif

@@ -35,20 +35,19 @@ struct ring_desc {
 	u16 next;
 };
 
+/* Only copies of it are handed on, so that it lives in registers where nothing unusual happens. */
 struct ring_walk {
 	struct vhk_ring *r;
-	struct vhk_seg *at, *end; /* where the next piece goes */
-	struct vhk_seg *last; /* what the next may join; a piece of nothing where there is none */
-	struct vhk_seg *in; /* the first piece that is written; NULL: not there yet */
+	struct vhk_seg *at; /* where the next piece goes */
+	struct vhk_seg *from; /* the first piece of what is read, or of what is written */
 	u64 total;
 	u32 out_len;
+	bool write; /* reading is over */
 	bool fault;
 };
 
-/* No piece follows it. */
-extern struct vhk_seg ring_no_seg;
-
-static inline void ring_desc_read(bool packed, const struct ring_raw *raw, struct ring_desc *d)
+static __always_inline void ring_desc_read(bool packed, const struct ring_raw *raw,
+					   struct ring_desc *d)
 {
 	const u64 rest = le64_to_cpu(READ_ONCE(raw->rest));
 	const u16 low = rest >> 32, high = rest >> 48;
@@ -75,97 +74,93 @@ static inline bool ring_need_event(u16 event, u16 idx, u16 old)
 	return (u16)(idx - event - 1) < (u16)(idx - old);
 }
 
-static inline struct ring_walk ring_walk_of(struct vhk_ring *r)
+static __always_inline struct ring_walk ring_walk_of(struct vhk_ring *r)
 {
-	return (struct ring_walk){
-		.r = r,
-		.at = r->seg,
-		.end = r->seg + r->max_segs,
-		.last = &ring_no_seg,
-	};
-}
-
-static inline struct vhk_mapping *ring_walk_find(const struct ring_walk *w, u64 iova)
-{
-	return vhk_map_find(w->r->map, &w->r->hits[(iova >> 12) % VHK_RING_HITS], iova,
-			    w->in ? VHK_MAY_WRITE : VHK_MAY_READ);
+	return (struct ring_walk){ .r = r, .at = r->seg, .from = r->seg };
 }
 
 /* There is no room for another piece. */
 void ring_walk_overflow(struct ring_walk *w);
+/* What lies over seams, or nowhere. -EBADMSG: the chain is too long. */
+int ring_walk_append_pieces(struct ring_walk *w, u64 iova, u32 left);
+/* Walks an indirect table, which ends the chain. */
+int ring_walk_table(struct ring_walk w, struct ring_desc d, struct vhk_chain *c, u16 id,
+		    u16 n_desc);
 
 /* Bytes of a mapping, or of none. There are no more in all than a length can say. */
-static inline void ring_walk_append(struct ring_walk *w, struct vhk_mapping *m, void *va, u32 len)
+static __always_inline void ring_walk_append(struct ring_walk *w, struct vhk_mapping *m, void *va,
+					     u32 len)
 {
-	struct vhk_seg *last = w->last;
+	struct vhk_seg *last = w->at - 1;
 
-	if (m && last->m == m && last->va + last->len == va) {
+	if (w->at != w->from && last->va + last->len == va && m && last->m == m) {
 		last->len += len;
 		return;
 	}
-	if (unlikely(w->at == w->end))
-		ring_walk_overflow(w);
-	*w->at = (struct vhk_seg){ va, m, len };
-	w->last = w->at++;
-}
+	if (unlikely(w->at == w->r->seg_end)) {
+		struct ring_walk copy = *w;
 
-void ring_walk_append_pieces(struct ring_walk *w, u64 iova, u32 left);
+		ring_walk_overflow(&copy);
+		*w = copy;
+	}
+	*w->at++ = (struct vhk_seg){ va, m, len };
+}
 
 static __always_inline int ring_walk_add(struct ring_walk *w, const struct ring_desc *d)
 {
+	const bool write = d->flags & DESC_WRITE;
 	struct vhk_mapping *m;
+	void *va;
 
-	if (d->flags & DESC_WRITE) {
+	if (write != w->write) {
+		if (unlikely(!write))
+			return -EBADMSG;
 		/* What is written starts a piece of its own. */
-		if (!w->in) {
-			w->in = w->at;
-			w->out_len = w->total;
-			w->last = &ring_no_seg;
-		}
-	} else if (unlikely(w->in)) {
-		return -EBADMSG;
+		w->write = true;
+		w->from = w->at;
+		w->out_len = w->total;
 	}
 	w->total += d->len;
-	if (unlikely(w->total > U32_MAX))
-		return -EBADMSG;
-	m = ring_walk_find(w, d->addr);
-	if (likely(m && d->len && d->len - 1 <= m->last - d->addr))
-		ring_walk_append(w, m, m->va + (d->addr - m->first), d->len);
-	else
-		ring_walk_append_pieces(w, d->addr, d->len);
+	m = vhk_hits_guess(&w->r->hits, d->addr, write);
+	va = vhk_mapping_at(m, d->addr, d->len);
+	if (unlikely(!va)) {
+		struct ring_walk copy = *w;
+		const int ret = ring_walk_append_pieces(&copy, d->addr, d->len);
+
+		*w = copy;
+		return ret;
+	}
+	ring_walk_append(w, m, va, d->len);
 	return 0;
 }
 
-int ring_walk_table(struct ring_walk *w, const struct ring_desc *d);
-
-static inline void ring_walk_end(const struct ring_walk *w, struct vhk_chain *c, u16 id,
-				 u16 n_desc)
+static __always_inline int ring_walk_end(const struct ring_walk *w, struct vhk_chain *c, u16 id,
+					 u16 n_desc)
 {
-	struct vhk_seg *in = w->in ?: w->at;
+	const struct vhk_seg *in = w->write ? w->from : w->at;
 
+	if (unlikely(w->total > U32_MAX))
+		return -EBADMSG;
 	c->id = id;
 	c->n_desc = n_desc;
 	c->n_out = in - w->r->seg;
 	c->n_in = w->at - in;
-	c->out_len = w->in ? w->out_len : w->total;
+	c->out_len = w->write ? w->out_len : w->total;
 	c->in_len = w->total - c->out_len;
 	c->fault = w->fault;
 	c->seg = w->r->seg;
 	w->r->busy[id] = 1;
+	return 0;
 }
 
 int ring_split_start(struct vhk_ring *r, const struct vhk_ring_opts *o);
-int ring_split_pop(struct vhk_ring *r, struct vhk_chain *c);
 void ring_split_unpop(struct vhk_ring *r);
-int ring_split_push(struct vhk_ring *r, u16 id, u32 len);
 int ring_split_publish(struct vhk_ring *r);
 int ring_split_arm(struct vhk_ring *r);
 int ring_split_quiet(struct vhk_ring *r);
 
 int ring_packed_start(struct vhk_ring *r, const struct vhk_ring_opts *o);
-int ring_packed_pop(struct vhk_ring *r, struct vhk_chain *c);
 void ring_packed_unpop(struct vhk_ring *r, u16 n_desc);
-int ring_packed_push(struct vhk_ring *r, u16 id, u16 n_desc, u32 len);
 int ring_packed_publish(struct vhk_ring *r);
 int ring_packed_arm(struct vhk_ring *r);
 int ring_packed_quiet(struct vhk_ring *r);

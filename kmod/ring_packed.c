@@ -49,14 +49,14 @@ static int is_avail(struct vhk_ring *r, struct position p)
 }
 
 /* Moves @p behind the chain. Returns how many descriptors it has. */
-static int walk(struct vhk_ring *r, struct position *p, struct vhk_chain *c)
+static __always_inline int walk(struct vhk_ring *r, struct position *p, struct vhk_chain *c)
 {
-	const unsigned int left = r->size - r->n_slots;
+	const int left = r->size - r->n_slots;
 	struct ring_walk w = ring_walk_of(r);
 	const struct ring_raw *raw;
 	struct ring_desc d;
-	unsigned int n;
-	int ret;
+	int n, ret;
+	u16 id;
 
 	for (n = 1; n <= left; n++) {
 		raw = ring_at(r, &r->desc, 16 * p->at, 16);
@@ -64,21 +64,23 @@ static int walk(struct vhk_ring *r, struct position *p, struct vhk_chain *c)
 			return -EFAULT;
 		ring_desc_read(true, raw, &d);
 		step(r, p, 1);
-		if (d.flags & DESC_INDIRECT) {
-			if (n > 1 || d.flags & DESC_NEXT)
-				return -EBADMSG;
-			ret = ring_walk_table(&w, &d);
-		} else {
-			ret = ring_walk_add(&w, &d);
-		}
-		if (ret)
-			return ret;
-		if (d.flags & DESC_NEXT)
-			continue;
-		if (d.next >= r->size || r->busy[array_index_nospec(d.next, r->size)])
+		if (d.flags & DESC_INDIRECT && (n > 1 || d.flags & DESC_NEXT))
 			return -EBADMSG;
-		ring_walk_end(&w, c, array_index_nospec(d.next, r->size), n);
-		return n;
+		if (!(d.flags & DESC_INDIRECT)) {
+			ret = ring_walk_add(&w, &d);
+			if (unlikely(ret))
+				return ret;
+			if (d.flags & DESC_NEXT)
+				continue;
+		}
+		if (d.next >= r->size)
+			return -EBADMSG;
+		id = array_index_nospec(d.next, r->size);
+		if (r->busy[id])
+			return -EBADMSG;
+		ret = d.flags & DESC_INDIRECT ? ring_walk_table(w, d, c, id, n) :
+						ring_walk_end(&w, c, id, n);
+		return ret ? ret : n;
 	}
 	return -EBADMSG;
 }

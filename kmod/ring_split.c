@@ -55,44 +55,39 @@ static int look(struct vhk_ring *r)
 	return idx != r->avail;
 }
 
-/* Where the descriptor is; mostly all of the table is in one place. */
-static inline const struct ring_raw *desc_at(struct vhk_ring *r, u16 i)
+static __always_inline int walk(struct vhk_ring *r, u16 head, struct vhk_chain *c)
 {
-	if (likely(!r->desc.first && r->desc.end == r->desc.size))
-		return (const struct ring_raw *)r->desc.va + i;
-	return ring_at(r, &r->desc, 16 * i, 16);
-}
-
-static int walk(struct vhk_ring *r, u16 head, struct vhk_chain *c)
-{
+	/* Mostly all of the table is in one place. */
+	const struct ring_raw *raw, *table = r->desc.end - r->desc.first == r->desc.size ?
+					     r->desc.va : NULL;
 	struct ring_walk w = ring_walk_of(r);
-	const struct ring_raw *raw;
 	struct ring_desc d;
 	unsigned int n;
 	u16 i = head;
 	int ret;
 
+	/* Nor may it come back to its head. */
+	r->busy[head] = 1;
 	for (n = 0; n < r->size; n++) {
-		raw = desc_at(r, i);
-		if (!raw)
-			return -EFAULT;
+		raw = table + i;
+		if (unlikely(!table)) {
+			raw = ring_at(r, &r->desc, 16 * i, 16);
+			if (!raw)
+				return -EFAULT;
+		}
 		ring_desc_read(false, raw, &d);
-		if (unlikely(d.flags & DESC_INDIRECT)) {
-			if (d.flags & DESC_NEXT)
-				return -EBADMSG;
-			ret = ring_walk_table(&w, &d);
-		} else {
-			ret = ring_walk_add(&w, &d);
-		}
-		if (ret)
+		if (unlikely(d.flags & DESC_INDIRECT))
+			return d.flags & DESC_NEXT ? -EBADMSG : ring_walk_table(w, d, c, head, 1);
+		ret = ring_walk_add(&w, &d);
+		if (unlikely(ret))
 			return ret;
-		if (!(d.flags & DESC_NEXT)) {
-			ring_walk_end(&w, c, head, 1);
-			return 0;
-		}
-		if (d.next >= r->size || d.next == head || r->busy[d.next])
+		if (!(d.flags & DESC_NEXT))
+			return ring_walk_end(&w, c, head, 1);
+		if (d.next >= r->size)
 			return -EBADMSG;
 		i = array_index_nospec(d.next, r->size);
+		if (unlikely(r->busy[i]))
+			return -EBADMSG;
 	}
 	return -EBADMSG;
 }
@@ -129,20 +124,34 @@ void ring_split_unpop(struct vhk_ring *r)
 	r->n_slots--;
 }
 
+/* An entry can lie over the end of a page, and what is behind that be elsewhere. */
+static noinline int write_used(struct vhk_ring *r, u32 at, u16 id, u32 len)
+{
+	__le32 *word = ring_at(r, &r->device, at, 4);
+
+	if (!word)
+		return -EFAULT;
+	WRITE_ONCE(*word, cpu_to_le32(id));
+	word = ring_at(r, &r->device, at + 4, 4);
+	if (!word)
+		return -EFAULT;
+	WRITE_ONCE(*word, cpu_to_le32(len));
+	return 0;
+}
+
 int ring_split_push(struct vhk_ring *r, u16 id, u32 len)
 {
 	const u32 at = AT_USED(r->used & (r->size - 1));
-	__le32 *first, *second;
+	const struct vhk_area *a = &r->device;
+	__le32 *word;
 
-	/* An entry can lie over the end of a page, and what is behind that be elsewhere. */
-	first = ring_at(r, &r->device, at, 4);
-	if (!first)
+	if (likely(at >= a->first && at + 8 <= a->end)) {
+		word = a->va + (at - a->first);
+		WRITE_ONCE(word[0], cpu_to_le32(id));
+		WRITE_ONCE(word[1], cpu_to_le32(len));
+	} else if (write_used(r, at, id, len)) {
 		return -EFAULT;
-	WRITE_ONCE(*first, cpu_to_le32(id));
-	second = likely(at + 8 <= r->device.end) ? first + 1 : ring_at(r, &r->device, at + 4, 4);
-	if (!second)
-		return -EFAULT;
-	WRITE_ONCE(*second, cpu_to_le32(len));
+	}
 	r->used++;
 	r->n_slots--;
 	r->n_staged++;

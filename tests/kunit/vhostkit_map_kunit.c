@@ -26,12 +26,12 @@ struct map_user {
 /* The page says by its first byte whether it is mapped. */
 static int use(void *arg)
 {
-	struct vhk_hit hit = { };
+	struct vhk_hits hits = { };
 	struct map_user *u = arg;
 	struct vhk_mapping *m;
 
 	while (!kthread_should_stop()) {
-		m = get_by(u->map, &hit, AT, RW);
+		m = get_by(u->map, &hits, AT, VHK_MAY_WRITE);
 		if (m) {
 			u->found++;
 			u->wrong += !READ_ONCE(*(u8 *)m->va);
@@ -45,13 +45,14 @@ static int use(void *arg)
 /* The same for readers, who hold nothing but a read section. */
 static int read_only(void *arg)
 {
-	struct vhk_hit hit = { };
+	struct vhk_hits hits = { };
 	struct map_user *u = arg;
 	struct vhk_mapping *m;
 
 	while (!kthread_should_stop()) {
 		rcu_read_lock();
-		m = vhk_map_find(u->map, &hit, AT, RW);
+		vhk_hits_refresh(&hits, u->map);
+		m = vhk_map_find(u->map, &hits, AT, true);
 		if (m) {
 			u->found++;
 			u->wrong += !READ_ONCE(*(u8 *)m->va);

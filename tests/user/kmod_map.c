@@ -15,12 +15,16 @@ static u64 page_at(unsigned int n)
 }
 
 /* With a reference. */
-static struct vhk_mapping *get_by(struct vhk_map *map, struct vhk_hit *hit, u64 iova, u32 perm)
+static struct vhk_mapping *get_by(struct vhk_map *map, struct vhk_hits *hits, u64 iova, u32 perm)
 {
 	struct vhk_mapping *m;
 
 	rcu_read_lock();
-	m = vhk_map_find(map, hit, iova, perm);
+	vhk_hits_refresh(hits, map);
+	if (perm == RW)
+		m = vhk_map_search(map, iova, perm);
+	else
+		m = vhk_map_find(map, hits, iova, perm == VHK_MAY_WRITE);
 	if (m && !vhk_mapping_hold(m))
 		m = NULL;
 	rcu_read_unlock();
@@ -29,9 +33,9 @@ static struct vhk_mapping *get_by(struct vhk_map *map, struct vhk_hit *hit, u64 
 
 static struct vhk_mapping *get(struct vhk_map *map, u64 iova, u32 perm)
 {
-	struct vhk_hit hit = { 0 };
+	struct vhk_hits hits = { 0 };
 
-	return get_by(map, &hit, iova, perm);
+	return get_by(map, &hits, iova, perm);
 }
 
 static void only_memory_is_mapped_and_once(void)
@@ -116,20 +120,20 @@ static void part_of_a_mapping_does_not_go(void)
 
 static void what_went_is_not_found_by_memory(void)
 {
-	struct vhk_hit hit = { 0 };
+	struct vhk_hits hits = { 0 };
 	struct vhk_mapping *m;
 	struct vhk_map map;
 
 	vhk_map_init(&map);
 	T_EQ(vhk_map_add(&map, AT, PAGE_SIZE, page_at(0), RW), 0);
-	m = get_by(&map, &hit, AT, RW);
+	m = get_by(&map, &hits, AT, VHK_MAY_WRITE);
 	T_MUST(m);
 	vhk_mapping_put(m);
 	T_EQ(vhk_map_del(&map, AT, PAGE_SIZE), 0);
-	T_OK(!get_by(&map, &hit, AT, RW));
+	T_OK(!get_by(&map, &hits, AT, VHK_MAY_WRITE));
 	T_EQ(vhk_map_add(&map, AT, PAGE_SIZE, page_at(1), VHK_MAY_READ), 0);
-	T_OK(!get_by(&map, &hit, AT, RW));
-	m = get_by(&map, &hit, AT, VHK_MAY_READ);
+	T_OK(!get_by(&map, &hits, AT, VHK_MAY_WRITE));
+	m = get_by(&map, &hits, AT, VHK_MAY_READ);
 	T_MUST(m);
 	T_OK(m->va == t_arena + PAGE_SIZE);
 	vhk_mapping_put(m);
@@ -187,11 +191,11 @@ struct user {
 static void *use(void *arg)
 {
 	struct user *u = arg;
-	struct vhk_hit hit = { 0 };
+	struct vhk_hits hits = { 0 };
 	struct vhk_mapping *m;
 
 	while (!atomic_load(u->stop)) {
-		m = get_by(u->map, &hit, AT, RW);
+		m = get_by(u->map, &hits, AT, VHK_MAY_WRITE);
 		if (!m)
 			continue;
 		u->found++;
@@ -234,12 +238,13 @@ static void an_unmap_waits_for_its_users(void)
 static void *read_only(void *arg)
 {
 	struct user *u = arg;
-	struct vhk_hit hit = { 0 };
+	struct vhk_hits hits = { 0 };
 	struct vhk_mapping *m;
 
 	while (!atomic_load(u->stop)) {
 		rcu_read_lock();
-		m = vhk_map_find(u->map, &hit, AT, RW);
+		vhk_hits_refresh(&hits, u->map);
+		m = vhk_map_find(u->map, &hits, AT, true);
 		if (m) {
 			u->found++;
 			u->wrong += !__atomic_load_n((u8 *)m->va, __ATOMIC_RELAXED);

@@ -47,6 +47,7 @@ static inline bool test_bit(unsigned int n, const unsigned long *bits)
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#define noinline __attribute__((noinline))
 #define min_t(type, a, b) ((type)(a) < (type)(b) ? (type)(a) : (type)(b))
 
 #define READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)

@@ -30,7 +30,7 @@ static bool copy_in(const struct vhk_chain *c, const void *from, u32 len)
 }
 
 /* Until the request is over. False: the memory is about to go. */
-static inline bool hold(struct vhk_blk_req *req, struct vhk_mapping *m)
+static __always_inline bool hold(struct vhk_blk_req *req, struct vhk_mapping *m)
 {
 	if (m->lasting || (req->n_held && req->held[req->n_held - 1] == m))
 		return true;
@@ -40,7 +40,8 @@ static inline bool hold(struct vhk_blk_req *req, struct vhk_mapping *m)
 	return true;
 }
 
-static inline bool add_bv(struct vhk_blk_req *req, const struct vhk_seg *s, u32 off, u32 len)
+static __always_inline bool add_bv(struct vhk_blk_req *req, const struct vhk_seg *s, u32 off,
+				   u32 len)
 {
 	void *va = s->va + off;
 
@@ -52,7 +53,8 @@ static inline bool add_bv(struct vhk_blk_req *req, const struct vhk_seg *s, u32 
 }
 
 /* @n pieces, without @skip bytes before and with req->bytes in all. */
-static bool fill_bv(struct vhk_blk_req *req, const struct vhk_seg *seg, unsigned int n, u32 skip)
+static bool fill_pieces(struct vhk_blk_req *req, const struct vhk_seg *seg, unsigned int n,
+			u32 skip)
 {
 	u32 left = req->bytes;
 
@@ -68,20 +70,34 @@ static bool fill_bv(struct vhk_blk_req *req, const struct vhk_seg *seg, unsigned
 	return true;
 }
 
+/* The same. Mostly one piece has it all, and a header one of its own. */
+static __always_inline bool fill_bv(struct vhk_blk_req *req, const struct vhk_seg *seg,
+				    unsigned int n, u32 skip)
+{
+	if (skip && seg->len == skip) {
+		skip = 0;
+		seg++;
+		n--;
+	}
+	if (likely(!skip && seg->len >= req->bytes))
+		return add_bv(req, seg, 0, req->bytes);
+	return fill_pieces(req, seg, n, skip);
+}
+
 /* For @n pieces: each takes a place of each kind at most, be it for the status. */
 static size_t room(unsigned int n)
 {
 	return n * (sizeof(struct bio_vec) + sizeof(struct vhk_mapping *));
 }
 
-static bool make_room(struct vhk_blk_req *req, const struct vhk_chain *c)
+static void use_own_room(struct vhk_blk_req *req)
 {
-	const unsigned int n = c->n_out + c->n_in;
-
 	req->held = req->held_inline;
 	req->bv = req->bv_inline;
-	if (likely(n <= VHK_BLK_INLINE_SEGS))
-		return true;
+}
+
+static bool make_room(struct vhk_blk_req *req, unsigned int n)
+{
 	req->more = kvmalloc(room(n), GFP_NOWAIT | __GFP_NOWARN);
 	if (!req->more)
 		swap(req->more, req->q->spare);
@@ -103,27 +119,38 @@ static void blk_prepare(struct vhk_vq *vq)
 	q->before = NULL;
 }
 
+static inline bool has_data(const struct vhk_blk_req *req)
+{
+	return req->type == VIRTIO_BLK_T_IN || req->type == VIRTIO_BLK_T_OUT;
+}
+
 /* In the worker, once for each request. */
 static void count(struct vhk_blk_req *req)
 {
 	struct vhk_blk_stats *s = &req->q->stats;
 
-	if (req->status == VIRTIO_BLK_S_UNSUPP) {
+	if (req->status == VIRTIO_BLK_S_UNSUPP)
 		s->unsupported++;
-	} else if (req->status != VIRTIO_BLK_S_OK || !req->status_at) {
+	else if (req->status != VIRTIO_BLK_S_OK || !req->status_at)
 		s->errors++;
-	} else if (req->type == VIRTIO_BLK_T_IN) {
+	else if (req->type == VIRTIO_BLK_T_FLUSH)
+		s->flushes++;
+	else if (req->type == VIRTIO_BLK_T_DISCARD)
+		s->discards++;
+	else if (req->type == VIRTIO_BLK_T_WRITE_ZEROES)
+		s->zeroes++;
+}
+
+static inline void count_data(struct vhk_blk_req *req)
+{
+	struct vhk_blk_stats *s = &req->q->stats;
+
+	if (req->type == VIRTIO_BLK_T_IN) {
 		s->reads++;
 		s->read_bytes += req->bytes;
-	} else if (req->type == VIRTIO_BLK_T_OUT) {
+	} else {
 		s->writes++;
 		s->write_bytes += req->bytes;
-	} else if (req->type == VIRTIO_BLK_T_FLUSH) {
-		s->flushes++;
-	} else if (req->type == VIRTIO_BLK_T_DISCARD) {
-		s->discards++;
-	} else if (req->type == VIRTIO_BLK_T_WRITE_ZEROES) {
-		s->zeroes++;
 	}
 }
 
@@ -137,19 +164,23 @@ static void blk_finish(struct vhk_done *done)
 	struct vhk_blk_req *req = container_of(done, struct vhk_blk_req, done);
 
 	done->len = 0;
-	if (req->status_at) {
+	if (likely(req->status_at)) {
 		WRITE_ONCE(*req->status_at, req->status);
 		/* A length claims all bytes up to it. */
 		if (req->status == VIRTIO_BLK_S_OK || req->in_len == 1)
 			done->len = req->in_len;
 	}
-	count(req);
+	if (likely(req->status == VIRTIO_BLK_S_OK && req->status_at && has_data(req)))
+		count_data(req);
+	else
+		count(req);
 	while (req->n_held)
 		vhk_mapping_put(req->held[--req->n_held]);
 	if (unlikely(req->more)) {
 		/* This is a read section, and to free what has pages of its own may take long. */
 		kvfree_rcu((struct room_over *)req->more, rcu);
 		req->more = NULL;
+		use_own_room(req);
 	}
 }
 
@@ -197,7 +228,7 @@ static void take_data(struct vhk_blk_req *req, const struct vhk_chain *c)
 	struct vhk_blk *blk = req->q->blk;
 	const bool write = req->type == VIRTIO_BLK_T_OUT;
 	const u32 bytes = write ? c->out_len - sizeof(struct virtio_blk_outhdr) : c->in_len - 1;
-	bool held;
+	const struct vhk_seg *seg = write ? c->seg : c->seg + c->n_out;
 
 	if (c->fault || !bytes || bytes % SECTOR_SIZE || (write && blk->disk->read_only) ||
 	    !in_disk(blk, req->sector, bytes / SECTOR_SIZE)) {
@@ -206,11 +237,8 @@ static void take_data(struct vhk_blk_req *req, const struct vhk_chain *c)
 	}
 	req->bytes = bytes;
 	see_neighbour(req);
-	if (write)
-		held = fill_bv(req, c->seg, c->n_out, sizeof(struct virtio_blk_outhdr));
-	else
-		held = fill_bv(req, c->seg + c->n_out, c->n_in, 0);
-	if (!held)
+	if (unlikely(!fill_bv(req, seg, write ? c->n_out : c->n_in,
+			      write ? sizeof(struct virtio_blk_outhdr) : 0)))
 		answer(req, VIRTIO_BLK_S_IOERR);
 }
 
@@ -300,11 +328,22 @@ static void take_status(struct vhk_blk_req *req, const struct vhk_chain *c)
 		answer(req, VIRTIO_BLK_S_IOERR);
 }
 
+static inline void take_request(struct vhk_blk_req *req, const struct vhk_chain *c)
+{
+	if (unlikely(!c->n_in || !vhk_chain_read_head(c, &req->hdr, sizeof(req->hdr)))) {
+		answer(req, VIRTIO_BLK_S_IOERR);
+		return;
+	}
+	req->type = __virtio32_to_cpu(true, req->hdr.type);
+	req->sector = __virtio64_to_cpu(true, req->hdr.sector);
+	take_by_type(req, c);
+}
+
 static struct vhk_done *blk_take(struct vhk_vq *vq, const struct vhk_chain *c)
 {
 	struct vhk_blk_queue *q = vq->priv;
 	struct vhk_blk_req *req = &q->reqs[c->id];
-	struct virtio_blk_outhdr hdr;
+	const unsigned int n = c->n_out + c->n_in;
 
 	req->done.id = c->id;
 	req->done.n_desc = c->n_desc;
@@ -317,17 +356,13 @@ static struct vhk_done *blk_take(struct vhk_vq *vq, const struct vhk_chain *c)
 	req->in_len = c->in_len;
 	req->bytes = 0;
 	req->status_at = NULL;
-	if (unlikely(!make_room(req, c))) {
+	if (unlikely(n > VHK_BLK_INLINE_SEGS && !make_room(req, n))) {
 		/* Later, but what cannot be held then is answered. */
 		if (!q->starved)
 			return NULL;
 		answer(req, VIRTIO_BLK_S_IOERR);
-	} else if (!c->n_in || !vhk_chain_read_head(c, &hdr, sizeof(hdr))) {
-		answer(req, VIRTIO_BLK_S_IOERR);
 	} else {
-		req->type = __virtio32_to_cpu(true, hdr.type);
-		req->sector = __virtio64_to_cpu(true, hdr.sector);
-		take_by_type(req, c);
+		take_request(req, c);
 	}
 	take_status(req, c);
 	return &req->done;
@@ -337,7 +372,7 @@ static inline void begin(struct vhk_blk_req *req)
 {
 	if (unlikely(req->ended))
 		vhk_vq_done(&req->done);
-	else if (likely(req->type == VIRTIO_BLK_T_IN || req->type == VIRTIO_BLK_T_OUT))
+	else if (likely(has_data(req)))
 		vhk_blk_submit(req);
 	else if (req->type == VIRTIO_BLK_T_FLUSH)
 		vhk_blk_flush(req);
@@ -353,16 +388,11 @@ static inline struct vhk_blk_req *taken(const struct vhk_vq *vq, u16 pos)
 /* Tags are found together in one word of their map, and a device that has few has short words. */
 #define TAGS_AT_ONCE 8u
 
-/* One request alone is better off without a plug. */
 static void blk_begin(struct vhk_vq *vq, unsigned int n)
 {
 	struct blk_plug *plug = &((struct vhk_blk_queue *)vq->priv)->plug;
 	const u16 end = vq->order_tail;
 
-	if (n == 1) {
-		begin(taken(vq, end - 1));
-		return;
-	}
 	blk_start_plug(plug);
 	vhk_plug_expect(plug, n % TAGS_AT_ONCE);
 	for (; n; n--) {
@@ -427,6 +457,7 @@ int vhk_blk_init_queues(struct vhk_blk *blk, u16 n, u16 size)
 			return -ENOMEM;
 		for (j = 0; j < size; j++) {
 			q->reqs[j].q = q;
+			use_own_room(&q->reqs[j]);
 			q->reqs[j].done.vq = &blk->dev.vqs[i];
 		}
 		blk->dev.vqs[i].priv = q;

@@ -23,9 +23,9 @@ struct vhk_blk_stats {
 	u64 reads, read_bytes, writes, write_bytes, flushes, discards, zeroes, errors, unsupported;
 };
 
-/* A queue's part of the disk. */
+/* A queue's part of the disk, in lines of memory of its own. */
 struct vhk_blk_queue {
-	struct vhk_blk *blk;
+	struct vhk_blk *blk ____cacheline_aligned_in_smp;
 	struct vhk_blk_req *reqs; /* by id */
 	struct blk_plug plug;
 	void *spare;  /* for the one request that needs more room while there is no memory */
@@ -43,6 +43,7 @@ struct vhk_blk_req {
 	u8 status;  /* VIRTIO_BLK_S_* */
 	bool ended; /* nothing is to be done for it */
 	bool follows; /* one of its batch, or one of those this */
+	struct virtio_blk_outhdr hdr; /* our copy */
 	u32 type;
 	u32 in_len;
 	u32 bytes;  /* of data; of a discard, the number of ranges */

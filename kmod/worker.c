@@ -57,7 +57,7 @@ static struct llist_node *take_done(struct vhk_vq *vq)
 	return vq->own;
 }
 
-static void give_back(struct vhk_vq *vq, struct vhk_done *done)
+static __always_inline void give_back(struct vhk_vq *vq, struct vhk_done *done)
 {
 	vq->dev->ops->finish(done);
 	trace_vhk_complete(vq, done->id, done->len);
@@ -80,16 +80,22 @@ static void give_back_in_order(struct vhk_vq *vq, struct vhk_done *done)
 	}
 }
 
-/* What is finished goes into the ring, and the driver is told. */
-static void reap(struct vhk_vq *vq)
+/*
+ * What is finished goes into the ring, and the driver is told. Where kicks are @wanted they are
+ * asked for before. Whether something came meanwhile.
+ */
+static bool reap(struct vhk_vq *vq, bool wanted)
 {
 	struct vhk_done *done, *next;
+	bool more = false;
 	int call;
 
-	if (!has_done(vq) && !vq->ring.n_staged)
-		return;
+	if (!wanted && !has_done(vq) && !vq->ring.n_staged)
+		return false;
 	rcu_read_lock();
 	vhk_ring_refresh(&vq->ring);
+	if (wanted)
+		more = vhk_ring_arm(&vq->ring) > 0;
 	llist_for_each_entry_safe(done, next, take_done(vq), node) {
 		if (vq->in_order)
 			give_back_in_order(vq, done);
@@ -100,6 +106,7 @@ static void reap(struct vhk_vq *vq)
 	rcu_read_unlock();
 	if (call > 0)
 		vhk_vq_call(vq);
+	return more;
 }
 
 static unsigned int pop(struct vhk_vq *vq, unsigned int max)
@@ -144,18 +151,6 @@ static unsigned int take(struct vhk_vq *vq, unsigned int max, bool due)
 	return n;
 }
 
-/* Asks for kicks. Whether something came meanwhile. */
-static bool arm(struct vhk_vq *vq)
-{
-	int ret;
-
-	rcu_read_lock();
-	vhk_ring_refresh(&vq->ring);
-	ret = vhk_ring_arm(&vq->ring);
-	rcu_read_unlock();
-	return ret > 0;
-}
-
 /* Nothing else could run here, and the window is not over. */
 static bool may_poll(const struct vhk_vq *vq, u64 end)
 {
@@ -171,7 +166,7 @@ static void poll(struct vhk_vq *vq)
 
 	while (may_poll(vq, end)) {
 		if (take(vq, BATCH, false) || has_done(vq)) {
-			reap(vq);
+			reap(vq, false);
 			end = local_clock() + window;
 		}
 		cpu_relax();
@@ -180,28 +175,29 @@ static void poll(struct vhk_vq *vq)
 
 static void serve(struct vhk_vq *vq)
 {
+	const bool kicked = test_and_clear_bit(0, &vq->kicked);
 	bool more = false;
-	unsigned int n;
+	unsigned int n = 0;
 
-	if (test_and_clear_bit(0, &vq->kicked)) {
-		/* After one that came alone the look for more is arm(). */
+	if (kicked) {
+		/* After one that came alone the look for more is that for a kick that is wanted. */
 		n = take(vq, vq->alone ? 1 : BATCH, true);
 		more = n == BATCH;
 		if (!more && READ_ONCE(vq->dev->poll_us)) {
-			reap(vq);
+			reap(vq, false);
 			poll(vq);
 		}
-		more = more || arm(vq);
-		vq->alone = n == 1 && !more;
 	}
-	reap(vq);
+	more |= reap(vq, kicked && !more);
+	if (kicked)
+		vq->alone = n == 1 && !more;
 	if (more)
 		set_bit(0, &vq->kicked);
 }
 
 static void settle(struct vhk_vq *vq)
 {
-	reap(vq);
+	reap(vq, false);
 	if (vq->n_in_flight)
 		return;
 	if (vq->charged)
@@ -237,11 +233,18 @@ static void work(struct vhk_vq *vq)
 		vhk_dev_needs_reset(vq->dev);
 }
 
-/* Only who works reads: an unmap does not wait for queues that sleep. */
+/*
+ * Only who works reads: an unmap does not wait for queues that sleep. A driver of this kernel has
+ * nothing unmapped.
+ */
 static void work_as_reader(struct vhk_vq *vq)
 {
 	struct vhk_map *map = vq->ring.map;
 
+	if (map->is_identity) {
+		work(vq);
+		return;
+	}
 	vhk_map_add_reader(map);
 	work(vq);
 	vhk_map_del_reader(map);

@@ -47,6 +47,11 @@ static inline uint64_t vhk_load64(const uint64_t *p)
 	return le64toh(__atomic_load_n(p, __ATOMIC_RELAXED));
 }
 
+static inline uint64_t vhk_load64_acquire(const uint64_t *p)
+{
+	return le64toh(__atomic_load_n(p, __ATOMIC_ACQUIRE));
+}
+
 static inline void vhk_store64(uint64_t *p, uint64_t v)
 {
 	__atomic_store_n(p, htole64(v), __ATOMIC_RELAXED);

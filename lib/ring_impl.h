@@ -241,15 +241,30 @@ RING_INLINE void split_desc_read(const struct split_desc *from, struct ring_desc
 	d->next = (uint16_t)(high >> 48);
 }
 
-RING_INLINE void packed_desc_read(const struct packed_desc *from, struct ring_desc *d)
+/* Length, id and flags, of which the last tell whether the rest is there. */
+RING_INLINE uint64_t packed_desc_high(const struct packed_desc *from)
 {
-	const uint64_t *word = (const uint64_t *)(const void *)from;
-	const uint64_t high = vhk_load64(word + 1);
+#ifdef VHK_TSAN
+	/* who watches for races pairs accesses of one address only */
+	(void)vhk_load16_acquire(&from->flags);
+#endif
+	/* pairs with the driver's release of the head's flags */
+	return vhk_load64_acquire((const uint64_t *)(const void *)from + 1);
+}
 
-	d->addr = vhk_load64(word);
+RING_INLINE void packed_desc_split(uint64_t high, struct ring_desc *d)
+{
 	d->len = (uint32_t)high;
 	d->next = (uint16_t)(high >> 32);
 	d->flags = (uint16_t)(high >> 48);
+}
+
+RING_INLINE void packed_desc_read(const struct packed_desc *from, struct ring_desc *d)
+{
+	const uint64_t *word = (const uint64_t *)(const void *)from;
+
+	packed_desc_split(vhk_load64(word + 1), d);
+	d->addr = vhk_load64(word);
 }
 
 RING_INLINE void ring_walk_begin(struct ring_walk *w, struct vhk_ring *r, struct vhk_chain *c)
@@ -345,35 +360,44 @@ RING_INLINE int ring_walk_end(struct ring_walk *w, struct vhk_chain *c, uint16_t
 	return 0;
 }
 
-/* Four numbers side by side in memory, in one store. */
-RING_INLINE void put_four(void *to, uint16_t a, uint16_t b, uint16_t c, uint16_t d)
-{
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	const uint64_t four = a | (uint64_t)b << 16 | (uint64_t)c << 32 | (uint64_t)d << 48;
-#else
-	const uint16_t four[] = { a, b, c, d };
-#endif
+/* What a chain says of a descriptor that the device may read or write, id and length left open:
+ * words that are stored as a whole, not by the member. */
+union ring_counts {
+	struct {
+		uint16_t id, n_desc, n_out, n_in;
+	} n;
+	uint64_t word;
+};
 
-	memcpy(to, &four, sizeof(four));
-}
+union ring_lens {
+	struct {
+		uint32_t out, in;
+	} len;
+	uint64_t word;
+};
 
-_Static_assert(offsetof(struct vhk_chain, n_in) == 6, "ring_fill_single()");
+_Static_assert(offsetof(struct vhk_chain, n_in) == 6 && offsetof(struct vhk_chain, in_len) == 12 &&
+		       offsetof(struct vhk_chain, inflight) == 22,
+	       "ring_fill_single()");
 
 /* The chain of one descriptor, which lies at @va: most of them, where speed counts. A free slot's
  * seg points at its own segments already. */
 RING_INLINE void ring_fill_single(struct vhk_chain *c, const struct ring_desc *d, void *va,
 				  uint16_t id, uint32_t gen)
 {
-	const uint16_t write = (d->flags & DESC_F_WRITE) / DESC_F_WRITE;
+	const union ring_counts out = { .n = { 0, 1, 1, 0 } }, in = { .n = { 0, 1, 0, 1 } };
+	const bool write = d->flags & DESC_F_WRITE;
+	const union ring_counts just_id = { .n = { id, 0, 0, 0 } };
+	const union ring_lens out_len = { .len = { d->len, 0 } }, in_len = { .len = { 0, d->len } };
+	const uint64_t counts = (write ? in.word : out.word) | just_id.word;
+	const uint64_t lens = write ? in_len.word : out_len.word;
 	struct iovec *seg = chain_segs(c);
 
 	seg->iov_base = va;
 	seg->iov_len = d->len;
-	put_four(c, id, 1, (uint16_t)!write, write);
-	c->out_len = write ? 0 : d->len;
-	c->in_len = write ? d->len : 0;
-	c->written = 0;
-	c->flags = 0;
+	memcpy(&c->id, &counts, sizeof(counts));
+	memcpy(&c->out_len, &lens, sizeof(lens));
+	memset(&c->written, 0, sizeof(uint64_t));
 	c->map_gen = gen;
 }
 

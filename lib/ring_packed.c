@@ -131,22 +131,22 @@ RING_INLINE unsigned int packed_take_singles(struct vhk_ring *r, struct vhk_chai
 	struct vhk_chain **slot = r->free + r->n_free - 1;
 	struct vhk_span hit = r->hit[ROLE_FIRST];
 	const struct packed_desc *ring = r->desc;
-	const unsigned int size = r->size;
+	const unsigned int size = r->size, first = i;
 	const uint32_t gen = r->gen;
 	uint8_t *state = r->state;
-	struct position p = *pos;
+	unsigned int at = pos->at, lap = pos->wrap ? DESC_F_AVAIL : DESC_F_USED;
 	struct ring_desc d;
 	void *va;
 
-	max = vhk_min(max, i + p.left);
+	max = vhk_min(max, i + pos->left);
 	for (; i < max; i++) {
-		/* pairs with the driver's release of the head's flags */
-		if (!is_avail(vhk_load16_acquire(&ring[p.at].flags), p.wrap))
+		packed_desc_split(packed_desc_high(&ring[at]), &d);
+		/* available in this lap, and a chain of its own */
+		if ((d.flags & (DESC_F_LAP | DESC_F_NEXT | DESC_F_INDIRECT)) != lap)
 			break;
-		packed_desc_read(&ring[p.at], &d);
-		if (d.flags & (DESC_F_NEXT | DESC_F_INDIRECT) || d.next >= size ||
-		    state[d.next] != ID_FREE)
+		if (vhk_unlikely(d.next >= size || state[d.next] != ID_FREE))
 			break;
+		d.addr = vhk_load64(&ring[at].addr);
 		va = ring_at(r, &hit, d.addr, d.len);
 		if (vhk_unlikely(!va))
 			break;
@@ -154,15 +154,18 @@ RING_INLINE unsigned int packed_take_singles(struct vhk_ring *r, struct vhk_chai
 		ring_fill_single(out[i], &d, va, d.next, gen);
 		state[d.next] = ID_POPPED;
 		if (in_order)
-			r->order[r->order_tail++ & r->order_mask] = out[i];
-		p.left--;
-		if (vhk_unlikely(++p.at == size)) {
-			p.at = 0;
-			p.wrap = !p.wrap;
+			r->order[(uint16_t)(r->order_tail + (i - first)) & r->order_mask] = out[i];
+		if (vhk_unlikely(++at == size)) {
+			at = 0;
+			lap ^= DESC_F_LAP;
 		}
 	}
+	if (in_order)
+		r->order_tail = (uint16_t)(r->order_tail + (i - first));
 	r->hit[ROLE_FIRST] = hit;
-	*pos = p;
+	pos->at = (uint16_t)at;
+	pos->wrap = lap == DESC_F_AVAIL;
+	pos->left -= i - first;
 	return i;
 }
 
@@ -284,21 +287,23 @@ static int packed_resubmit(struct vhk_ring *r, unsigned int i, struct vhk_chain 
 	return ret;
 }
 
-RING_INLINE uint16_t used_flags(bool wrap, uint32_t len)
+/* As wide as the word that they become part of: a narrow one that is put by and loaded with its
+ * neighbours waits for all stores before it. */
+RING_INLINE uint64_t used_flags(bool wrap, uint32_t len)
 {
-	return (uint16_t)((wrap ? DESC_F_AVAIL | DESC_F_USED : 0) | (len ? DESC_F_WRITE : 0));
+	return (wrap ? (uint64_t)DESC_F_LAP : 0) | (len ? DESC_F_WRITE : 0);
 }
 
 /* Length and id, and the flags of any but the first of a batch, in one store. */
-RING_INLINE void store_used(struct packed_desc *d, uint32_t len, uint16_t id, bool first,
-			    uint16_t flags)
+RING_INLINE void store_used(struct packed_desc *d, uint32_t len, uint64_t id, bool first,
+			    uint64_t flags)
 {
 	if (first) {
 		vhk_store32(&d->len, len);
-		vhk_store16(&d->id, id);
+		vhk_store16(&d->id, (uint16_t)id);
 	} else {
 		vhk_store64((uint64_t *)(void *)&d->len,
-			    len | (uint64_t)id << 32 | (uint64_t)flags << 48);
+			    len | id << 32 | flags << 48);
 	}
 }
 
@@ -398,7 +403,7 @@ static int packed_publish(struct vhk_ring *r, unsigned int n)
 {
 	struct packed_desc *first = (struct packed_desc *)r->desc + r->used;
 	const uint32_t first_len = r->staged[ring_run(r, r->in_order, 0, n) - 1].len;
-	const uint16_t at = r->used, flags = used_flags(r->used_wrap, first_len);
+	const uint16_t at = r->used, flags = (uint16_t)used_flags(r->used_wrap, first_len);
 	unsigned int slots;
 
 	if (r->inflight)
@@ -416,7 +421,7 @@ static int packed_publish(struct vhk_ring *r, unsigned int n)
 
 /* As packed_fill(), from the chains themselves; *first is what makes them visible. */
 RING_INLINE unsigned int packed_fill_chains(struct vhk_ring *r, struct vhk_chain **c,
-					    unsigned int n, bool in_order, uint16_t *first)
+					    unsigned int n, bool in_order, uint64_t *first)
 {
 	struct vhk_chain **free = r->free + r->n_free;
 	struct packed_desc *ring = r->desc;
@@ -427,7 +432,7 @@ RING_INLINE unsigned int packed_fill_chains(struct vhk_ring *r, struct vhk_chain
 
 	for (i = 0; i < n; i += run) {
 		const struct vhk_chain *last;
-		uint16_t flags;
+		uint64_t flags;
 
 		if (in_order)
 			run = ring_answer_run(c + i, n - i);
@@ -458,12 +463,12 @@ RING_INLINE unsigned int packed_fill_chains(struct vhk_ring *r, struct vhk_chain
 static int packed_answer(struct vhk_ring *r, struct vhk_chain **c, unsigned int n)
 {
 	struct packed_desc *first = (struct packed_desc *)r->desc + r->used;
-	uint16_t flags = 0;
+	uint64_t flags = 0;
 	unsigned int slots;
 
 	slots = r->in_order ? packed_fill_chains(r, c, n, true, &flags)
 			    : packed_fill_chains(r, c, n, false, &flags);
-	vhk_store16_release(&first->flags, flags);
+	vhk_store16_release(&first->flags, (uint16_t)flags);
 	return packed_wants_call(r, (uint16_t)(r->used - slots));
 }
 

@@ -366,17 +366,35 @@ static bool in_turn(const struct vhk_ring *r, struct vhk_chain *const *c, unsign
 	return true;
 }
 
+/* They are free again. */
+static void put_back(struct vhk_ring *r, struct vhk_chain **c, unsigned int n)
+{
+	struct vhk_chain **to = r->free + r->n_free;
+	uint8_t *state = r->state;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		ring_put_back(r, c[i]);
+		state[c[i]->id] = ID_FREE;
+		to[i] = c[i];
+	}
+	r->n_free = (uint16_t)(r->n_free + n);
+	r->n_popped = (uint16_t)(r->n_popped - n);
+}
+
 int vhk_ring_answer(struct vhk_ring *r, struct vhk_chain **c, unsigned int n)
 {
 	unsigned int i;
+	int ret;
 
 	if (vhk_likely(n && !r->special && !r->n_staged && !r->inflight && !r->detached &&
 		       in_turn(r, c, n))) {
-		r->n_popped = (uint16_t)(r->n_popped - n);
 		r->stalled = false;
 		if (r->in_order)
 			r->order_head = (uint16_t)(r->order_head + n);
-		return r->ops->answer(r, c, n);
+		ret = r->ops->answer(r, c, n);
+		put_back(r, c, n);
+		return ret;
 	}
 	for (i = 0; i < n; i++)
 		vhk_ring_push(r, c[i]);

@@ -52,8 +52,9 @@ struct ring_ops {
 	void (*back)(struct vhk_ring *r, const struct vhk_chain *c);
 	/* Writes r->staged[0 .. n) and tells whether the driver wants a call. */
 	int (*publish)(struct vhk_ring *r, unsigned int n);
-	/* The same for chains as they are, where nothing is staged and nothing tracked. */
-	int (*answer)(struct vhk_ring *r, struct vhk_chain **c, unsigned int n);
+	/* The same for chains as they are, where nothing is staged and nothing tracked; whose ids
+	 * and slots they are is the caller's to change. */
+	int (*answer)(struct vhk_ring *r, struct vhk_chain *const *c, unsigned int n);
 	bool (*ready)(const struct vhk_ring *r);
 	void (*arm)(struct vhk_ring *r);
 	void (*disarm)(struct vhk_ring *r);

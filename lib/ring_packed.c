@@ -419,48 +419,45 @@ static int packed_publish(struct vhk_ring *r, unsigned int n)
 	return packed_wants_call(r, (uint16_t)(r->used - slots));
 }
 
-/* As packed_fill(), from the chains themselves; *first is what makes them visible. */
-RING_INLINE unsigned int packed_fill_chains(struct vhk_ring *r, struct vhk_chain **c,
+/* As packed_fill(), from the chains themselves, which are put back afterwards; *first is what makes
+ * them visible. */
+RING_INLINE unsigned int packed_fill_chains(struct vhk_ring *r, struct vhk_chain *const *c,
 					    unsigned int n, bool in_order, uint64_t *first)
 {
-	struct vhk_chain **free = r->free + r->n_free;
 	struct packed_desc *ring = r->desc;
 	const unsigned int size = r->size;
-	unsigned int i, k, run = 1, all = 0, used = r->used;
-	uint8_t *state = r->state;
-	bool wrap = r->used_wrap;
+	unsigned int i, k, run = 1, slots, all = 0, used = r->used;
+	uint64_t lap = used_flags(r->used_wrap, 0);
 
 	for (i = 0; i < n; i += run) {
-		const struct vhk_chain *last;
+		const struct vhk_chain *last = c[i];
 		uint64_t flags;
 
-		if (in_order)
+		slots = last->n_desc;
+		if (in_order) {
 			run = ring_answer_run(c + i, n - i);
-		last = c[i + run - 1];
-		flags = used_flags(wrap, last->written);
+			for (k = i + 1; k < i + run; k++)
+				slots += c[k]->n_desc;
+			last = c[i + run - 1];
+		}
+		flags = lap | (last->written ? DESC_F_WRITE : 0);
 		store_used(&ring[used], last->written, last->id, !i, flags);
 		if (!i)
 			*first = flags;
-		for (k = i; k < i + run; k++) {
-			all += c[k]->n_desc;
-			used += c[k]->n_desc;
-			state[c[k]->id] = ID_FREE;
-			ring_put_back(r, c[k]);
-			free[k] = c[k];
-		}
+		all += slots;
+		used += slots;
 		if (used >= size) {
 			used -= size;
-			wrap = !wrap;
+			lap ^= DESC_F_LAP;
 		}
 	}
-	r->n_free = (uint16_t)(r->n_free + n);
 	r->used = (uint16_t)used;
-	r->used_wrap = wrap;
+	r->used_wrap = lap;
 	r->n_out_desc = (uint16_t)(r->n_out_desc - all);
 	return all;
 }
 
-static int packed_answer(struct vhk_ring *r, struct vhk_chain **c, unsigned int n)
+static int packed_answer(struct vhk_ring *r, struct vhk_chain *const *c, unsigned int n)
 {
 	struct packed_desc *first = (struct packed_desc *)r->desc + r->used;
 	uint64_t flags = 0;

@@ -278,16 +278,14 @@ static bool split_ready(const struct vhk_ring *r)
 	return vhk_load16(&avail->idx) != r->last_avail;
 }
 
-/* As split_fill(), from the chains themselves. */
-RING_INLINE void split_fill_chains(struct vhk_ring *r, struct vhk_chain **c, unsigned int n,
+/* As split_fill(), from the chains themselves, which are put back afterwards. */
+RING_INLINE void split_fill_chains(struct vhk_ring *r, struct vhk_chain *const *c, unsigned int n,
 				   bool in_order)
 {
-	struct vhk_chain **free = r->free + r->n_free;
 	struct split_used *used = r->device;
 	const unsigned int mask = r->size - 1u;
-	unsigned int i, k, run = 1;
 	const uint16_t idx = r->used;
-	uint8_t *state = r->state;
+	unsigned int i, run = 1;
 
 	for (i = 0; i < n; i += run) {
 		struct split_used_elem *e = &used->ring[(idx + i) & mask];
@@ -296,16 +294,10 @@ RING_INLINE void split_fill_chains(struct vhk_ring *r, struct vhk_chain **c, uns
 			run = ring_answer_run(c + i, n - i);
 		vhk_store32(&e->id, c[i + run - 1]->id);
 		vhk_store32(&e->len, c[i + run - 1]->written);
-		for (k = i; k < i + run; k++) {
-			state[c[k]->id] = ID_FREE;
-			ring_put_back(r, c[k]);
-			free[k] = c[k];
-		}
 	}
-	r->n_free = (uint16_t)(r->n_free + n);
 }
 
-static int split_answer(struct vhk_ring *r, struct vhk_chain **c, unsigned int n)
+static int split_answer(struct vhk_ring *r, struct vhk_chain *const *c, unsigned int n)
 {
 	const uint16_t old = r->used, idx = (uint16_t)(old + n);
 

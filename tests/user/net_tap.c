@@ -48,6 +48,24 @@ static void ip(const char *fmt, ...)
 	T_MUST(!system(cmd));
 }
 
+/* What is sent before the kernel has seen both ends of a pair up is lost. */
+static void ip_up(const char *name)
+{
+	const uint64_t end = t_now_ns() + 20000000000ull;
+	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq r = { 0 };
+
+	T_MUST(fd >= 0);
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	while (!ioctl(fd, SIOCGIFFLAGS, &r) && !(r.ifr_flags & IFF_RUNNING)) {
+		T_MUST(t_now_ns() < end);
+		poll(NULL, 0, 1);
+	}
+	close(fd);
+	/* once whoever is at it has let go of its lock, it is wholly up */
+	ip("link set %s up", name);
+}
+
 /* The host's side of an interface, as raw packets. */
 static int host_side(const char *name)
 {
@@ -255,6 +273,9 @@ static void a_macvtap_carries_packets(void)
 	ip("link set v0 up");
 	ip("link set v1 up");
 	ip("link set m0 up");
+	ip_up("v0");
+	ip_up("v1");
+	ip_up("m0");
 	if (vhk_net_open_macvtap("m0", &fd, 1) == -ENOENT)
 		T_SKIP("no node for the macvtap");
 	host = host_side("v1");
@@ -279,6 +300,8 @@ static void an_interface_carries_packets(void)
 	ip("link add p0 type veth peer name p1");
 	ip("link set p0 up");
 	ip("link set p1 up");
+	ip_up("p0");
+	ip_up("p1");
 	T_EQ(vhk_net_open_packet("nowhere", &fd), -ENODEV);
 	T_EQ(vhk_net_open_packet("", &fd), -EINVAL);
 	T_EQ(vhk_net_open_packet("p0", &fd), 0);

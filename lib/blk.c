@@ -242,6 +242,13 @@ int vhk_blk_resize(struct vhk_device *d)
 	return 1;
 }
 
+bool vhk_blk_wants_writer(const struct vhk_device *d)
+{
+	const struct vhk_blk *blk = vhk_device_priv(d);
+
+	return blk->file.hands_over && !blk->file.read_only;
+}
+
 int vhk_blk_stats(const struct vhk_device *d, unsigned int queue, struct vhk_blk_stats *out)
 {
 	const struct vhk_blk_counters *c;

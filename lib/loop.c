@@ -127,6 +127,7 @@ int vhk_loop_new(struct vhk_loop **out, const struct vhk_loop_opts *o)
 	l->free_poll = VHK_NO_POLL;
 	l->backlog_tail = &l->backlog;
 	l->own_tail = &l->own;
+	l->to_write_tail = &l->to_write;
 	l->own_left = VHK_OWN_ROUND;
 	l->nap = NAP_MIN;
 	vhk_sources_init(l);
@@ -151,6 +152,10 @@ void vhk_loop_free(struct vhk_loop *l)
 		vhk_io_drain(l, FREE_DRAIN_NS);
 		if (l->n_io)
 			vhk_log(&l->log, VHK_LOG_ERROR, "loop: %u operations did not end", l->n_io);
+		/* the writer has some, and would give them back to nobody */
+		if (l->n_io && l->writer)
+			return;
+		vhk_io_leave_writer(l);
 		vhk_signals_fini(l);
 		l->engine->close(l);
 		vhk_pins_free(l);
@@ -189,11 +194,12 @@ unsigned int vhk_loop_hand_over(struct vhk_loop *l, bool idle)
 	int ret;
 
 	vhk_io_flush(l);
+	vhk_io_send_writes(l);
 	under_way = l->n_io;
 	ret = l->engine->submit(l);
 	if (ret)
 		l->err = ret;
-	n = l->engine->reap(l, idle) + vhk_loop_mux_reap(l);
+	n = l->engine->reap(l, idle) + vhk_loop_mux_reap(l) + vhk_io_take_made(l);
 	if (under_way)
 		l->prompt = !l->n_io;
 	return n;
@@ -260,7 +266,7 @@ static uint64_t spin_until(struct vhk_loop *l, uint64_t until)
 static bool came(struct vhk_loop *l)
 {
 	return vhk_sources_ready(l) || vhk_loop_mux_peek(l) || l->engine->peek(l) ||
-	       vhk_mail_waits(l) ||
+	       vhk_mail_waits(l) || vhk_io_made(l) ||
 	       atomic_load_explicit(&l->stop, memory_order_relaxed);
 }
 
@@ -342,9 +348,10 @@ static int go_to_sleep(struct vhk_loop *l, uint64_t until)
 {
 	int ret = 0;
 
-	/* Then look: pairs with the push, then the look at sleeping, in vhk_loop_post(). */
+	/* Then look: pairs with the push, then the look at sleeping, in vhk_loop_post(), and in a
+	 * writer's give_back(). */
 	atomic_store(&l->sleeping, true);
-	if (!vhk_mail_waits(l) && !atomic_load(&l->stop)) {
+	if (!vhk_mail_waits(l) && !vhk_io_made(l) && !atomic_load(&l->stop)) {
 		vhk_loop_count(&l->stats.sleeps, 1);
 		ret = l->engine->wait(l, time_to(sleep_end(l, until)));
 	}
@@ -410,7 +417,7 @@ static unsigned int hand_out(struct vhk_loop *l)
 	l->engine->submit(l);
 	vhk_timers_set_fd(l, sleep_end(l, VHK_NEVER));
 	atomic_store(&l->sleeping, true);
-	if (!quiet || vhk_mail_waits(l))
+	if (!quiet || vhk_mail_waits(l) || vhk_io_made(l))
 		vhk_loop_wake(l);
 	return n;
 }

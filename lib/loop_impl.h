@@ -164,6 +164,9 @@ struct vhk_loop {
 	bool prompt;	   /* what was handed over last was done when the kernel returned */
 	struct vhk_pins *pins; /* memory registered with the engine; NULL: nobody asked for it */
 	struct vhk_io *backlog, **backlog_tail;
+	struct vhk_writer *writer; /* or NULL */
+	struct vhk_io *to_write, **to_write_tail; /* for it, not handed over yet */
+	_Atomic(struct vhk_io *) made;		  /* by it, newest first */
 	struct vhk_io *own, **own_tail; /* for this thread to do, when it has served the others */
 	uint64_t own_left;		/* bytes that it may still move for files in this round */
 
@@ -241,6 +244,16 @@ int vhk_io_falloc_mode(const struct vhk_io *io);
 void vhk_io_flush(struct vhk_loop *l);
 void vhk_io_drop(struct vhk_loop *l); /* ends what waits for room */
 void vhk_io_drain(struct vhk_loop *l, uint64_t ns);
+
+/* loop_writer.c */
+void vhk_io_write_later(struct vhk_loop *l, struct vhk_io *io);
+void vhk_io_send_writes(struct vhk_loop *l); /* hands over all that came since the last time */
+unsigned int vhk_io_take_made(struct vhk_loop *l);
+void vhk_io_leave_writer(struct vhk_loop *l); /* it has nothing of the loop's, and forgets it */
+static inline bool vhk_io_made(const struct vhk_loop *l)
+{
+	return atomic_load(&l->made);
+}
 
 /* loop_mux.c */
 int vhk_loop_mux_init(struct vhk_loop *l, const struct vhk_loop_opts *o);

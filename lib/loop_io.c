@@ -8,6 +8,7 @@
 #include "loop_impl.h"
 
 #define N_IOV_MAX 1024
+#define LOOK_NS 1000000
 /* Of a range, bytes. */
 #define PIECE (4ull << 20)
 
@@ -87,6 +88,8 @@ static ssize_t call_now(int fd, const struct vhk_io *io)
 	case VHK_IO_READ:
 		return preadv2(fd, io->iov, (int)io->n_iov, (off_t)io->off, 0);
 	case VHK_IO_WRITE:
+		if (io->n_iov == 1 && !flags)
+			return pwrite(fd, io->iov->iov_base, io->iov->iov_len, (off_t)io->off);
 		return pwritev2(fd, io->iov, (int)io->n_iov, (off_t)io->off, flags);
 	case VHK_IO_FSYNC:
 		return fdatasync(fd);
@@ -224,6 +227,13 @@ static bool is_inline(const struct vhk_loop *l, const struct vhk_io *io)
 	return flags & (io->op == VHK_IO_READ ? VHK_FILE_F_INLINE_READ : VHK_FILE_F_INLINE_WRITE);
 }
 
+/* What waits for its memory waits elsewhere, and the writer's other writes do not. */
+static bool is_writers(const struct vhk_loop *l, const struct vhk_io *io)
+{
+	return l->writer && io->op == VHK_IO_WRITE && !(io->flags & VHK_IO_F_LATE) &&
+	       l->files[io->file].flags & VHK_FILE_F_ASYNC_WRITE;
+}
+
 static void wait_for_room(struct vhk_loop *l, struct vhk_io *io)
 {
 	io->next = NULL;
@@ -261,6 +271,8 @@ void vhk_loop_submit(struct vhk_loop *l, struct vhk_io *io)
 	}
 	if (is_inline(l, io))
 		vhk_io_own(l, io);
+	else if (is_writers(l, io))
+		vhk_io_write_later(l, io);
 	else if (l->backlog || !l->engine->begin(l, io))
 		wait_for_room(l, io);
 	vhk_loop_touch(l);
@@ -280,12 +292,39 @@ void vhk_io_flush(struct vhk_loop *l)
 	}
 }
 
+static void drop_writes(struct vhk_loop *l)
+{
+	struct vhk_io *io, *next;
+
+	for (io = l->to_write; io; io = next) {
+		next = io->next;
+		vhk_io_end(l, io, -ECANCELED);
+	}
+	l->to_write = NULL;
+	l->to_write_tail = &l->to_write;
+}
+
 void vhk_io_drop(struct vhk_loop *l)
 {
+	drop_writes(l);
 	while (l->own)
 		vhk_io_end(l, take_own(l), -ECANCELED);
 	while (l->backlog)
 		vhk_io_end(l, take_waiting(l), -ECANCELED);
+}
+
+/* What a writer has made wakes the wait up, but where a loop ends, whose polls are cancelled. */
+static int wait_for_end(struct vhk_loop *l, uint64_t ns)
+{
+	int ret = 0;
+
+	if (l->closing && l->writer)
+		ns = vhk_min(ns, (uint64_t)LOOK_NS);
+	atomic_store(&l->sleeping, true);
+	if (!vhk_io_made(l))
+		ret = l->engine->wait(l, l->own ? 0 : (int64_t)ns);
+	atomic_store_explicit(&l->sleeping, false, memory_order_relaxed);
+	return ret;
 }
 
 void vhk_io_drain(struct vhk_loop *l, uint64_t ns)
@@ -295,9 +334,11 @@ void vhk_io_drain(struct vhk_loop *l, uint64_t ns)
 	for (; l->n_io && now < until; now = vhk_now_ns()) {
 		vhk_io_go_on(l);
 		vhk_io_flush(l);
-		if (l->engine->wait(l, l->own ? 0 : (int64_t)(until - now)) < 0)
+		vhk_io_send_writes(l);
+		if (wait_for_end(l, until - now) < 0)
 			return;
 		l->engine->reap(l, true);
+		vhk_io_take_made(l);
 		vhk_loop_tell_fds(l);
 		vhk_sources_flush(l);
 		vhk_loop_send_calls(l);

@@ -18,6 +18,10 @@ struct hand {
 };
 
 struct crew {
+	struct vhk_loop *ctl;
+	struct vhk_writer *writer; /* or NULL */
+	pthread_t writer_thread;
+	bool writes;
 	unsigned int n;
 	struct vhk_loop **loops; /* the control loop alone where there are no threads */
 	struct hand hand[];
@@ -45,6 +49,7 @@ int crew_new(struct crew **out, unsigned int n, const struct vhk_loop_opts *o,
 	if (!c)
 		return -ENOMEM;
 	c->n = n;
+	c->ctl = ctl;
 	c->loops = calloc(n + 1, sizeof(*c->loops));
 	ret = c->loops ? 0 : -ENOMEM;
 	for (i = 0; !ret && i < c->n; i++) {
@@ -67,11 +72,35 @@ struct vhk_loop *const *crew_loops(const struct crew *c)
 	return c->loops;
 }
 
+int crew_add_writer(struct crew *c)
+{
+	unsigned int i;
+	int ret = vhk_writer_new(&c->writer);
+
+	if (!ret)
+		ret = vhk_loop_set_writer(c->ctl, c->writer);
+	for (i = 0; i < c->n && !ret; i++)
+		ret = vhk_loop_set_writer(c->hand[i].loop, c->writer);
+	return ret;
+}
+
+static void *write_on(void *arg)
+{
+	vhk_writer_run(arg);
+	return NULL;
+}
+
 int crew_start(struct crew *c)
 {
 	unsigned int i;
 	int ret;
 
+	if (c->writer) {
+		ret = pthread_create(&c->writer_thread, NULL, write_on, c->writer);
+		if (ret)
+			return -ret;
+		c->writes = true;
+	}
 	for (i = 0; i < c->n; i++) {
 		ret = pthread_create(&c->hand[i].thread, NULL, run, &c->hand[i]);
 		if (ret)
@@ -97,6 +126,12 @@ int crew_stop(struct crew *c)
 		if (c->hand[i].ret < 0)
 			ret = c->hand[i].ret;
 	}
+	/* behind all who have something for it */
+	if (c->writes) {
+		vhk_writer_stop(c->writer);
+		pthread_join(c->writer_thread, NULL);
+		c->writes = false;
+	}
 	return ret;
 }
 
@@ -108,6 +143,7 @@ void crew_free(struct crew *c)
 		return;
 	for (i = 0; i < c->n; i++)
 		vhk_loop_free(c->hand[i].loop);
+	vhk_writer_free(c->writer);
 	free(c->loops);
 	free(c);
 }

@@ -100,6 +100,8 @@ struct crew;
 int crew_new(struct crew **out, unsigned int n, const struct vhk_loop_opts *o,
 	     struct vhk_loop *ctl);
 struct vhk_loop *const *crew_loops(const struct crew *c);
+/* A thread more, which makes the writes that loops must not wait for. */
+int crew_add_writer(struct crew *c);
 int crew_start(struct crew *c);
 /* Stops and joins all; -errno when one had failed. */
 int crew_stop(struct crew *c);

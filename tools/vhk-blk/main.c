@@ -120,6 +120,8 @@ static int make_loops(struct server *s)
 		ret = take_signals(s);
 	if (!ret)
 		ret = crew_new(&s->crew, s->o.threads, &s->o.loop, s->ctl);
+	if (!ret && vhk_blk_wants_writer(s->disk))
+		ret = crew_add_writer(s->crew);
 	if (!ret)
 		ret = vhk_device_set_loops(s->disk, crew_loops(s->crew), n);
 	if (!ret)
@@ -284,8 +286,8 @@ static int clean_up(struct server *s)
 	if (!ret)
 		ret = stopped;
 	vhk_device_free(s->disk);
-	crew_free(s->crew);
 	vhk_loop_free(s->ctl);
+	crew_free(s->crew);
 	return ret;
 }
 

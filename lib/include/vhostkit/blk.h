@@ -132,6 +132,17 @@ VHK_API int vhk_blk_new(struct vhk_device **out, const struct vhk_blk_opts *o);
 VHK_API int vhk_blk_resize(struct vhk_device *d);
 
 /**
+ * vhk_blk_wants_writer() - whether writes of the image are worth a writer
+ * @d: from vhk_blk_new()
+ *
+ * They are where the image is a file of ext4 that is written through the page cache: each write may
+ * wait there, for the journal, say. See vhk_loop_set_writer().
+ *
+ * Return: true: they are.
+ */
+VHK_API bool vhk_blk_wants_writer(const struct vhk_device *d);
+
+/**
  * vhk_blk_stats() - read a queue's counters
  * @d:     from vhk_blk_new()
  * @queue: 0 to num_queues - 1

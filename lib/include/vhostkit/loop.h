@@ -35,6 +35,7 @@ extern "C" {
 #endif
 
 struct vhk_loop;
+struct vhk_writer;
 
 /**
  * enum vhk_loop_engine - what waits
@@ -159,7 +160,8 @@ VHK_API int vhk_loop_new(struct vhk_loop **out, const struct vhk_loop_opts *o);
  * In the thread that stepped it, or after vhk_loop_run() has returned. Sources, watched fds and
  * files may still be there; none of their functions is called any more. Operations on files are
  * cancelled where that is possible and waited for, up to 5 s, so that the kernel writes to no
- * memory that their owner frees afterwards; each is done once, with its result or -ECANCELED.
+ * memory that their owner frees afterwards; each is done once, with its result or -ECANCELED. What
+ * a writer has not made by then leaves the loop behind, for good.
  * Messages not yet delivered stay undelivered.
  */
 VHK_API void vhk_loop_free(struct vhk_loop *l);
@@ -331,7 +333,10 @@ VHK_API int vhk_loop_add_signal(struct vhk_loop *l, int signo, void (*fn)(void *
 #define VHK_FILE_F_INLINE_READ 0x1
 /** The same for writes, syncs, holes and zeros. */
 #define VHK_FILE_F_INLINE_WRITE 0x2
-/** io_uring hands every write to a thread of its own: it is not asked to try without one first. */
+/**
+ * A write may wait: the loop's writer makes it (vhk_loop_set_writer()). Without one io_uring hands
+ * it to a thread of its own at once.
+ */
 #define VHK_FILE_F_ASYNC_WRITE 0x4
 #define VHK_FILE_F_ALL 0x7
 
@@ -374,6 +379,9 @@ enum vhk_io_op {
  *         may be submitted again, or freed, from then on
  * @next:  the loop's own
  * @begun: the loop's own
+ * @loop:  the loop's own
+ * @fd:    the loop's own
+ * @res:   the loop's own
  */
 struct vhk_io {
 	enum vhk_io_op op;
@@ -386,7 +394,51 @@ struct vhk_io {
 	void (*done)(struct vhk_io *io, int res);
 	struct vhk_io *next;
 	uint64_t begun;
+	struct vhk_loop *loop;
+	int fd;
+	int res;
 };
+
+/**
+ * vhk_writer_new() - make a writer, for loops that run in other threads
+ * @out: the writer, the caller's; untouched on failure
+ *
+ * A file system that makes every write through the page cache wait for something, or might, is
+ * served by a thread of the caller's at less cost than by threads of io_uring: the writer is woken
+ * up once for a batch. Writes are made one after the other, each loop's in the order it had them.
+ *
+ * Return: 0; -ENOMEM.
+ */
+VHK_API int vhk_writer_new(struct vhk_writer **out);
+
+/**
+ * vhk_writer_free() - end a writer
+ * @w: or NULL; vhk_writer_run() has returned, and no loop has it
+ */
+VHK_API void vhk_writer_free(struct vhk_writer *w);
+
+/**
+ * vhk_writer_run() - make writes until vhk_writer_stop()
+ * @w: of one thread, the caller's, until this returns
+ *
+ * What loops had handed over is made before it returns.
+ */
+VHK_API void vhk_writer_run(struct vhk_writer *w);
+
+/**
+ * vhk_writer_stop() - have vhk_writer_run() return
+ * @w: any thread; the loops that use it have nothing under way, and submit nothing more
+ */
+VHK_API void vhk_writer_stop(struct vhk_writer *w);
+
+/**
+ * vhk_loop_set_writer() - who makes writes to files with VHK_FILE_F_ASYNC_WRITE
+ * @l: a loop; its thread, or before it runs
+ * @w: borrowed until the loop is freed; NULL: io_uring's threads, or with epoll the loop's own way
+ *
+ * Return: 0; -EBUSY: an operation is under way.
+ */
+VHK_API int vhk_loop_set_writer(struct vhk_loop *l, struct vhk_writer *w);
 
 /**
  * vhk_loop_add_file() - make a file known to the loop

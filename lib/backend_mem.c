@@ -163,8 +163,8 @@ static void map_added(struct vhk_work *w)
 }
 
 /*
- * Queues that share the loop have their turn between any two steps: a front end that plugs memory in
- * sends hundreds of these while its machine goes on.
+ * Queues that share the loop have their turn between any two steps: a front end that plugs memory
+ * in sends hundreds of these while its machine goes on.
  */
 static int add_in_steps(struct vhk_session *s)
 {

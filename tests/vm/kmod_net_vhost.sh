@@ -11,5 +11,8 @@ guest "vdpa dev add name n0 mgmtdev vhostkit_net mac 02:00:00:00:00:10"
 soon "[ -c /dev/vhost-vdpa-0 ]" || fail "no node"
 guest -t 120 "kern_vnic streams vdpa:n0"
 guest -t 120 "kern_vnic commands vdpa:n0"
+guest "vdpa dev del n0; vdpa dev add name n0 mgmtdev vhostkit_net max_vqp 2"
+soon "[ -c /dev/vhost-vdpa-0 ]" || fail "no node"
+guest "kern_vnic pairs vdpa:n0"
 guest "vdpa dev del n0; rmmod vhostkit_vdpa vhostkit"
 stop_guest

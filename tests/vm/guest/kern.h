@@ -14,7 +14,7 @@
 #define WAIT (20 * SECOND)
 #define DATA_SIZE (4u << 20)
 #define QUEUES_AT (64ull << 20) /* guest address of the first queue; a MiB each */
-#define N_QUEUES 4
+#define N_QUEUES 5
 
 struct kern {
 	struct vhk_ctl *ctl;

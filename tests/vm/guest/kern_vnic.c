@@ -4,6 +4,7 @@
  * the library. What is on the other side is the interface n0, with an IP stack and raw sockets.
  *
  *   kern_vnic streams|commands URI
+ *   kern_vnic pairs URI                a card that has two
  */
 #define TAP "n0"
 #include "kern_stream.h"
@@ -18,7 +19,7 @@
 #define RING (MUST | VHK_F_INDIRECT_DESC | VHK_F_EVENT_IDX)
 #define OFFLOADS (F(CSUM) | F(GUEST_CSUM) | F(HOST_TSO4) | F(GUEST_TSO4) | F(HOST_ECN) | \
 		  F(GUEST_ECN))
-#define CMDS 2
+#define CMDS (nic.n_queues - 1)
 #define COMMANDS (F(CTRL_VQ) | F(CTRL_RX) | F(CTRL_RX_EXTRA) | F(CTRL_VLAN) | F(CTRL_MAC_ADDR) | \
 		  F(CTRL_GUEST_OFFLOADS) | F(GUEST_ANNOUNCE) | F(STATUS) | F(MAC))
 
@@ -28,7 +29,7 @@ static void open_nic(uint64_t features)
 {
 	memset(&nic, 0, sizeof(nic));
 	nic.tap = -1;
-	nic.n_queues = features & F(CTRL_VQ) ? 3 : 2;
+	nic.n_queues = features & F(MQ) ? 5 : features & F(CTRL_VQ) ? 3 : 2;
 	kern_open(&nic.k, uri);
 	nic_start(&nic, features);
 	tap_up(TAP);
@@ -504,6 +505,30 @@ static void gets_another_address(void)
 	close(told);
 }
 
+static int set_pairs(uint16_t n)
+{
+	return command(VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &n, sizeof(n));
+}
+
+/* How many pairs are used is the driver's to say, up to the reset; what cannot be is refused. */
+static void uses_pairs(void)
+{
+	static const uint16_t bad[] = { 0, 3, 0x102, 0x8000, 0xffff };
+	const uint8_t half = 2;
+	unsigned int i;
+
+	open_nic(RING | COMMANDS | F(MQ) | F(MRG_RXBUF));
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		T_EQ(set_pairs(bad[i]), 1);
+	T_EQ(command(VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &half, 1), 1);
+	T_EQ(command(VIRTIO_NET_CTRL_MQ, 1, &bad[1], 2), 1);
+	T_MUST(!system("nic channels " TAP " | grep -q '^1 of 2'"));
+	T_EQ(set_pairs(2), 0);
+	T_MUST(!system("nic channels " TAP " | grep -q '^2 of 2'"));
+	close_nic();
+	T_MUST(!system("nic channels " TAP " | grep -q '^1 of 2'"));
+}
+
 int main(int argc, char **argv)
 {
 	/* Two address spaces may have the same memory, and it counts twice. */
@@ -526,6 +551,8 @@ int main(int argc, char **argv)
 		T_RUN(counts_what_is_wrong);
 		T_RUN(stalls);
 		T_RUN(gets_another_address);
+	} else if (!strcmp(argv[1], "pairs")) {
+		T_RUN(uses_pairs);
 	} else {
 		return 2;
 	}

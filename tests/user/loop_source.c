@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
  * Sources come and go while kicks arrive: nothing is called after gone, nothing is missed before; a
- * busy source does not starve others; what is staged is flushed in the same round.
+ * busy source does not starve others; what is staged is flushed in the same round; messages wait
+ * for requests that are there.
  */
 #include <pthread.h>
 
@@ -323,6 +324,56 @@ static void quantum_follows_load(void)
 	vhk_loop_free(l);
 }
 
+struct message {
+	struct t_ring *r;
+	int fd;
+	unsigned int seen, flushed, n;
+};
+
+static void read_message(void *arg, uint32_t events)
+{
+	struct message *m = arg;
+	uint64_t v;
+
+	(void)events;
+	T_MUST(read(m->fd, &v, sizeof(v)) == sizeof(v));
+	m->seen = m->r->seen;
+	m->flushed = m->r->n_flushes;
+	m->n++;
+}
+
+/* What comes together with a message, or while it is about to be told, is answered first. */
+static void requests_go_before_messages(void)
+{
+	static const struct t_mode modes[] = { { VHK_LOOP_IO_URING, 0 },
+					       { VHK_LOOP_IO_URING, VHK_LOOP_F_EMBED } };
+	struct message msg;
+	struct vhk_loop *l;
+	struct t_ring r;
+	unsigned int i, n;
+
+	for (i = 0; i < 2; i++) {
+		l = t_loop(&modes[i]);
+		t_ring_init(&r, l, -2);
+		msg = (struct message){ .r = &r, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+		T_MUST(msg.fd >= 0 && !vhk_loop_add_fd(l, msg.fd, EPOLLIN, read_message, &msg));
+		T_EQ(vhk_loop_add_source(l, &r.s), 0);
+		t_settle(l);
+		t_write_kick(msg.fd);
+		T_OK(t_ring_add(&r));
+		for (n = 0; n < 100 && !msg.n; n++)
+			T_MUST(vhk_loop_step(l, 10 * T_MS) >= 0);
+		T_EQ(msg.n, 1);
+		T_EQ(msg.seen, 1);
+		T_OK(msg.flushed > 0);
+		vhk_loop_del_source(l, &r.s);
+		vhk_loop_del_fd(l, msg.fd);
+		t_ring_fini(&r);
+		vhk_loop_free(l);
+		close(msg.fd);
+	}
+}
+
 int main(void)
 {
 	T_RUN(removed_while_kicked);
@@ -330,5 +381,6 @@ int main(void)
 	T_RUN(busy_source_starves_nobody);
 	T_RUN(staged_is_flushed_in_the_round);
 	T_RUN(quantum_follows_load);
+	T_RUN(requests_go_before_messages);
 	return t_end();
 }

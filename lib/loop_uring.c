@@ -368,12 +368,6 @@ static unsigned int io_done(struct vhk_loop *l, const struct io_uring_cqe *cqe)
 	return 1;
 }
 
-static unsigned int fds_ready(struct vhk_loop *l)
-{
-	l->fds_due = true;
-	return 1;
-}
-
 static bool take_cqe(struct vhk_uring *u, struct io_uring_cqe *out)
 {
 	struct io_uring_cq *cq = &u->ring.cq;
@@ -399,8 +393,10 @@ static unsigned int uring_reap(struct vhk_loop *l, bool idle)
 			vhk_uring_call_done(l, cqe.user_data, cqe.res);
 		else if (cqe.user_data && !(cqe.user_data & 1))
 			n += io_done(l, &cqe);
+		else if (cqe.user_data == VHK_URING_FDS)
+			l->fds_due = true;
 		else if (cqe.user_data && !l->closing)
-			n += cqe.user_data == VHK_URING_FDS ? fds_ready(l) : kick_done(l, &cqe);
+			n += kick_done(l, &cqe);
 	}
 	return n;
 }

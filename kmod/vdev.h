@@ -7,6 +7,7 @@
 #ifndef VHK_VDEV_H
 #define VHK_VDEV_H
 
+#include <linux/cache.h>
 #include <linux/cpumask.h>
 #include <linux/llist.h>
 #include <linux/mutex.h>
@@ -88,8 +89,13 @@ struct vhk_dev_ops {
 
 enum vhk_vq_state { VHK_VQ_IDLE, VHK_VQ_RUNNING, VHK_VQ_STOPPING };
 
+/*
+ * Queues are worked on by processors of their own: no two have a line of memory together that is
+ * written while they run, but for the map's count of readers, which a worker changes as it wakes
+ * and sleeps. In each, what others write lies apart.
+ */
 struct vhk_vq {
-	struct vhk_dev *dev;
+	struct vhk_dev *dev ____cacheline_aligned_in_smp;
 	u16 index;
 
 	/* As the driver set them, under the device's lock. */
@@ -102,11 +108,6 @@ struct vhk_vq {
 
 	/* Changes under the device's lock. They release what was set up, and looks acquire it. */
 	enum vhk_vq_state state;
-	atomic_long_t n_kicks;
-
-	/* Of whoever works on the queue. */
-	struct vhk_ring ring;
-	u64 n_calls;
 
 	/* As it was asked for: the driver's thread alone. */
 	bool has_affinity;
@@ -115,21 +116,28 @@ struct vhk_vq {
 	/* Works on it, and goes where it is told to; NULL: nobody in particular. */
 	struct task_struct *worker;
 	struct completion stopped;
-	unsigned long kicked;
+	struct vhk_done **order; /* chains as they were taken, a ring of the queue's size */
+	bool in_order;
+	void *priv; /* of the kind of device */
+
+	/* Who kicks, and who finishes chains. */
+	unsigned long kicked ____cacheline_aligned_in_smp;
+	atomic_long_t n_kicks;
 	struct llist_head done; /* chains that others finished */
+
+	/* Of whoever works on the queue. */
+	struct vhk_ring ring ____cacheline_aligned_in_smp;
+	u64 n_calls;
 	/* Those that the worker itself did, in order. */
 	struct llist_node *own, **own_end;
 	/* Set up before the queue runs, then changed by the worker alone; statistics look. */
 	unsigned int n_in_flight;
-	bool in_order;
 	bool charged; /* to whom the device is */
 	bool alone; /* one request came, and none behind it */
-	struct vhk_done **order; /* chains as they were taken, a ring of the queue's size */
 	u16 order_head, order_tail;
 
 	spinlock_t cb_lock; /* @cb, held while it runs */
 	struct vdpa_callback cb;
-	void *priv; /* of the kind of device */
 };
 
 struct vhk_dev {

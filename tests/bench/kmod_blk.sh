@@ -7,6 +7,10 @@
 # instructions per request in all, the driver included; runs that alternate, medians. Below stand a ramdisk
 # (brd), a null_blk, which copies nothing, or a file on ext4 on a ramdisk. Writes build/bench/kmod_blk.json.
 #
+# Then four queues of a disk, used by four jobs on four virtual processors, beside one queue used by one job on
+# the same machine: instructions per request, which are the same where queues share no work; and, where this
+# machine has four processors for it, requests per second of four jobs on four queues and on one.
+#
 #   tests/bench/kmod_blk.sh [-n RUNS] [-c REQUESTS]
 #
 # shellcheck disable=SC2034,SC2154 # the files for virtual machines read and set
@@ -142,6 +146,53 @@ table() {
 	against "virtio-vdpa, ramdisk" 1 virtio.ram vdpa_sim_blk virtio.sim -
 }
 
+# Disks on a null_blk of four queues, by Linux AIO through virtio-vdpa: start_queues WORDS_FOR_QEMU
+start_queues() {
+	# To an emulated processor that is one of several MWAIT is a pause, and idle ones would count.
+	qemu_extra=$1 kernel_args=idle=halt
+	start_vdpa_guest
+	guest "modprobe virtio_vdpa; modprobe null_blk queue_mode=2 submit_queues=4 nr_devices=2"
+	guest "disks add one /dev/nullb0 queues=1; disks add four /dev/nullb1 queues=4"
+	local name
+	for name in one four; do
+		guest "vdpa dev add name $name mgmtdev vhostkit_blk"
+		bound $name virtio
+		queues[$name]=$answer
+	done
+	guest "echo none >/sys/block/nullb0/queue/scheduler; echo none >/sys/block/nullb1/queue/scheduler"
+}
+
+# rate_jobs NAME HOW_MANY: what a request takes, into $answer.
+rate_jobs() {
+	try_guest 300 "disk_rate aio ${queues[$1]} 32 $((count / 4)) $2" || fail "disk_rate, $2 jobs: $answer"
+}
+
+declare -A queues
+compare_queues() {
+	local one four shared cores
+	simulators="" further_programs=()
+	start_queues "-icount shift=0 -smp 4"
+	rate_jobs one 1
+	one=$answer
+	rate_jobs four 4
+	four=$answer
+	stop_guest
+	line "virtio-vdpa, null_blk, 4 queues and jobs, beside 1 of each" 32 "$four" "$one" 1.10
+	cores=$(nproc)
+	if [ "$cores" -lt 4 ]; then
+		echo "four queues on four processors at least 3 times as fast as one: skipped: $cores cores"
+		return
+	fi
+	start_queues "-smp 4"
+	rate_jobs one 4
+	shared=$answer
+	rate_jobs four 4
+	four=$answer
+	stop_guest
+	# As times the time of one queue, so that the most that ours may be is a third.
+	line "virtio-vdpa, null_blk, 4 jobs, ns: 4 queues beside 1" 32 "$four" "$shared" 0.333
+}
+
 boot
 for ((run = 0; run < runs; run++)); do
 	one_run
@@ -149,6 +200,7 @@ done
 stop_guest
 echo "Disk of the module, medians of $runs runs; a goal is the most that ours may be as times its peer"
 table
+compare_queues
 mkdir -p "$top/build/bench"
 awk -F';' 'BEGIN { printf "{\n  \"cells\": [" }
 	{ printf "%s\n    { \"what\": \"%s\", \"depth\": %d, \"instructions\": %d,", (NR == 1 ? "" : ","), $1, $2, $3

@@ -3,15 +3,21 @@
  * Runs in the guest, as a static program: what a random read of 4 KiB costs, past the page cache.
  * Prints ns per request, which are instructions where the clock counts these.
  *
- *   disk_rate aio DISK_OR_FILE DEPTH COUNT      through the block layer, by Linux AIO
- *   disk_rate ring NODE DEPTH COUNT             through vhost-vdpa, by a driver that does no more
- *           than it has to: a split ring, chains of three descriptors, flags in place of EVENT_IDX
+ *   disk_rate aio DISK_OR_FILE DEPTH COUNT [JOBS]   through the block layer, by Linux AIO
+ *   disk_rate ring NODE DEPTH COUNT                 through vhost-vdpa, by a driver that does no
+ *           more than it has to: a split ring, chains of three descriptors, flags in place of
+ *           EVENT_IDX
+ *
+ * With JOBS as many processes do COUNT each, every one on a processor of its own, and what is
+ * printed is the time that went by for one request of all.
  */
 #define SIZE 128u
 #include "vdpa_driver.h"
 
 #include <linux/aio_abi.h>
+#include <sched.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #define BLOCK 4096u
@@ -168,18 +174,85 @@ static unsigned int ring_turn(bool first)
 	return n;
 }
 
+/* So many requests more. */
+static uint64_t run(unsigned int (*turn)(bool first), uint64_t count)
+{
+	uint64_t n = 0;
+
+	while (n < count)
+		n += turn(false);
+	return n;
+}
+
+/* One of several: is warm, says so, and begins when it is told. */
+static void job(unsigned int i, const char *path, uint64_t count, int ready, int go)
+{
+	cpu_set_t cpus;
+	char c = 0;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(i, &cpus);
+	TRY(sched_setaffinity(0, sizeof(cpus), &cpus));
+	next = i;
+	aio_open(path);
+	aio_turn(true);
+	run(aio_turn, 4 * DEPTH_MAX);
+	if (write(ready, &c, 1) != 1 || read(go, &c, 1) != 1)
+		_exit(1);
+	run(aio_turn, count);
+	_exit(0);
+}
+
+static void run_jobs(unsigned int n, const char *path, uint64_t count)
+{
+	int ready[2], go[2], status;
+	int64_t start;
+	unsigned int i;
+	char c = 0;
+
+	TRY(pipe(ready));
+	TRY(pipe(go));
+	for (i = 0; i < n; i++) {
+		pid_t pid;
+
+		TRY(pid = fork());
+		if (!pid)
+			job(i, path, count, ready[1], go[0]);
+	}
+	TRY(close(ready[1]));
+	for (i = 0; i < n; i++)
+		if (read(ready[0], &c, 1) != 1)
+			drv_fail("a job");
+	start = now();
+	for (i = 0; i < n; i++)
+		if (write(go[1], &c, 1) != 1)
+			drv_fail("a job");
+	for (i = 0; i < n; i++) {
+		TRY(wait(&status));
+		if (status)
+			drv_fail("a job");
+	}
+	printf("%lld\n", (long long)((uint64_t)(now() - start) / (n * count)));
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int (*turn)(bool first) = aio_turn;
-	uint64_t n = 0, count;
+	uint64_t n, count;
 	int64_t start;
+	int jobs;
 
-	if (argc != 5)
+	if (argc != 5 && argc != 6)
 		return 2;
 	depth = (unsigned int)atoi(argv[3]);
 	count = (uint64_t)atoll(argv[4]);
-	if (!depth || depth > DEPTH_MAX)
+	jobs = argc == 6 ? atoi(argv[5]) : 0;
+	if (!depth || depth > DEPTH_MAX || !count || jobs < 0 || jobs > 64)
 		return 2;
+	if (jobs) {
+		run_jobs((unsigned int)jobs, argv[2], count);
+		return 0;
+	}
 	if (!strcmp(argv[1], "ring")) {
 		ring_open(argv[2]);
 		turn = ring_turn;
@@ -189,11 +262,9 @@ int main(int argc, char **argv)
 	if (!n_blocks)
 		return 2;
 	turn(true);
-	while (n < 4ull * DEPTH_MAX)
-		n += turn(false);
+	run(turn, 4 * DEPTH_MAX);
 	start = now();
-	for (n = 0; n < count;)
-		n += turn(false);
+	n = run(turn, count);
 	printf("%lld\n", (long long)((uint64_t)(now() - start) / n));
 	return 0;
 }

@@ -89,7 +89,24 @@ int vhk_bus_holders_at(const struct vhk_bus_root *r, const struct vhk_vdpa_place
 	return ret ? ret : n;
 }
 
-/* The kernel lets one process at a time open the node. */
+/*
+ * The kernel lets one process at a time open the node, and then resets the device: where its server
+ * is gone that fails, and nobody else has it.
+ */
+static int open_failed(int err)
+{
+	switch (err) {
+	case EBUSY:
+		return 1;
+	case ENXIO:
+	case ENOENT:
+	case EIO:
+		return 0;
+	default:
+		return -err;
+	}
+}
+
 static int try_open(const struct vhk_bus_root *r, const struct vhk_vdpa_place *p)
 {
 	char path[128];
@@ -102,7 +119,7 @@ static int try_open(const struct vhk_bus_root *r, const struct vhk_vdpa_place *p
 		return 0;
 	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
-		return errno == EBUSY ? 1 : errno == ENXIO || errno == ENOENT ? 0 : -errno;
+		return open_failed(errno);
 	close(fd);
 	return 0;
 }

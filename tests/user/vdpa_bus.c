@@ -5,6 +5,7 @@
  */
 #include <stdarg.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "t.h"
 #include "vdpa_bus.h"
@@ -300,6 +301,26 @@ static void an_open_device_stays_where_it_is(void)
 	T_STR(text_of(at("sys/bus/vdpa/drivers/vhost_vdpa/unbind")), "d0");
 }
 
+/* A node that its device's reset keeps from being opened: a locked pty's other end says EIO, too. */
+static void a_device_without_a_server_is_not_open(void)
+{
+	const int pty = posix_openpt(O_RDWR | O_NOCTTY);
+	char number[32];
+	struct stat st;
+
+	T_MUST(pty >= 0 && !stat(ptsname(pty), &st));
+	T_EQ(open(ptsname(pty), O_RDWR | O_NOCTTY | O_NONBLOCK), -1);
+	T_EQ(errno, EIO);
+	begin();
+	with_node();
+	snprintf(number, sizeof(number), "%u:%u\n", major(st.st_rdev), minor(st.st_rdev));
+	file(at("sys/bus/vdpa/devices/d0/vhost-vdpa-3/dev"), number);
+	T_MUST(!unlink(at("dev/vhost-vdpa-3")));
+	T_MUST(!symlink(ptsname(pty), at("dev/vhost-vdpa-3")));
+	T_EQ(vhk_bus_is_open_at(&root, "d0"), 0);
+	close(pty);
+}
+
 static void probing_can_be_stopped(void)
 {
 	begin();
@@ -317,6 +338,7 @@ int main(void)
 {
 	T_RUN(a_device_that_nobody_has);
 	T_RUN(a_node);
+	T_RUN(a_device_without_a_server_is_not_open);
 	T_RUN(odd_entries);
 	T_RUN(interfaces);
 	T_RUN(binding_writes_to_the_driver);

@@ -3,17 +3,12 @@
  * A device's state on its way through a pipe. The other end is the peer's: it may be slow, stop, or
  * hang up at any byte, and what it sends goes to the device as it comes.
  */
-#include <fcntl.h>
-#include <stdio.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
+#include <unistd.h>
 
 #include "base.h"
-#include "fd.h"
-#include "notify.h"
 #include "state.h"
+#include "state_fd.h"
 
 #define PIECE 65536u
 /* Pieces moved in one go, before others have their turn. */
@@ -23,9 +18,7 @@
 struct vhk_state {
 	struct vhk_loop *loop;
 	struct vhk_device *dev;
-	int fd; /* -1: over */
-	bool sock;
-	int rwf; /* of a pipe: what keeps it from waiting, where its flags cannot */
+	struct vhk_state_fd io; /* none: over */
 	bool save;
 	bool ended; /* the device has no more to save */
 	uint64_t off; /* bytes that the device made or took */
@@ -40,11 +33,10 @@ struct vhk_state {
 
 static void state_stop(struct vhk_state *t)
 {
-	if (t->fd < 0)
+	if (t->io.fd < 0)
 		return;
-	vhk_loop_del_fd(t->loop, t->fd);
-	close(t->fd);
-	t->fd = -1;
+	vhk_loop_del_fd(t->loop, t->io.fd);
+	vhk_state_fd_fini(&t->io);
 	if (t->timer > 0)
 		vhk_loop_del_timer(t->loop, t->timer);
 	t->timer = 0;
@@ -55,25 +47,6 @@ static void state_end(struct vhk_state *t, int ret)
 {
 	state_stop(t);
 	t->done(t->arg, ret);
-}
-
-static ssize_t fd_read(struct vhk_state *t)
-{
-	const struct iovec iov = { t->buf, sizeof(t->buf) };
-	ssize_t n = t->sock ? recv(t->fd, t->buf, sizeof(t->buf), MSG_DONTWAIT)
-			    : preadv2(t->fd, &iov, 1, -1, t->rwf);
-
-	return n < 0 ? -errno : n;
-}
-
-static ssize_t fd_write(struct vhk_state *t)
-{
-	ssize_t n;
-
-	if (!t->sock)
-		return vhk_notify_write_pipe(t->fd, t->buf + t->at, t->n - t->at, t->rwf);
-	n = send(t->fd, t->buf + t->at, t->n - t->at, MSG_DONTWAIT | MSG_NOSIGNAL);
-	return n < 0 ? -errno : n;
 }
 
 static int save_refill(struct vhk_state *t)
@@ -99,7 +72,7 @@ static int save_piece(struct vhk_state *t)
 
 	if (ret || t->ended)
 		return ret ? ret : 1;
-	n = fd_write(t);
+	n = vhk_state_fd_write(&t->io, t->buf + t->at, t->n - t->at);
 	if (n < 0)
 		return (int)n;
 	t->at += (size_t)n;
@@ -109,7 +82,7 @@ static int save_piece(struct vhk_state *t)
 
 static int load_piece(struct vhk_state *t)
 {
-	ssize_t n = fd_read(t);
+	ssize_t n = vhk_state_fd_read(&t->io, t->buf, sizeof(t->buf));
 	int ret;
 
 	if (n < 0)
@@ -152,38 +125,6 @@ static void state_time(struct vhk_state *t)
 	t->timer = vhk_loop_add_timer(t->loop, STALL_NS, state_stalled, t);
 }
 
-/* O_NONBLOCK belongs to the open file, which the peer shares, and may take away again: a pipe is
- * opened once more where that can be done, else each call says that it must not wait. */
-static int own_pipe(struct vhk_state *t, int fd, int access)
-{
-	char path[32];
-	int own;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	own = open(path, access | O_NONBLOCK | O_CLOEXEC);
-	if (own < 0) {
-		t->rwf = RWF_NOWAIT;
-		return fd;
-	}
-	close(fd);
-	return own;
-}
-
-/* Owns @fd. Return: one that can be moved through without waiting, or -EINVAL. */
-static int look_at_fd(struct vhk_state *t, int fd)
-{
-	const int access = t->save ? O_WRONLY : O_RDONLY, flags = fcntl(fd, F_GETFL);
-	struct stat st;
-
-	if (flags < 0 || fstat(fd, &st) || (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode)) ||
-	    ((flags & O_ACCMODE) != access && (flags & O_ACCMODE) != O_RDWR)) {
-		close(fd);
-		return -EINVAL;
-	}
-	t->sock = S_ISSOCK(st.st_mode);
-	return t->sock ? fd : own_pipe(t, fd, access);
-}
-
 int vhk_state_new_take_fd(struct vhk_state **out, struct vhk_loop *loop, struct vhk_device *d,
 			  int fd, bool save, vhk_state_fn *done, void *arg)
 {
@@ -200,12 +141,12 @@ int vhk_state_new_take_fd(struct vhk_state **out, struct vhk_loop *loop, struct 
 	t->save = save;
 	t->done = done;
 	t->arg = arg;
-	t->fd = look_at_fd(t, fd);
-	ret = vhk_min(t->fd, 0);
+	ret = vhk_state_fd_init_take_fd(&t->io, fd, save);
 	if (!ret)
-		ret = vhk_loop_add_fd(loop, t->fd, save ? EPOLLOUT : EPOLLIN, state_event, t);
+		ret = vhk_loop_add_fd(loop, t->io.fd, save ? EPOLLOUT : EPOLLIN, state_event,
+				      t);
 	if (ret) {
-		vhk_fd_close(t->fd);
+		vhk_state_fd_fini(&t->io);
 		free(t);
 		return ret;
 	}

@@ -3,6 +3,8 @@
  * The front end's messages of a migration, byte by byte, and what it makes of the answers that back
  * ends give to them.
  */
+#include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -290,6 +292,107 @@ static void ends_of_a_transfer(void)
 	T_EQ(t_count_fds(), fds);
 }
 
+/* What is no pipe, or one from the wrong end, is the back end's mistake, not the caller's. */
+static void useless_fds(void)
+{
+	const uint64_t with_fd = 0;
+	struct mover mover = { .n = 5 };
+	int i, sock, p[2], fds = t_count_fds();
+	int fd[6], way;
+	struct vhk_ctl *c;
+
+	T_MUST(!pipe(p));
+	fd[0] = open("/", O_RDONLY | O_CLOEXEC);
+	fd[1] = open("/dev/zero", O_RDWR | O_CLOEXEC);
+	fd[2] = open("/dev/full", O_RDWR | O_CLOEXEC);
+	fd[3] = memfd_create("state", MFD_CLOEXEC);
+	fd[4] = eventfd(1, EFD_CLOEXEC);
+	for (way = 0; way < 2; way++) {
+		fd[5] = p[!way];
+		for (i = 0; i < 6; i++) {
+			sock = begin(&c, ALWAYS);
+			t_peer_send(sock, VHK_CTL_SET_DEVICE_STATE_FD, T_PEER_REPLY, &with_fd, 8,
+				    &fd[i], 1);
+			T_EQ(way ? vhk_ctl_load_state(c, get, &mover)
+				 : vhk_ctl_save_state(c, put, &mover), -EPROTO);
+			T_EQ(mover.n, 5);
+			t_peer_drain(sock);
+			end(c, sock);
+		}
+	}
+	for (i = 0; i < 5; i++)
+		close(fd[i]);
+	close(p[0]);
+	close(p[1]);
+	T_EQ(t_count_fds(), fds);
+}
+
+/* The back end has a hand on the open file of the pipe that it lent, and makes it one that waits. */
+static int held;
+
+static int put_and_clear(void *arg, const void *buf, size_t len)
+{
+	(void)buf;
+	((struct mover *)arg)->n += len;
+	return fcntl(held, F_SETFL, 0);
+}
+
+static ssize_t get_and_clear(void *arg, void *buf, size_t len)
+{
+	T_MUST(!fcntl(held, F_SETFL, 0));
+	return get(arg, buf, len);
+}
+
+static void flags_taken_back(void)
+{
+	const uint64_t with_fd = 0;
+	struct mover mover = { 0 };
+	struct vhk_ctl *c;
+	int sock, p[2];
+
+	T_MUST(!pipe(p) && write(p[1], "12345", 5) == 5);
+	sock = begin_ms(&c, ALWAYS, SHORT_MS);
+	held = p[0];
+	t_peer_send(sock, VHK_CTL_SET_DEVICE_STATE_FD, T_PEER_REPLY, &with_fd, 8, &p[0], 1);
+	T_EQ(vhk_ctl_save_state(c, put_and_clear, &mover), -ETIMEDOUT);
+	T_EQ(mover.n, 5);
+	t_peer_drain(sock);
+	end(c, sock);
+	sock = begin_ms(&c, ALWAYS, SHORT_MS);
+	held = p[1];
+	mover.n = 4 << 20;
+	t_peer_send(sock, VHK_CTL_SET_DEVICE_STATE_FD, T_PEER_REPLY, &with_fd, 8, &p[1], 1);
+	T_EQ(vhk_ctl_load_state(c, get_and_clear, &mover), -ETIMEDOUT);
+	T_OK(mover.n > 0);
+	t_peer_drain(sock);
+	end(c, sock);
+	close(p[0]);
+	close(p[1]);
+}
+
+/* A back end that simply reads or writes takes -EAGAIN for a failure. */
+static void its_end_waits_as_pipes_do(void)
+{
+	const uint64_t without = 0x100;
+	struct mover mover = { 0 };
+	struct t_peer_msg m;
+	struct vhk_ctl *c;
+	int way, sock;
+
+	for (way = 0; way < 2; way++) {
+		sock = begin(&c, ALWAYS);
+		mover.n = 4 << 20;
+		t_peer_send(sock, VHK_CTL_SET_DEVICE_STATE_FD, T_PEER_REPLY, &without, 8, NULL, 0);
+		T_MUST(!shutdown(sock, SHUT_WR));
+		T_EQ(way ? vhk_ctl_load_state(c, get, &mover)
+			 : vhk_ctl_save_state(c, put, &mover), -ENOTCONN);
+		T_MUST(t_peer_recv(sock, &m) && m.n_fds == 1);
+		T_EQ(fcntl(m.fd[0], F_GETFL) & O_NONBLOCK, 0);
+		t_peer_close_fds(&m);
+		end(c, sock);
+	}
+}
+
 int main(void)
 {
 	T_RUN(a_log_by_fd);
@@ -299,5 +402,8 @@ int main(void)
 	T_RUN(stops_without_waiting);
 	T_RUN(answers_to_a_state_fd);
 	T_RUN(ends_of_a_transfer);
+	T_RUN(useless_fds);
+	T_RUN(flags_taken_back);
+	T_RUN(its_end_waits_as_pipes_do);
 	return t_end();
 }

@@ -386,8 +386,9 @@ typedef ssize_t vhk_ctl_get_fn(void *arg, void *buf, size_t len);
  * @arg: handed to @put
  *
  * Return: 0: all of it was taken, and the back end says that it is whole; what @put returned;
- * -EREMOTEIO: the back end failed; -ETIMEDOUT: nothing came for so long; -EBUSY; or a code as
- * above.
+ * -EREMOTEIO: the back end failed, or what it lent to move the state through did; -EPROTO: that is
+ * no pipe or socket, or not to be used in this direction; -ETIMEDOUT: nothing came for so long;
+ * -EBUSY; or a code as above.
  */
 VHK_API int vhk_ctl_save_state(struct vhk_ctl *c, vhk_ctl_put_fn *put, void *arg);
 

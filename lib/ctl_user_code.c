@@ -151,6 +151,19 @@ static void add_region(const struct vhk_ctl_user *u, const struct vhk_region *r,
 	m->hdr.size += (uint32_t)vhk_proto_region_size(&u->st);
 }
 
+/* The file that goes with @r. */
+static int put_file(const struct vhk_ctl_user *u, const struct vhk_region *r, int fd,
+		    struct vhk_msg *m)
+{
+	if (fd < 0) {
+		vhk_log(&u->c.log, VHK_LOG_ERROR, "region 0x%llx: it has no file to share",
+			(unsigned long long)r->gpa.v);
+		return -EINVAL;
+	}
+	put_fd(m, fd);
+	return 0;
+}
+
 static int put_table(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
 {
 	const uint32_t head[2] = { vhk_mem_count(r->mem), 0 };
@@ -163,10 +176,11 @@ static int put_table(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, 
 	put(m, head, sizeof(head));
 	for (i = 0; i < head[0]; i++) {
 		ret = vhk_mem_get(r->mem, i, &region, &fd);
-		if (ret || fd < 0)
-			return ret ? ret : -EINVAL;
+		if (!ret)
+			ret = put_file(u, &region, fd, m);
+		if (ret)
+			return ret;
 		add_region(u, &region, m);
-		put_fd(m, fd);
 	}
 	return 0;
 }
@@ -174,9 +188,10 @@ static int put_table(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, 
 static int put_region(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, struct vhk_msg *m)
 {
 	const uint64_t padding = 0;
+	int ret = r->op == VHK_CTL_ADD_MEM_REG ? put_file(u, &r->region, r->fd, m) : 0;
 
-	if (r->op == VHK_CTL_ADD_MEM_REG)
-		put_fd(m, r->fd);
+	if (ret)
+		return ret;
 	put(m, &padding, sizeof(padding));
 	add_region(u, &r->region, m);
 	return 0;

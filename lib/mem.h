@@ -95,9 +95,6 @@ int vhk_mem_add_map(struct vhk_mem *m, const struct vhk_region *r, const struct 
  * SET_MEM_TABLE. */
 int vhk_mem_assign(struct vhk_mem *m, const struct vhk_mem *from);
 
-/* As vhk_mem_add_take_fd(), and @fd stays open as long as the region is there (vhk_mem_get()). */
-int vhk_mem_add_keep_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd);
-
 /* A piece of a file as a memory of one region, at guest address 0 and at *va: it stays mapped as
  * long as a table of it is held, and tells when the file is cut short. @keep: @fd stays open. NULL
  * on failure. */

@@ -166,6 +166,10 @@ VHK_API int vhk_ctl_peer_pid(const struct vhk_ctl *c);
  * @m:    may be empty; borrowed until vhk_ctl_close(); each vhk_ctl_start() shares what changed in
  *        it. Regions of queues that run stay
  *
+ * vhost-user shares memory by file: of vhk_mem_alloc(), or a VMM's own by
+ * vhk_mem_add_keep_take_fd(). A region without (vhk_mem_add_va(), vhk_mem_add_take_fd()) fails with
+ * -EINVAL and the line "region 0x...: it has no file to share". The kernel's doors take all of
+ * them.
  * vhost-user: negotiates every protocol feature both ends know but opts.without. Kernel vhost:
  * owner, features, backend features, and memory where @m has it mapped. vDPA: the same, with @m
  * mapped at the IOVA that its guest address is and with VHK_F_ACCESS_PLATFORM where it is offered.

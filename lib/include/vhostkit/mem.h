@@ -59,7 +59,8 @@ VHK_API void vhk_mem_free(struct vhk_mem *m);
  * vhk_mem_add_take_fd() - map a region of a file into a table
  * @m:  the table; as it was if this fails
  * @r:  the region; copied
- * @fd: file of at least @r->offset + @r->size bytes; closed in every case, once it is mapped
+ * @fd: file of at least @r->offset + @r->size bytes; closed in every case, once it is mapped: what
+ *      a back end received. Memory that a front end shares: vhk_mem_add_keep_take_fd()
  *
  * The mapping is shared, readable and writable. A file on huge pages is mapped by whole pages of
  * its own. If the file shrinks later, see vhk_mem_fault().
@@ -69,6 +70,24 @@ VHK_API void vhk_mem_free(struct vhk_mem *m);
  * -EMSGSIZE: the table is full; -ENOMEM; what mmap(2) reported (-EACCES, -ENODEV).
  */
 VHK_API int vhk_mem_add_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd);
+
+/**
+ * vhk_mem_add_keep_take_fd() - the same, of memory that is to be shared
+ * @m:  as there
+ * @r:  as there; @r->uva is what the back end is told of it: where the caller has it mapped, or any
+ *      other number
+ * @fd: as there, but kept open on success; closed when the region was removed and no ring or loop
+ *      works on it any more. To keep the file for oneself: dup(2)
+ *
+ * What a VMM hands to vhk_ctl_setup() as its guest's memory; vhk_mem_get() lends the fd. The table
+ * maps the file, too, whether the caller has or not: rings and buffers are to be addressed as
+ * vhk_mem_find() tells. Each region keeps an fd, two regions of one file two: up to
+ * VHK_MEM_SLOTS_MAX of them count against RLIMIT_NOFILE. The file may lie on hugetlbfs. One that is
+ * sealed against shrinking (F_SEAL_SHRINK) spares both ends what vhk_mem_fault() is about.
+ *
+ * Return: as vhk_mem_add_take_fd().
+ */
+VHK_API int vhk_mem_add_keep_take_fd(struct vhk_mem *m, const struct vhk_region *r, int fd);
 
 /**
  * vhk_mem_add_va() - put memory of the caller's into a table

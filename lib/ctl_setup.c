@@ -7,6 +7,7 @@
 #include <poll.h>
 
 #include "ctl_impl.h"
+#include "proto.h"
 
 /* What this front end knows how to use. */
 #define PROTOCOL_KNOWN                                                                             \
@@ -70,19 +71,41 @@ static int setup_status(struct vhk_ctl_job *j, struct vhk_ctl_req *r)
 	return r->u64 & VIRTIO_CONFIG_S_FEATURES_OK ? 0 : -EREMOTEIO;
 }
 
+/* What both ends know, without what means nothing in that company. */
+static uint64_t protocol_choice(const struct vhk_ctl *c, uint64_t offered)
+{
+	uint64_t bit, take = offered & (PROTOCOL_KNOWN | c->opts.also) & ~c->opts.without;
+	const char *why;
+
+	if (SUSPEND_NEEDS & ~take)
+		take &= ~SUSPEND;
+	for (; (bit = vhk_proto_misfit(take, &why)); take &= ~bit)
+		vhk_log(&c->log, VHK_LOG_INFO, "%s: left out", why);
+	return take;
+}
+
+/* Of what was settled before. */
+static int protocol_missing(const struct vhk_ctl *c, uint64_t missing)
+{
+	const unsigned int bit = (unsigned int)__builtin_ctzll(missing);
+	const char *name = vhk_ctl_protocol_name(bit);
+
+	vhk_log(&c->log, VHK_LOG_ERROR, "the back end came back without %s (protocol feature %u)",
+		name ? name : "what it had", bit);
+	return -EOPNOTSUPP;
+}
+
 static int setup_protocol(struct vhk_ctl_job *j)
 {
 	struct vhk_ctl *c = j->c;
 	uint64_t offered = c->ops->offer(c)->protocol_offered;
 
 	if (!(j->features & VHK_F_PROTOCOL_FEATURES))
-		return j->replay && j->protocol ? -EOPNOTSUPP : 0;
+		return j->replay && j->protocol ? protocol_missing(c, j->protocol) : 0;
 	if (!j->replay)
-		j->protocol = offered & (PROTOCOL_KNOWN | c->opts.also) & ~c->opts.without;
-	if (!j->replay && (SUSPEND_NEEDS & ~j->protocol))
-		j->protocol &= ~SUSPEND;
+		j->protocol = protocol_choice(c, offered);
 	if (j->protocol & ~offered)
-		return -EOPNOTSUPP;
+		return protocol_missing(c, j->protocol & ~offered);
 	return vhk_ctl_job_ask_u64(j, VHK_CTL_SET_PROTOCOL_FEATURES, j->protocol, NULL);
 }
 

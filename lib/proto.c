@@ -188,12 +188,20 @@ static const struct {
 	  "GET_VRING_BASE_SKIP_DRAIN without INFLIGHT_SHMFD and GET_VRING_BASE_INFLIGHT" },
 };
 
-int vhk_proto_check_features(uint64_t protocol, const char **why)
+uint64_t vhk_proto_misfit(uint64_t protocol, const char **why)
 {
 	size_t i;
 
-	for (i = 0; i < vhk_array_size(needs); i++)
-		if ((protocol & needs[i].feature) && (needs[i].needs & ~protocol))
-			return fail(why, -EINVAL, needs[i].why);
+	for (i = 0; i < vhk_array_size(needs); i++) {
+		if ((protocol & needs[i].feature) && (needs[i].needs & ~protocol)) {
+			*why = needs[i].why;
+			return needs[i].feature;
+		}
+	}
 	return 0;
+}
+
+int vhk_proto_check_features(uint64_t protocol, const char **why)
+{
+	return vhk_proto_misfit(protocol, why) ? -EINVAL : 0;
 }

@@ -342,6 +342,8 @@ int vhk_proto_check_reply(uint32_t request, bool back_channel, const struct vhk_
 			  const char **why);
 int vhk_proto_check_reply_row(const struct vhk_proto *row, uint32_t request,
 			      const struct vhk_msg *m, const char **why);
+/* A feature of @protocol that means nothing without others, which it lacks; 0: there is none. */
+uint64_t vhk_proto_misfit(uint64_t protocol, const char **why);
 /* What a set of protocol features needs to be whole (bit 10 needs 5, 14 needs 3 and 5, 23 needs 12
  * and 20, ...). */
 int vhk_proto_check_features(uint64_t protocol, const char **why); /* 0 or -EINVAL */

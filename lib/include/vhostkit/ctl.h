@@ -70,9 +70,10 @@ extern "C" {
  * @back:       what serves the back end's requests; copied. NULL: they are refused, but for notices
  *              of changed configuration
  * @also:       protocol features (VHK_PF_*) that vhk_ctl_setup() takes beside those which it uses
- *              by itself, where the back end offers them. VHK_PF_INBAND_NOTIFICATIONS: queues are
- *              started, kicked and called by messages. VHK_PF_GPA_ADDRESSES: the back end is told
- *              guest addresses in place of ours
+ *              by itself, where the back end offers them. What means nothing without others that
+ *              are not taken is left out, with a line at VHK_LOG_INFO.
+ *              VHK_PF_INBAND_NOTIFICATIONS: queues are started, kicked and called by messages.
+ *              VHK_PF_GPA_ADDRESSES: the back end is told guest addresses in place of ours
  * @xen_flags:  with VHK_PF_XEN_MMAP: how the back end maps each region. 1: by frame number, 2: by
  *              grant; its file is a device file of Xen's then. 0: like any file
  * @xen_domid:  and of which domain it is

@@ -248,6 +248,59 @@ static int queues_new(struct vhk_ctl *c, unsigned int first, struct vhk_vq *cons
 	return ret;
 }
 
+/* How its requests are noted is to be known by both sides; only a table may be left unused. */
+static int ring_fits(const struct vhk_ctl *c, unsigned int idx, const struct vhk_vq *q)
+{
+	static const struct {
+		uint64_t bit;
+		const char *name;
+	} feature[] = {
+		{ VHK_F_RING_PACKED, "RING_PACKED" },
+		{ VHK_F_EVENT_IDX, "EVENT_IDX" },
+		{ VHK_F_IN_ORDER, "IN_ORDER" },
+		{ VHK_F_INDIRECT_DESC, "INDIRECT_DESC" },
+	};
+	const uint64_t has = vhk_vq_features(q), wrong = has ^ vhk_ctl_features(c);
+	unsigned int i;
+
+	for (i = 0; i < vhk_array_size(feature); i++) {
+		const uint64_t bit = feature[i].bit;
+
+		if (!(wrong & bit) || (bit == VHK_F_INDIRECT_DESC && !(has & bit)))
+			continue;
+		vhk_log(&c->log, VHK_LOG_ERROR,
+			has & bit ? "queue %u is made for %s, which was not negotiated" :
+				    "queue %u is made without %s, which was negotiated",
+			idx, feature[i].name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int ring_taken(const struct vhk_ctl *c, unsigned int idx, unsigned int other)
+{
+	vhk_log(&c->log, VHK_LOG_ERROR, "queue %u has the ring of queue %u", idx, other);
+	return -EBUSY;
+}
+
+static int rings_check(const struct vhk_ctl *c, unsigned int first, struct vhk_vq *const *q,
+		       unsigned int n)
+{
+	unsigned int i, k;
+	int ret = 0;
+
+	for (i = 0; i < n && !ret; i++) {
+		for (k = 0; k < VHK_CTL_QUEUES_MAX; k++)
+			if (c->queue[k] && c->queue[k]->vq == q[i])
+				return ring_taken(c, first + i, k);
+		for (k = 0; k < i; k++)
+			if (q[k] == q[i])
+				return ring_taken(c, first + i, first + k);
+		ret = ring_fits(c, first + i, q[i]);
+	}
+	return ret;
+}
+
 int vhk_ctl_start_async(struct vhk_ctl *c, unsigned int first, struct vhk_vq *const *q,
 			unsigned int n, vhk_ctl_done_fn *done, void *arg)
 {
@@ -263,6 +316,9 @@ int vhk_ctl_start_async(struct vhk_ctl *c, unsigned int first, struct vhk_vq *co
 		return -EINVAL;
 	if (!c->was_setup || c->job || queues_known(c, first, n))
 		return -EBUSY;
+	ret = rings_check(c, first, q, n);
+	if (ret)
+		return ret;
 	ret = queues_new(c, first, q, n);
 	if (!ret)
 		ret = vhk_ctl_job_start(c, &j);

@@ -176,6 +176,12 @@ void vhk_vq_free(struct vhk_vq *q)
 	free(q);
 }
 
+uint64_t vhk_vq_features(const struct vhk_vq *q)
+{
+	return (q->packed ? VHK_F_RING_PACKED : 0) | (q->event_idx ? VHK_F_EVENT_IDX : 0) |
+	       (q->in_order ? VHK_F_IN_ORDER : 0) | (q->max_indirect ? VHK_F_INDIRECT_DESC : 0);
+}
+
 /*
  * Takes over the current table, unless the queue's own block has gone from it: that would pull away
  * the ground.

@@ -153,7 +153,7 @@ static struct vhk_vq *new_vq(struct vhk_mem *mem, unsigned int i)
 {
 	struct vhk_vq_opts o = { .sz = sizeof(o),
 				 .size = 16,
-				 .features = VHK_F_VERSION_1,
+				 .features = back.features,
 				 .gpa = { 0x10000000 + i * 0x100000ull } };
 	struct vhk_vq *q;
 

@@ -209,7 +209,9 @@ VHK_API unsigned int vhk_ctl_n_queues(const struct vhk_ctl *c);
  * vhk_ctl_start() - start and enable a queue; kick, call and error eventfds are made here
  * @c:   set up
  * @idx: 0 to 255
- * @q:   borrowed until vhk_ctl_stop() or vhk_ctl_close()
+ * @q:   borrowed until vhk_ctl_stop() or vhk_ctl_close(). Made for what vhk_ctl_features() says:
+ *        RING_PACKED, EVENT_IDX and IN_ORDER as there, no indirect tables without INDIRECT_DESC;
+ *        to make none where it was negotiated is fine
  *
  * Of the kernel's devices some want one thing more before they work: vhost-net
  * vhk_ctl_net_set_backend() for each queue, vhost-vsock vhk_ctl_vsock_set_guest_cid() and
@@ -218,8 +220,9 @@ VHK_API unsigned int vhk_ctl_n_queues(const struct vhk_ctl *c);
  * device reset and all of them started anew, which fails with -EBUSY where one has requests in
  * flight. vhk_ctl_start_all() has none of this.
  *
- * Return: 0; -EBUSY it runs, or @c is not set up; -EINVAL @idx or the ring's size exceeds the
- * inflight region (see opts); -EFAULT @q is not in the memory; -EMSGSIZE as vhk_ctl_setup();
+ * Return: 0; -EBUSY it runs, @q is another queue's, or @c is not set up; -EINVAL @q was made for
+ * other features than were negotiated (a line names the first), or @idx or the ring's size exceeds
+ * the inflight region (see opts); -EFAULT @q is not in the memory; -EMSGSIZE as vhk_ctl_setup();
  * -EBADMSG @q is broken (vhk_vq_addr()); or a code as above.
  */
 VHK_API int vhk_ctl_start(struct vhk_ctl *c, unsigned int idx, struct vhk_vq *q);
@@ -345,7 +348,8 @@ VHK_API int vhk_ctl_setup_async(struct vhk_ctl *c, uint64_t want, uint64_t must,
  * @done:  as in vhk_ctl_setup_async(); @ret as from vhk_ctl_start()
  * @arg:   handed to @done
  *
- * Return: as vhk_ctl_setup_async(); -EINVAL: @first and @n are out of range.
+ * Return: as vhk_ctl_setup_async(); -EINVAL: @first and @n are out of range; what vhk_ctl_start()
+ * says of @q's features and of one ring as two queues.
  */
 VHK_API int vhk_ctl_start_async(struct vhk_ctl *c, unsigned int first, struct vhk_vq *const *q,
 				unsigned int n, vhk_ctl_done_fn *done, void *arg);

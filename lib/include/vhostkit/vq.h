@@ -105,6 +105,15 @@ VHK_API void vhk_vq_free(struct vhk_vq *q);
 VHK_API size_t vhk_vq_bytes(const struct vhk_vq_opts *o);
 
 /**
+ * vhk_vq_features() - how the queue's ring is used
+ * @q: the queue
+ *
+ * Return: those of VHK_F_RING_PACKED, VHK_F_EVENT_IDX, VHK_F_IN_ORDER and, where tables are made,
+ * VHK_F_INDIRECT_DESC that it was made for.
+ */
+VHK_API uint64_t vhk_vq_features(const struct vhk_vq *q);
+
+/**
  * vhk_vq_add() - stage one request
  * @q:     the queue
  * @seg:   n_out readable, then n_in writable segments inside the memory given to vhk_vq_new();

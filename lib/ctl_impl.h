@@ -101,7 +101,8 @@ struct vhk_ctl {
 	struct vhk_mem *mem;
 	struct vhk_region *shared; /* what the back end knows */
 	unsigned int n_shared;
-	uint64_t slots;
+	uint64_t slots, slots_had; /* of this connection; of the first */
+	unsigned int queues_had;
 	struct vhk_ctl_inflight inflight;
 	int inflight_fd;
 	struct vhk_ctl_queue *queue[VHK_CTL_QUEUES_MAX];
@@ -171,6 +172,8 @@ int vhk_ctl_ring_ask(struct vhk_ctl_job *j, unsigned int idx);
 /* ctl_queue.c */
 int vhk_ctl_queue_replay(struct vhk_ctl_job *j);
 void vhk_ctl_queues_free(struct vhk_ctl *c);
+/* One more than the highest queue that is started, or for which there is room to note requests. */
+unsigned int vhk_ctl_queues_used(const struct vhk_ctl *c);
 void vhk_ctl_queue_err(struct vhk_ctl *c, unsigned int idx);
 
 /* ctl_wait.c */

@@ -49,6 +49,15 @@ void vhk_ctl_queues_free(struct vhk_ctl *c)
 	queues_free(c, 0, VHK_CTL_QUEUES_MAX);
 }
 
+unsigned int vhk_ctl_queues_used(const struct vhk_ctl *c)
+{
+	unsigned int n = VHK_CTL_QUEUES_MAX;
+
+	while (n && !c->queue[n - 1])
+		n--;
+	return c->inflight_fd < 0 ? n : vhk_max(n, c->inflight.n_queues);
+}
+
 void vhk_ctl_queue_err(struct vhk_ctl *c, unsigned int idx)
 {
 	struct vhk_ctl_queue *q = c->queue[idx];

@@ -204,6 +204,19 @@ static int share_replaced(struct vhk_ctl_job *j, struct vhk_ctl_req *r)
 	return 0;
 }
 
+/* The memory has more regions than the back end takes, @max; those that it took before are its
+ * fault. */
+static int share_too_many(const struct vhk_ctl_job *j, uint64_t max)
+{
+	const struct vhk_ctl *c = j->c;
+	const bool less = j->replay && max < c->slots_had;
+
+	vhk_log(&c->log, VHK_LOG_ERROR, "the memory has %u regions, the back end %s %llu",
+		vhk_mem_count(c->mem), less ? "came back with room for" : "takes",
+		(unsigned long long)max);
+	return less ? -EOPNOTSUPP : -EMSGSIZE;
+}
+
 static int share_by_slot(struct vhk_ctl_job *j)
 {
 	struct vhk_ctl_req r = { .op = VHK_CTL_REM_MEM_REG, .fd = -1 };
@@ -212,7 +225,7 @@ static int share_by_slot(struct vhk_ctl_job *j)
 	int ret = 0;
 
 	if (vhk_mem_count(c->mem) > vhk_min(c->slots, VHK_MEM_SLOTS_MAX))
-		return -EMSGSIZE;
+		return share_too_many(j, c->slots);
 	for (i = n; i && !ret; i--) {
 		r.region = c->shared[i - 1];
 		if (!mem_has(c->mem, &r.region))
@@ -234,7 +247,7 @@ static int share_table(struct vhk_ctl_job *j)
 	bool same = n == j->c->n_shared;
 
 	if (n > j->c->ops->table_max)
-		return -EMSGSIZE;
+		return share_too_many(j, j->c->ops->table_max);
 	for (i = 0; i < j->c->n_shared && same; i++)
 		same = mem_has(j->c->mem, &j->c->shared[i]);
 	if (same || !n)
@@ -278,10 +291,25 @@ int vhk_ctl_share(struct vhk_ctl_job *j)
 	return vhk_ctl_can(c, VHK_CTL_ADD_MEM_REG) ? share_by_slot(j) : share_table(j);
 }
 
+/* Which run, or have room in the inflight region. */
+static int replay_queues(const struct vhk_ctl *c)
+{
+	const unsigned int has = vhk_ctl_n_queues(c), uses = vhk_ctl_queues_used(c);
+
+	if (has >= uses || has >= c->queues_had)
+		return 0;
+	vhk_log(&c->log, VHK_LOG_ERROR,
+		"the back end came back with %u queues, it had %u, of which %u are in use", has,
+		c->queues_had, uses);
+	return -EOPNOTSUPP;
+}
+
 static int setup_share(struct vhk_ctl_job *j)
 {
-	int ret;
+	int ret = j->replay ? replay_queues(j->c) : 0;
 
+	if (ret)
+		return ret;
 	j->c->n_shared = 0;
 	j->step = setup_end;
 	ret = vhk_ctl_share(j);
@@ -300,6 +328,8 @@ static int setup_end(struct vhk_ctl_job *j)
 	 */
 	c->want = c->must = c->ops->offer(c)->features;
 	c->protocol = c->ops->offer(c)->protocol;
+	c->slots_had = c->slots;
+	c->queues_had = vhk_ctl_n_queues(c);
 	c->was_setup = true;
 	return 0;
 }

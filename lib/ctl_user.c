@@ -128,7 +128,8 @@ static int user_dial(struct vhk_ctl_user *u, bool again)
 
 	if (ret != -ENOENT && ret != -ECONNREFUSED && ret != -EAGAIN)
 		return ret;
-	if (!again && !(u->c.opts.flags & VHK_CTL_F_WAIT))
+	/* Who has a full queue is there, and may take us yet. */
+	if (!again && ret != -EAGAIN && !(u->c.opts.flags & VHK_CTL_F_WAIT))
 		return ret;
 	u->link = VHK_CTL_USER_ON_ITS_WAY;
 	u->retry_pause = RETRY_FIRST_NS;

@@ -261,7 +261,8 @@ static int put_log(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r, st
 	const struct vhk_user_log l = { .size = r->log.size, .offset = r->log.offset };
 
 	if (!(u->st.protocol & VHK_USER_PF(LOG_SHMFD)))
-		return put(m, &r->log.at.v, sizeof(r->log.at.v));
+		return r->fd < 0 && vhk_range_ok(l.offset, l.size) ?
+			       put(m, &r->log.at.v, sizeof(r->log.at.v)) : -EINVAL;
 	put_fd(m, r->fd);
 	return put(m, &l, sizeof(l));
 }
@@ -558,6 +559,8 @@ int vhk_ctl_user_check(struct vhk_ctl_user *u, const struct vhk_ctl_req *r)
 	struct vhk_msg m;
 	int ret;
 
+	if (r->op == VHK_CTL_SET_OWNER && st.owned)
+		return -EBUSY;
 	ret = vhk_ctl_user_encode(u, r, &m);
 	if (ret)
 		return ret;

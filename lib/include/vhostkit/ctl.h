@@ -319,8 +319,9 @@ VHK_API int vhk_ctl_kick_fd(const struct vhk_ctl *c, unsigned int idx);
  * adds the requests again afterwards. A device of the kernel's is opened and set up anew, as after
  * close; what vhk_ctl_start() asks for is to be done again, too.
  * Return: 0; -EBUSY setup never succeeded; -EOPNOTSUPP the back end came back with less than it
- * had, or the socket was given as a connected fd; -ETIMEDOUT it did not come back; -EBADMSG a
- * queue's ring is broken (vhk_vq_addr()). May be called again.
+ * had (features, protocol features, queues that are in use, memory slots; a line says what), or
+ * the socket was given as a connected fd; -ETIMEDOUT it did not come back; -EBADMSG a queue's ring
+ * is broken (vhk_vq_addr()). May be called again.
  */
 VHK_API int vhk_ctl_reconnect(struct vhk_ctl *c);
 

@@ -54,7 +54,7 @@ VHK_API int vhk_ctl_set_protocol_features(struct vhk_ctl *c, uint64_t features);
  * vhk_ctl_set_owner() - SET_OWNER: claim the back end
  * @c: the front end
  *
- * Return: 0, or a code as above.
+ * Return: 0; -EBUSY it is ours already (vhk_ctl_setup() claims it, too); or a code as above.
  */
 VHK_API int vhk_ctl_set_owner(struct vhk_ctl *c);
 

@@ -96,7 +96,8 @@ VHK_API int vhk_ctl_set_log_fd(struct vhk_ctl *c, int fd);
  * It does so while VHK_F_LOG_ALL is set, which may be set and taken back while rings run
  * (vhk_ctl_set_features()); used rings are noted where vhk_ctl_set_vring_addr() says so. Bits are
  * taken with an atomic exchange, before their pages are copied.
- * Return: 0; -EINVAL the log is of size 0 or wraps around; -EREMOTEIO: it is smaller than the
+ * Return: 0; -EINVAL the log is of size 0 or wraps around, or there is a file without
+ * VHK_PF_LOG_SHMFD; -EREMOTEIO: it is smaller than the
  * memory, for example; or a code as above.
  */
 VHK_API int vhk_ctl_set_log_base(struct vhk_ctl *c, const struct vhk_ctl_log *l, int fd);

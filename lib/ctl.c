@@ -185,6 +185,7 @@ void vhk_ctl_close(struct vhk_ctl *c)
 	c->ops->disconnect(c, -ENOTCONN);
 	vhk_ctl_queues_free(c);
 	free(c->shared);
+	vhk_bell_fini(&c->bell);
 	vhk_fd_close(c->inflight_fd);
 	vhk_fd_close(c->timer_fd);
 	vhk_fd_close(c->epoll_fd);

@@ -9,6 +9,7 @@
 #include <vhostkit/ctl.h>
 
 #include "base.h"
+#include "bell.h"
 #include "clock.h"
 
 /* What woke us: kind in the upper half, queue number in the lower one. */
@@ -90,6 +91,7 @@ struct vhk_ctl {
 	struct vhk_ctl_back back;
 	struct vhk_log log;
 	int epoll_fd, timer_fd;
+	struct vhk_bell bell;
 	bool busy;	/* inside vhk_ctl_process() */
 	bool loss_told; /* vhk_ctl_process() has returned that the peer is gone */
 	int loss;	/* why the door lost it, where it says so; 0 otherwise */

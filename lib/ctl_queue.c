@@ -61,9 +61,8 @@ unsigned int vhk_ctl_queues_used(const struct vhk_ctl *c)
 void vhk_ctl_queue_err(struct vhk_ctl *c, unsigned int idx)
 {
 	struct vhk_ctl_queue *q = c->queue[idx];
-	uint64_t n;
 
-	if (!q || read(q->err_fd, &n, sizeof(n)) != sizeof(n))
+	if (!q || !vhk_bell_take(q->err_fd))
 		return;
 	q->broken = true;
 	vhk_log(&c->log, VHK_LOG_ERROR, "queue %u: the back end gave the ring up", idx);

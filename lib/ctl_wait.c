@@ -40,17 +40,6 @@ int vhk_ctl_fault(const struct vhk_ctl *c, unsigned int idx)
 	return q->broken ? -EBADMSG : 0;
 }
 
-/*
- * The peer shares the open file and may make it blocking again: so we look first. A peer that fills
- * or empties it between the look and the call can still keep us.
- */
-static bool is_ready(int fd, short events)
-{
-	struct pollfd p = { .fd = fd, .events = events };
-
-	return poll(&p, 1, 0) > 0;
-}
-
 struct vhk_ctl_kick {
 	struct vhk_ctl_req req;
 	struct vhk_ctl *c; /* NULL: the queue is gone */
@@ -119,17 +108,16 @@ void vhk_ctl_kick_drop(struct vhk_ctl_kick *k)
 int vhk_ctl_kick(struct vhk_ctl *c, unsigned int idx)
 {
 	struct vhk_ctl_queue *q = queue_running(c, idx);
-	uint64_t one = 1;
+	const uint64_t one = 1;
 
 	if (!q)
 		return -EBUSY;
 	if (vhk_ctl_can(c, VHK_CTL_VRING_KICK))
 		return kick_inband(c, q, idx);
-	/* A counter that is full wakes the back end as well as one that is not. */
-	if (is_ready(q->kick_fd, POLLOUT) && write(q->kick_fd, &one, sizeof(one)) < 0 &&
-	    errno != EAGAIN)
-		return -errno;
-	return 0;
+	if (vhk_ctl_kind(c) == VHK_CTL_KIND_USER)
+		return vhk_bell_ring(&c->bell, q->kick_fd);
+	/* The kernel shares no flags. A counter that is full wakes it as well as one that is not. */
+	return write(q->kick_fd, &one, sizeof(one)) < 0 && errno != EAGAIN ? -errno : 0;
 }
 
 /* Until the call, the control socket or the deadline. */
@@ -137,7 +125,7 @@ static int wait_sleep(struct vhk_ctl *c, const struct vhk_ctl_queue *q, uint64_t
 {
 	struct pollfd p[] = { { .fd = q->call_fd, .events = POLLIN },
 			      { .fd = c->epoll_fd, .events = POLLIN } };
-	uint64_t n, now, left = 0;
+	uint64_t now, left = 0;
 	struct timespec ts, *limit = NULL;
 
 	if (deadline != UINT64_MAX) {
@@ -149,9 +137,8 @@ static int wait_sleep(struct vhk_ctl *c, const struct vhk_ctl_queue *q, uint64_t
 	}
 	if (ppoll(p, vhk_array_size(p), limit, NULL) < 0)
 		return errno == EINTR ? 0 : -errno;
-	if (p[0].revents && is_ready(q->call_fd, POLLIN) &&
-	    read(q->call_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
-		return -errno;
+	if (p[0].revents)
+		vhk_bell_take(q->call_fd);
 	if (p[1].revents)
 		vhk_ctl_process(c);
 	return limit && !left ? -ETIMEDOUT : 0;

@@ -260,6 +260,11 @@ VHK_API int vhk_ctl_stop(struct vhk_ctl *c, unsigned int idx, uint32_t *base);
  * @c:   the front end
  * @idx: 0 to 255
  *
+ * A vhost-user back end shares the open file of the kick eventfd, and may fill it and make it one
+ * that waits at any moment. This never waits for it all the same: the kernel raises the eventfd, by
+ * Linux AIO (one context for each front end that kicks, of fs.aio-max-nr). Where that is refused
+ * the eventfd is looked at and then written to, and a back end that acts exactly between the two
+ * can keep the caller.
  * Return: 0; -EBUSY the queue does not run; or what write(2) gave.
  */
 VHK_API int vhk_ctl_kick(struct vhk_ctl *c, unsigned int idx);
@@ -270,7 +275,8 @@ VHK_API int vhk_ctl_kick(struct vhk_ctl *c, unsigned int idx);
  * @idx:        0 to 255
  * @timeout_ns: ns; -1: no limit, 0: only look
  *
- * The peer's other messages are served meanwhile.
+ * The peer's other messages are served meanwhile. Whatever it does to the call eventfd, the limit
+ * holds.
  * Return: 0; -ETIMEDOUT; -ENOTCONN the peer is gone; -EBADMSG it gave the ring up (error eventfd);
  * -EBUSY the queue does not run.
  */
@@ -293,6 +299,7 @@ VHK_API int vhk_ctl_fault(const struct vhk_ctl *c, unsigned int idx);
  * @c:   the front end
  * @idx: 0 to 255
  *
+ * A read may wait, if a vhost-user back end wants it to, unless by preadv2(2) with RWF_NOWAIT.
  * Return: the fd, borrowed until the queue stops; the caller may read it. -EBUSY: does not run.
  */
 VHK_API int vhk_ctl_call_fd(const struct vhk_ctl *c, unsigned int idx);
@@ -302,6 +309,7 @@ VHK_API int vhk_ctl_call_fd(const struct vhk_ctl *c, unsigned int idx);
  * @c:   the front end
  * @idx: 0 to 255
  *
+ * A write to it may wait, if a vhost-user back end wants it to (vhk_ctl_kick()).
  * Return: the fd, borrowed until the queue stops; the caller may write to it. -EBUSY: does not run.
  */
 VHK_API int vhk_ctl_kick_fd(const struct vhk_ctl *c, unsigned int idx);

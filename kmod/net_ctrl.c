@@ -202,6 +202,9 @@ static bool serve(struct vhk_net *net, struct vhk_vq *vq)
 		len = answer(net, &c);
 		trace_vhk_complete(vq, c.id, len);
 		vhk_ring_push(r, c.id, c.n_desc, len);
+		/* It may have taken long to walk, and others wait for the read section's end. */
+		if (unlikely(c.fault))
+			n = BUDGET - 1;
 	}
 	vhk_vq_publish(vq);
 	return n == BUDGET || vhk_ring_arm(r) > 0;

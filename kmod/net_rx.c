@@ -176,8 +176,12 @@ static int take(struct vhk_net_pair *pair, int budget)
 
 	vhk_ring_refresh(r);
 	vhk_ring_disarm(r);
-	for (n = 0; n < budget && vhk_ring_pop(r, &c) > 0; n++)
+	for (n = 0; n < budget && vhk_ring_pop(r, &c) > 0; n++) {
 		take_one(pair, &c);
+		/* It may have taken long to walk, and others wait for the lock and the processor. */
+		if (unlikely(c.fault))
+			n = budget - 1;
+	}
 	vhk_vq_publish(pair->from_vq);
 	if (n < budget && vhk_ring_arm(r) > 0)
 		n = budget;

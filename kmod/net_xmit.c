@@ -171,6 +171,19 @@ static int run_short(struct vhk_net_pair *pair)
 	return -ENOBUFS;
 }
 
+/*
+ * A buffer that cannot be used may have taken long to walk: other frames wait until NAPI had its
+ * turn, and not under the lock.
+ */
+static void rest(struct vhk_net_pair *pair)
+{
+	netif_tx_stop_queue(pair->txq);
+	/* The queue is stopped before NAPI is told; pairs with its test_and_clear_bit(). */
+	smp_mb__before_atomic();
+	set_bit(0, &pair->refilled);
+	napi_schedule(&pair->napi);
+}
+
 static bool is_usable(const struct vhk_net_pair *pair, const struct vhk_chain *c)
 {
 	return !c->fault && c->in_len >= (pair->n_parts ? 1 : HDR_LEN);
@@ -201,6 +214,8 @@ static int take_part(struct vhk_net_pair *pair, struct fill *f, bool merge)
 		/* All of them go back, in order, with nothing in them. */
 		pair->n_parts++;
 		give(pair, true);
+		if (c.fault)
+			rest(pair);
 		return VHK_NET_DROP_BUFFER;
 	}
 	if (!merge && c.in_len < f->total) {

@@ -65,6 +65,11 @@ int ring_walk_append_pieces(struct ring_walk *w, u64 iova, u32 left)
 		ring_walk_append(w, m, va, part);
 		iova += part;
 		left -= part;
+		/* Of what there is no room for, the last byte alone is looked for. */
+		if (unlikely(left > 1 && w->at == w->r->seg_end)) {
+			iova += left - 1;
+			left = 1;
+		}
 	}
 	return 0;
 }

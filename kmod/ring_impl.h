@@ -81,7 +81,10 @@ static __always_inline struct ring_walk ring_walk_of(struct vhk_ring *r)
 
 /* There is no room for another piece. */
 void ring_walk_overflow(struct ring_walk *w);
-/* What lies over seams, or nowhere. -EBADMSG: the chain is too long. */
+/*
+ * What lies over seams, or nowhere: looked for once for each piece that there is room for, and
+ * twice behind those. -EBADMSG: the chain is too long.
+ */
 int ring_walk_append_pieces(struct ring_walk *w, u64 iova, u32 left);
 /* Walks an indirect table, which ends the chain. */
 int ring_walk_table(struct ring_walk w, struct ring_desc d, struct vhk_chain *c, u16 id,

@@ -3,6 +3,12 @@
  * Every case of vectors.h on the module's rings: what is popped is what the table says, a broken
  * ring stays broken, and no reference to a page is left.
  */
+#include <linux/maple_tree.h>
+
+/* Every search in the table of mappings is counted. */
+static unsigned long t_lookups;
+#define mtree_load(tree, at) (t_lookups++, mtree_load(tree, at))
+
 #include "kernel/kring.h"
 
 #include "t.h"
@@ -259,6 +265,92 @@ static void no_memory_is_no_ring(void)
 	t_alloc_fails = 0;
 }
 
+#define MANY_AT 0x100000000ull
+#define MANY 1000u
+#define MANY_SIZE (MANY * PAGE_SIZE)
+
+/* A page mapped so often that a descriptor has far more pieces than there is room for. */
+static void map_many(struct vhk_map *map)
+{
+	unsigned int i;
+
+	for (i = 0; i < MANY; i++)
+		T_MUST(!vhk_map_add(map, MANY_AT + i * PAGE_SIZE, PAGE_SIZE,
+				    virt_to_phys(t_arena) + 0x60000,
+				    VHK_MAY_READ | VHK_MAY_WRITE));
+}
+
+/* All of a ring for one chain, of which @n_out descriptors are read. */
+static void put_many(unsigned int n_out, bool packed)
+{
+	struct vec_case v = { .avail_idx = packed ? VEC_SIZE : 1, .ids = 1, .id = 3 };
+	unsigned int i;
+
+	for (i = 0; i < VEC_SIZE; i++) {
+		v.desc[i].addr = MANY_AT + 16 * i;
+		v.desc[i].len = (u32)(MANY_SIZE - PAGE_SIZE);
+		v.desc[i].flags = (i < n_out ? 0 : VEC_W) | (i + 1 < VEC_SIZE ? VEC_N : 0);
+		v.desc[i].next = (u16)(i + 1);
+	}
+	put_case(&v, packed);
+}
+
+static void check_many(struct vhk_ring *r, unsigned int n_out, bool packed)
+{
+	const u32 each = (u32)(MANY_SIZE - PAGE_SIZE);
+	const struct vhk_seg *last;
+	struct vhk_chain c;
+
+	put_many(n_out, packed);
+	t_lookups = 0;
+	T_EQ(vhk_ring_pop(r, &c), 1);
+	/* Those of the areas of the ring, too. */
+	T_OK(t_lookups <= VEC_MAX_SEGS + 2 * VEC_SIZE + 3);
+	T_EQ(c.fault, true);
+	T_EQ(c.out_len, n_out * each);
+	T_EQ(c.in_len, (VEC_SIZE - n_out) * each);
+	T_EQ(c.n_out + c.n_in, VEC_MAX_SEGS);
+	/* Where a status is expected, the byte is the right one. */
+	T_MUST(c.n_in);
+	last = &c.seg[c.n_out + c.n_in - 1];
+	T_OK((u8 *)last->va + last->len == t_arena + 0x60000 + 16 * (VEC_SIZE - 1));
+	T_EQ(vhk_ring_push(r, c.id, c.n_desc, 1), 0);
+	T_EQ(vhk_ring_publish(r), 1);
+	T_EQ(((__le32 *)(void *)bed_at(packed ? RING_DESC : RING_DEVICE))[2], cpu_to_le32(1));
+}
+
+static void pieces_without_room_are_not_looked_for(void)
+{
+	static struct vhk_ring r; /* large for a stack of the kernel's */
+	struct vhk_map map;
+	unsigned int n_out;
+	int packed;
+
+	bed_init(&map);
+	map_many(&map);
+	T_MUST(!vhk_ring_init(&r, VEC_SIZE, VEC_MAX_SEGS));
+	for (packed = 0; packed < 2; packed++) {
+		const struct vhk_ring_opts o = {
+			.map = &map,
+			.desc = RING_DESC,
+			.driver = RING_DRIVER,
+			.device = RING_DEVICE,
+			.size = VEC_SIZE,
+			.packed = packed,
+			.avail_wrap = packed,
+			.used_wrap = packed,
+		};
+
+		for (n_out = 0; n_out < VEC_SIZE; n_out++) {
+			T_EQ(vhk_ring_start(&r, &o), 0);
+			check_many(&r, n_out, packed);
+		}
+	}
+	vhk_ring_fini(&r);
+	vhk_map_fini(&map);
+	T_EQ(t_page_refs(), 0);
+}
+
 int main(void)
 {
 	t_arena_new();
@@ -266,6 +358,7 @@ int main(void)
 	T_RUN(packed_cases);
 	T_RUN(places_that_cannot_be_are_refused);
 	T_RUN(no_memory_is_no_ring);
+	T_RUN(pieces_without_room_are_not_looked_for);
 	free(t_arena);
 	return t_end();
 }

@@ -92,6 +92,7 @@ struct vhk_ctl {
 	struct vhk_log log;
 	int epoll_fd, timer_fd;
 	struct vhk_bell bell;
+	unsigned int n_translations; /* answers to misses that are under way */
 	bool busy;	/* inside vhk_ctl_process() */
 	bool loss_told; /* vhk_ctl_process() has returned that the peer is gone */
 	int loss;	/* why the door lost it, where it says so; 0 otherwise */
@@ -187,7 +188,9 @@ void vhk_ctl_init_empty(struct vhk_ctl *c, const struct vhk_ctl_ops *ops);
 /* From a door to a front end that can be used; closes it on failure. */
 int vhk_ctl_begin(struct vhk_ctl *c, const struct vhk_ctl_opts *o);
 
-/* ctl_iotlb.c: the device told of a translation that it lacks, or was refused one. */
+/* ctl_iotlb.c: no more is asked for translations while so many are under way. */
+#define VHK_CTL_TRANSLATIONS_MAX 64
+/* The device told of a translation that it lacks, or was refused one. */
 void vhk_ctl_iotlb_event(struct vhk_ctl *c, const struct vhk_iotlb_msg *m);
 
 /* ctl_user.c. "unix:PATH", "listen:PATH"; a socket. */

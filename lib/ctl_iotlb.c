@@ -27,6 +27,9 @@ static int own_address(const struct vhk_mem *m, const struct vhk_region *r, stru
 
 static void answered(struct vhk_ctl_req *r)
 {
+	struct vhk_ctl *c = r->arg;
+
+	c->n_translations--;
 	free(r);
 }
 
@@ -44,6 +47,7 @@ static int answer(struct vhk_ctl *c, const struct vhk_iotlb_msg *m)
 	r->op = VHK_CTL_IOTLB_MSG;
 	r->fd = -1;
 	r->done = answered;
+	r->arg = c;
 	r->iotlb = (struct vhk_iotlb_msg){ .iova = { region.gpa.v },
 					   .size = region.size,
 					   .uva = region.uva,
@@ -54,10 +58,12 @@ static int answer(struct vhk_ctl *c, const struct vhk_iotlb_msg *m)
 		r->iotlb.uva.v = region.gpa.v;
 	if (c->ops->own_addresses)
 		ret = own_address(c->mem, &region, &r->iotlb.uva);
+	c->n_translations++;
 	if (!ret)
 		ret = vhk_ctl_submit(c, r);
-	if (ret)
-		free(r);
+	if (!ret)
+		return 0;
+	answered(r);
 	return ret;
 }
 

@@ -99,6 +99,8 @@ int vhk_ctl_user_back_open(struct vhk_ctl_user *u);
 /* The back end has accepted the channel that was opened last (0), or has not. */
 void vhk_ctl_user_back_settle(struct vhk_ctl_user *u, int ret);
 void vhk_ctl_user_back_close(struct vhk_ctl_user *u);
+/* After whatever may have changed what it can be asked. */
+void vhk_ctl_user_back_watch(struct vhk_ctl_user *u);
 void vhk_ctl_user_back_event(struct vhk_ctl_user *u, uint32_t events);
 
 /* ctl_user_ask.c: what it asks. 0 or why not; *fd goes with the answer. */

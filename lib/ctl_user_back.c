@@ -153,26 +153,50 @@ static int back_receive(struct vhk_ctl_user *u)
 	return ret;
 }
 
-void vhk_ctl_user_back_event(struct vhk_ctl_user *u, uint32_t events)
+/*
+ * Who asks for translations and takes none is not read: each would wait, with what it needs, for
+ * the front end's deadline.
+ */
+static bool is_full(const struct vhk_ctl_user *u)
 {
-	int i, ret = 0;
+	return u->c.n_translations >= VHK_CTL_TRANSLATIONS_MAX;
+}
+
+void vhk_ctl_user_back_watch(struct vhk_ctl_user *u)
+{
+	uint32_t events;
 
 	if (!u->back_up)
 		return;
-	if (events & EPOLLOUT)
-		ret = vhk_sock_flush(&u->back);
-	if (ret == -EAGAIN)
-		ret = 0;
-	for (i = 0; i < BURST && !ret && u->back_up; i++)
-		ret = back_receive(u);
-	if (!u->back_up)
-		return;
-	if (ret && ret != -EAGAIN) {
-		back_lost(u, ret == -ENOTCONN ? "it hung up" : "it broke the protocol");
-		return;
-	}
-	events = EPOLLIN | (u->back.n_tx ? EPOLLOUT : 0);
+	events = (is_full(u) ? 0 : EPOLLIN) | (u->back.n_tx ? EPOLLOUT : 0);
 	if (events != u->back_events)
 		vhk_ctl_rewatch(&u->c, u->back.fd, events, VHK_CTL_TAG_BACK);
 	u->back_events = events;
+}
+
+/* 0 or -EAGAIN: the channel goes on. */
+static int back_serve_some(struct vhk_ctl_user *u, uint32_t events)
+{
+	int i, ret = events & EPOLLOUT ? vhk_sock_flush(&u->back) : 0;
+
+	if (ret == -EAGAIN)
+		ret = 0;
+	for (i = 0; i < BURST && !ret && u->back_up && !is_full(u); i++)
+		ret = back_receive(u);
+	/* what it said last stays unread, since nothing would end this event otherwise */
+	if (!ret && u->back_up && is_full(u) && events & (EPOLLHUP | EPOLLERR))
+		ret = -ENOTCONN;
+	return ret;
+}
+
+void vhk_ctl_user_back_event(struct vhk_ctl_user *u, uint32_t events)
+{
+	int ret;
+
+	if (!u->back_up)
+		return;
+	ret = back_serve_some(u, events);
+	if (u->back_up && ret && ret != -EAGAIN)
+		back_lost(u, ret == -ENOTCONN ? "it hung up" : "it broke the protocol");
+	vhk_ctl_user_back_watch(u);
 }

@@ -279,6 +279,7 @@ int vhk_ctl_user_receive(struct vhk_ctl_user *u)
 	for (i = 0; i < BURST && !ret && u->link == VHK_CTL_USER_UP; i++)
 		ret = receive_one(u);
 	vhk_ctl_user_pump(u);
+	vhk_ctl_user_back_watch(u);
 	return ret == -EAGAIN ? 0 : ret;
 }
 
@@ -336,9 +337,11 @@ uint64_t vhk_ctl_user_expire_slots(struct vhk_ctl_user *u, uint64_t now)
 		}
 		at = find_late(&u->unsent, now, &next);
 		if (!at)
-			return next;
+			break;
 		expire_unsent(u, at);
 	}
+	vhk_ctl_user_back_watch(u);
+	return next;
 }
 
 void vhk_ctl_user_fail_all(struct vhk_ctl_user *u, int why)

@@ -199,23 +199,32 @@ static int serve_setup(uint64_t features)
 	return channel;
 }
 
-/* Where nobody listens the memory answers: the whole region, by its front-end address. */
-static void answered_from_memory(void)
+static struct vhk_mem *mem;
+
+/* A front end with memory; the channel. @at: where that is. */
+static int begin_with_memory(const struct vhk_ctl_opts *o, void **at)
 {
 	const uint64_t features = VHK_F_ACCESS_PLATFORM | VHK_F_PROTOCOL_FEATURES;
-	struct t_peer_msg m;
-	struct vhk_mem *mem;
 	int channel;
-	void *va;
 
 	T_MUST(!vhk_mem_new(&mem));
-	T_MUST(!vhk_mem_alloc(mem, (struct vhk_gpa){ 0x800000 }, 8192, &va));
-	sock = t_peer_open(&ctl, NULL);
+	T_MUST(!vhk_mem_alloc(mem, (struct vhk_gpa){ 0x800000 }, 8192, at));
+	sock = t_peer_open(&ctl, o);
 	setup_done = false;
 	T_MUST(!vhk_ctl_setup_async(ctl, 0, VHK_F_ACCESS_PLATFORM, mem, on_setup, NULL));
 	channel = serve_setup(features);
 	T_EQ(setup_ret, 0);
 	T_MUST(channel >= 0);
+	return channel;
+}
+
+/* Where nobody listens the memory answers: the whole region, by its front-end address. */
+static void answered_from_memory(void)
+{
+	struct t_peer_msg m;
+	void *va;
+	int channel = begin_with_memory(NULL, &va);
+
 	T_EQ(tell(channel, 0x801234, 1, MISS), 0);
 	T_MUST(t_peer_recv(sock, &m));
 	T_EQ(m.request, 22);
@@ -234,6 +243,108 @@ static void answered_from_memory(void)
 	vhk_mem_free(mem);
 }
 
+/* As many as it takes, at most @n: how many. */
+static unsigned int send_misses(int channel, unsigned int n)
+{
+	const struct {
+		uint32_t hdr[3];
+		uint64_t w[4];
+	} __attribute__((packed)) miss = { { 1, T_PEER_ASK, 32 }, { 0x801000, 0, 0, 0x101 } };
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (send(channel, &miss, sizeof(miss), MSG_DONTWAIT) < 0)
+			break;
+	return i;
+}
+
+/* Updates that have come; each is answered if they are to be. */
+static unsigned int take_updates(bool answer)
+{
+	struct t_peer_msg m;
+	unsigned int n = 0;
+
+	while (t_peer_recv(sock, &m)) {
+		T_EQ(m.request, 22);
+		n++;
+		if (answer)
+			t_peer_reply_u64(sock, 22, 0);
+	}
+	return n;
+}
+
+#define UNDER_WAY 64
+
+/* Who asks without end and takes no answer is not read any more; once it takes them it is. */
+static void floods(void)
+{
+	const struct vhk_ctl_opts o = { .sz = sizeof(o), .timeout_ms = 10000 };
+	unsigned int i, sent = 0, n, answered;
+	uint64_t before = t_now_ns();
+	void *va;
+	int channel = begin_with_memory(&o, &va);
+
+	for (i = 0; i < 100; i++) {
+		sent += send_misses(channel, 100000);
+		T_EQ(vhk_ctl_process(ctl), 0);
+	}
+	n = take_updates(false);
+	T_EQ(n, UNDER_WAY);
+	T_OK(sent < 10000);
+	T_EQ(t_readable(vhk_ctl_fd(ctl), 0), false);
+	for (i = 0; i < n; i++)
+		t_peer_reply_u64(sock, 22, 0);
+	for (answered = n; answered < sent;) {
+		T_MUST(t_readable(vhk_ctl_fd(ctl), 10000));
+		T_EQ(vhk_ctl_process(ctl), 0);
+		n = take_updates(true);
+		T_OK(n <= UNDER_WAY);
+		answered += n;
+	}
+	T_EQ(answered, sent);
+	T_OK(t_now_ns() - before < 10000000000u);
+	close(channel);
+	end();
+	vhk_mem_free(mem);
+}
+
+/* The channel of one that is not read ends when it is closed, and does not keep us awake. */
+static void floods_and_goes(void)
+{
+	const struct vhk_ctl_opts o = { .sz = sizeof(o), .timeout_ms = 10000 };
+	void *va;
+	int i, channel = begin_with_memory(&o, &va);
+
+	T_OK(send_misses(channel, 200) > UNDER_WAY);
+	for (i = 0; i < 10; i++)
+		T_EQ(vhk_ctl_process(ctl), 0);
+	T_EQ(take_updates(false), UNDER_WAY);
+	close(channel);
+	T_EQ(vhk_ctl_process(ctl), 0);
+	T_EQ(t_readable(vhk_ctl_fd(ctl), 0), false);
+	end();
+	vhk_mem_free(mem);
+}
+
+/* Nothing that is not taken keeps the next ones: the deadline makes room. */
+static void floods_and_is_late(void)
+{
+	const struct vhk_ctl_opts o = { .sz = sizeof(o), .timeout_ms = 300 };
+	void *va;
+	unsigned int n;
+	int channel = begin_with_memory(&o, &va);
+
+	T_OK(send_misses(channel, 100) == 100);
+	for (n = 0; n < 100; n += take_updates(false)) {
+		T_MUST(t_readable(vhk_ctl_fd(ctl), 10000));
+		T_EQ(vhk_ctl_process(ctl), 0);
+	}
+	T_EQ(n, 100);
+	close(channel);
+	end();
+	vhk_mem_free(mem);
+}
+
 int main(void)
 {
 	T_RUN(to_the_byte);
@@ -241,5 +352,8 @@ int main(void)
 	T_RUN(ring_addresses);
 	T_RUN(told_of_misses);
 	T_RUN(answered_from_memory);
+	T_RUN(floods);
+	T_RUN(floods_and_goes);
+	T_RUN(floods_and_is_late);
 	return t_end();
 }

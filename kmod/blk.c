@@ -48,7 +48,8 @@ static __always_inline bool add_bv(struct vhk_blk_req *req, const struct vhk_seg
 	if (!hold(req, s->m))
 		return false;
 	bvec_set_page(&req->bv[req->n_bv++], virt_to_page(va), len, offset_in_page(va));
-	req->align |= offset_in_page(va) | len;
+	req->starts |= offset_in_page(va);
+	req->lens |= len;
 	return true;
 }
 
@@ -349,7 +350,8 @@ static struct vhk_done *blk_take(struct vhk_vq *vq, const struct vhk_chain *c)
 	req->done.n_desc = c->n_desc;
 	req->n_bv = 0;
 	req->n_held = 0;
-	req->align = 0;
+	req->starts = 0;
+	req->lens = 0;
 	req->ended = false;
 	req->follows = false;
 	req->type = ~0u;

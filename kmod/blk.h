@@ -39,7 +39,8 @@ struct vhk_blk_req {
 	struct vhk_blk_queue *q;
 	u16 n_held;
 	u16 n_bv;
-	u16 align;  /* all that starts and lengths of the data have of low bits */
+	u16 starts; /* all that starts of the data's pieces have of low bits */
+	u16 lens;   /* and their lengths */
 	u8 status;  /* VIRTIO_BLK_S_* */
 	bool ended; /* nothing is to be done for it */
 	bool follows; /* one of its batch, or one of those this */

@@ -127,8 +127,9 @@ static bool may_merge(const struct vhk_blk_req *req, struct block_device *bdev)
 }
 
 /*
- * Nobody below checks alignment for requests of the kernel's own. A driver can change pages while
- * they are written, which a device with checksums must not see.
+ * Nobody below checks alignment for requests of the kernel's own: each piece must be one that the
+ * device can reach, and whole blocks, or what is split between pieces is no block. A driver can
+ * change pages while they are written, which a device with checksums must not see.
  */
 static void submit_bdev(struct vhk_blk_req *req)
 {
@@ -137,7 +138,7 @@ static void submit_bdev(struct vhk_blk_req *req)
 
 	if ((req->sector << SECTOR_SHIFT | req->bytes) & mask)
 		vhk_blk_end(req, VIRTIO_BLK_S_IOERR);
-	else if (req->align & bdev_dma_alignment(bdev) ||
+	else if (req->starts & bdev_dma_alignment(bdev) || req->lens & mask ||
 		 (req->type == VIRTIO_BLK_T_OUT && bdev_stable_writes(bdev)))
 		later(req, bounce);
 	else
@@ -183,8 +184,8 @@ static bool can_direct(const struct vhk_blk_req *req)
 	const struct vhk_blk *blk = req->q->blk;
 
 	return blk->disk->direct &&
-	       !(((req->sector << SECTOR_SHIFT) | req->bytes) & blk->offset_align) &&
-	       !(req->align & blk->mem_align);
+	       !(((req->sector << SECTOR_SHIFT) | req->bytes | req->lens) & blk->offset_align) &&
+	       !(req->starts & blk->mem_align);
 }
 
 static bool start_write(struct kiocb *iocb)

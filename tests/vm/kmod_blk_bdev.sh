@@ -3,7 +3,8 @@
 # time-limit: 600
 #
 # A disk on a block device, used by the kernel that serves it: with and without a write cache and
-# discard below, with large blocks, and taken away from everybody else.
+# discard below, with large blocks, and taken away from everybody else; then by requests in pieces
+# smaller than a block, on a device that cannot have such, and on a file that lies there.
 . "$(dirname "$0")/kmod_cases"
 
 bdev_case() {
@@ -19,6 +20,18 @@ bdev_case() {
 	del_disk d0
 }
 
+# By a driver of our own, whose pieces no kernel's would be: pieces_case BACKING
+pieces_case() {
+	guest "disks add d0 $1 queues=1 entries=256; vdpa_add d0 vhostkit_blk $NO_RO"
+	for layout in split packed; do
+		guest "vdpa_driver pieces /dev/vhost-vdpa-0 $layout"
+	done
+	no_errors d0
+	del_disk d0
+}
+
+truncate -s 32M "$disk"
+qemu_extra="-drive file=$disk,if=none,id=n,format=raw -device nvme,drive=n,serial=n"
 start_vdpa_guest virtio_vdpa
 guest "truncate -s 16M /tmp/l0; modprobe loop; losetup /dev/loop0 /tmp/l0"
 load_options=discard bdev_case /dev/loop0
@@ -29,5 +42,10 @@ guest "cd /sys/kernel/config/nullb/nullb0; echo 1 >memory_backed; echo 16 >size;
 bdev_case /dev/nullb0
 # What is smaller than the device's own blocks cannot be.
 guest "! disks add d0 /dev/nullb0 block=512"
-guest "rmmod vhostkit_vdpa vhostkit"
+guest "rmmod virtio_vdpa; modprobe vhost_vdpa; modprobe nvme; n=0; until [ -b /dev/nvme0n1 ] || \
+[ \$n = 300 ]; do usleep 100000; n=\$((n+1)); done"
+pieces_case /dev/nvme0n1
+guest "mke2fs -b 4096 /dev/nvme0n1 >/dev/null; mount -t ext4 /dev/nvme0n1 /mnt; truncate -s 8M /mnt/d0.img"
+pieces_case /mnt/d0.img
+guest "umount /mnt; rmmod vhostkit_vdpa vhostkit"
 stop_guest

@@ -4,6 +4,8 @@
  *
  *   vdpa_driver load PATH split|packed|in_order [SEED]   writes all of the disk, reads it back
  *   vdpa_driver hostile PATH split|packed          broken requests and broken rings
+ *   vdpa_driver pieces PATH split|packed           requests in many pieces, smaller than any block;
+ *           the queue has 256 entries at least, and blocks are of 512 bytes
  *   vdpa_driver changes PATH split|packed [ROUNDS] reset, suspend, unmapping and close under load
  *   vdpa_driver unmap PATH split|packed [ROUNDS]   memory that comes and goes all the time, also in
  *           batches, while the device is to use it
@@ -360,6 +362,105 @@ static int hostile(struct driver *d, const char *how)
 	return n_bad > 0;
 }
 
+#define GAP 60u
+#define AT_PLAIN (AT_DATA + 0x100000)
+
+/* Where the @i-th piece lies: the first @n - 1 are of @piece bytes each, and the last is the rest. */
+static unsigned int piece_at(unsigned int i, unsigned int piece)
+{
+	return AT_DATA + i * (piece + GAP);
+}
+
+/* Request number 0, by a table of its own. Its status, or what drv_wait() says. */
+static int do_pieces(struct driver *d, const struct drv_req *r, unsigned int piece, unsigned int n)
+{
+	const uint16_t in = r->type == VIRTIO_BLK_T_OUT ? 0 : VRING_DESC_F_WRITE;
+	struct split_desc *table = (void *)(d->mem + AT_TABLE);
+	uint32_t len, left = r->len;
+	unsigned int i;
+	int id;
+
+	table[0] = (struct split_desc){ drv_hdr(d, 0, r), 16, 0, 0 };
+	for (i = 0; i < n; i++) {
+		len = i + 1 < n ? piece : left;
+		left -= len;
+		table[i + 1] = (struct split_desc){ IOVA + piece_at(i, piece), len, in, 0 };
+	}
+	table[n + 1] = (struct split_desc){ IOVA + AT_STATUS, 1, VRING_DESC_F_WRITE, 0 };
+	for (i = 0; i < n + 2; i++) {
+		if (d->packed)
+			/* id and flags change places */
+			table[i] = (struct split_desc){ table[i].addr, table[i].len, 0,
+							table[i].flags };
+		else if (i < n + 1)
+			table[i] = (struct split_desc){ table[i].addr, table[i].len,
+							table[i].flags | VRING_DESC_F_NEXT,
+							(uint16_t)(i + 1) };
+	}
+	if (d->packed) {
+		drv_packed_put(d, 0, IOVA + AT_TABLE, 16 * (n + 2), VRING_DESC_F_INDIRECT, 0);
+		drv_packed_step(d, 1);
+	} else {
+		drv_split(d)[0] = (struct split_desc){ IOVA + AT_TABLE, 16 * (n + 2),
+						       VRING_DESC_F_INDIRECT, 0 };
+		drv_offer(d, 0);
+	}
+	drv_kick(d);
+	id = drv_wait(d, 1, &len);
+	return id < 0 ? id : d->mem[AT_STATUS];
+}
+
+#define POISON 0x77
+
+/* All of the pieces' memory and what lies between them and behind is POISON, but for @bytes. */
+static void put_in_pieces(struct driver *d, const unsigned char *bytes, uint32_t len,
+			  unsigned int piece, unsigned int n)
+{
+	unsigned int i;
+
+	memset(d->mem + AT_DATA, POISON, AT_PLAIN - AT_DATA);
+	for (i = 0; bytes && i < n; i++)
+		memcpy(d->mem + piece_at(i, piece), bytes + i * piece,
+		       i + 1 < n ? piece : len - i * piece);
+}
+
+static void in_pieces(struct driver *d, const char *what, uint64_t sector, uint32_t len,
+		      unsigned int piece, unsigned int n)
+{
+	const struct drv_req out = { VIRTIO_BLK_T_OUT, sector, 0, len, 0, 0 };
+	const struct drv_req in = { VIRTIO_BLK_T_IN, sector, 0, len, 0, 0 };
+	const struct drv_req plain = { VIRTIO_BLK_T_IN, sector, IOVA + AT_PLAIN, len, 0, 0 };
+	unsigned char want[BLOCK], *is = malloc(AT_PLAIN - AT_DATA);
+
+	fill((void *)want, sector, len + n);
+	put_in_pieces(d, want, len, piece, n);
+	expect(what, do_pieces(d, &out, piece, n), 0);
+	expect(what, drv_do(d, &plain), 0);
+	expect(what, memcmp(d->mem + AT_PLAIN, want, len), 0);
+	put_in_pieces(d, NULL, len, piece, n);
+	expect(what, do_pieces(d, &in, piece, n), 0);
+	memcpy(is, d->mem + AT_DATA, AT_PLAIN - AT_DATA);
+	put_in_pieces(d, want, len, piece, n);
+	expect(what, memcmp(d->mem + AT_DATA, is, AT_PLAIN - AT_DATA), 0);
+	free(is);
+}
+
+/* What a device below does not take arrives all the same, and nothing beside it changes. */
+static int pieces(struct driver *d, const char *how)
+{
+	drv_open(d);
+	drv_start(d, layout(how));
+	in_pieces(d, "4 and 4092", 0, 4096, 4, 2);
+	in_pieces(d, "1 and 511", 8, 512, 1, 2);
+	in_pieces(d, "128 of 4", 16, 512, 4, 128);
+	in_pieces(d, "64 of 4, and the rest", 24, 4096, 4, 65);
+	in_pieces(d, "253 of 4, and the rest", 32, 4096, 4, 254);
+	in_pieces(d, "8 of 512", 40, 4096, 512, 8);
+	drv_close(d);
+	printf("%s: %u cases, %u wrong\n", how, n_tried, n_bad);
+	return n_bad > 0;
+}
+
 /* All of the queue, without waiting, into memory at @iova. */
 static void put_many_at(struct driver *d, uint64_t iova)
 {
@@ -435,7 +536,6 @@ static int changes(struct driver *d, const char *how, unsigned int rounds)
 }
 
 #define LENT_SIZE (DEPTH * BLOCK)
-#define POISON 0x77
 
 static unsigned char *lent;
 
@@ -525,6 +625,8 @@ int main(int argc, char **argv)
 		return load(&d, argv[3], argc > 4 ? (uint32_t)atoi(argv[4]) : 1);
 	if (!strcmp(argv[1], "hostile"))
 		return hostile(&d, argv[3]);
+	if (!strcmp(argv[1], "pieces"))
+		return pieces(&d, argv[3]);
 	if (!strcmp(argv[1], "changes"))
 		return changes(&d, argv[3], argc > 4 ? (unsigned int)atoi(argv[4]) : 50);
 	if (!strcmp(argv[1], "unmap"))

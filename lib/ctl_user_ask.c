@@ -33,11 +33,15 @@ static int iotlb(struct vhk_ctl_user *u, struct vhk_msg *m, int *fd)
 static int host_notifier(struct vhk_ctl_user *u, struct vhk_msg *m, int *fd)
 {
 	struct vhk_user_vring_area a;
+	int ret;
 
 	(void)fd;
 	memcpy(&a, m->bytes, sizeof(a));
 	if (!u->c.back.host_notifier)
 		return -EOPNOTSUPP;
+	ret = m->n_fds ? vhk_ctl_user_lent_doorbell(m->fd[0], a.offset, a.size) : 0;
+	if (ret)
+		return ret;
 	return u->c.back.host_notifier(u->c.opts.arg,
 				       (unsigned int)(a.index & VHK_USER_VRING_FD_INDEX),
 				       vhk_msg_take_fd(m, 0), a.offset, a.size);

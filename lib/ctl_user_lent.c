@@ -3,8 +3,12 @@
  * The books about what a back end was granted (vhost-user, "Shared objects" and
  * VHOST_USER_BACKEND_SHMEM_MAP).
  */
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "ctl_user_lent.h"
 #include "fd.h"
+#include "map.h"
 #include "proto.h"
 
 /* Of either kind; a back end that needs more is refused. */
@@ -82,6 +86,48 @@ int vhk_ctl_user_lent_remove(struct vhk_ctl_user_lent *l, struct vhk_ctl *c,
 	return 0;
 }
 
+/* Whole pages, and no file is longer. */
+static bool pages_ok(uint64_t at, uint64_t len)
+{
+	return len && !(at % VHK_USER_PAGE) && !(len % VHK_USER_PAGE) && at <= INT64_MAX &&
+	       len <= INT64_MAX - at;
+}
+
+/*
+ * 0: @fd may be mapped there. What a file system of the peer's would have to be asked for is taken
+ * as it was known last: it may never answer.
+ */
+static int check_file(int fd, uint64_t at, uint64_t len)
+{
+	struct statx st;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_SIZE, &st))
+		return -errno;
+	switch (st.stx_mode & S_IFMT) {
+	case S_IFREG:
+		return at + len <= vhk_align_up(st.stx_size, VHK_USER_PAGE) ? 0 : -EINVAL;
+	case S_IFIFO:
+	case S_IFSOCK:
+	case S_IFDIR:
+	case S_IFLNK:
+		return -EINVAL;
+	default:
+		return 0;
+	}
+}
+
+int vhk_ctl_user_lent_doorbell(int fd, uint64_t at, uint64_t len)
+{
+	int ret = pages_ok(at, len) ? check_file(fd, at, len) : -EINVAL;
+	void *va;
+
+	if (!ret)
+		ret = vhk_map_file(&va, fd, len, at);
+	if (!ret)
+		vhk_unmap(va, len);
+	return ret;
+}
+
 static bool overlaps(const struct vhk_shmem_map *a, const struct vhk_shmem_map *b)
 {
 	return a->id == b->id && a->offset < b->offset + b->len && b->offset < a->offset + a->len;
@@ -93,7 +139,7 @@ static int check_map(const struct vhk_ctl_user_lent *l, const struct vhk_shmem_m
 
 	if (!l->sizes_known || m->len > l->size[m->id] || m->offset > l->size[m->id] - m->len)
 		return -EINVAL;
-	if (m->len % VHK_USER_PAGE || m->offset % VHK_USER_PAGE || m->fd_offset % VHK_USER_PAGE)
+	if (!pages_ok(m->fd_offset, m->len) || m->offset % VHK_USER_PAGE)
 		return -EINVAL;
 	for (i = 0; i < l->n_maps; i++)
 		if (overlaps(&l->map[i], m))
@@ -106,6 +152,8 @@ int vhk_ctl_user_lent_map(struct vhk_ctl_user_lent *l, struct vhk_ctl *c,
 {
 	int ret = c->back.shmem_map ? check_map(l, m) : -EOPNOTSUPP;
 
+	if (!ret)
+		ret = check_file(fd, m->fd_offset, m->len);
 	if (!ret && !l->map)
 		l->map = calloc(LENT_MAX, sizeof(*l->map));
 	if (!ret && !l->map)

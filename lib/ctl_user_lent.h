@@ -26,6 +26,8 @@ int vhk_ctl_user_lent_add(struct vhk_ctl_user_lent *l, struct vhk_ctl *c,
 			  const struct vhk_uuid *id);
 int vhk_ctl_user_lent_remove(struct vhk_ctl_user_lent *l, struct vhk_ctl *c,
 			     const struct vhk_uuid *id);
+/* Whether the page of @fd that kicks are to go to can be mapped, to be written: 0 or why not. */
+int vhk_ctl_user_lent_doorbell(int fd, uint64_t at, uint64_t len);
 /* Owns @fd. */
 int vhk_ctl_user_lent_map(struct vhk_ctl_user_lent *l, struct vhk_ctl *c,
 			  const struct vhk_shmem_map *m, int fd);

@@ -9,6 +9,8 @@
 #define ALSO                                                                                       \
 	(VHK_PF_SHARED_OBJECT | VHK_PF_SHMEM | VHK_PF_BACKEND_SEND_FD | VHK_PF_HOST_NOTIFIER)
 
+#define FILE_SIZE 0x10000u
+
 /* What the front end was asked; refuses all while @refuse. */
 static struct front {
 	bool refuse;
@@ -107,6 +109,7 @@ static void fixture_init(struct fixture *f, const struct vhk_ctl_back *back, uin
 
 	memset(&front, 0, sizeof(front));
 	f->file = memfd_create("file", MFD_CLOEXEC);
+	T_MUST(f->file >= 0 && !ftruncate(f->file, FILE_SIZE));
 	t_types_init(&f->types);
 	t_both_open(&f->both, f->types.dev, NULL,
 		    (struct vhk_ctl_opts){ .also = also, .back = back });
@@ -274,6 +277,9 @@ static const struct {
 	{ { 1, 2, 0, 0x1000, 0x1000 }, -EINVAL },
 	{ { 1, 0, UINT64_MAX, 0x1000, 0x1000 }, -EINVAL },
 	{ { 1, 0, 0, UINT64_MAX - 0xfff, 0x2000 }, -EINVAL },
+	{ { 1, 0, FILE_SIZE, 0x1000, 0x1000 }, -EREMOTEIO }, /* behind the file's end */
+	{ { 1, 0, FILE_SIZE - 0x1000, 0x1000, 0x2000 }, -EREMOTEIO },
+	{ { 1, 0, 1ull << 62, 0x1000, 0x1000 }, -EREMOTEIO },
 	{ { 1, 0, 0, 0x1000, 0x1000 }, 0 }, /* the gap */
 };
 

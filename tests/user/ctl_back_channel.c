@@ -3,6 +3,8 @@
  * The back-end channel: requests are answered while the front end waits for an answer of its own,
  * refusals are acknowledged, and a channel that is misused ends without the connection.
  */
+#include <sys/mman.h>
+
 #include <vhostkit/ctl.h>
 
 #include "t_peer.h"
@@ -176,6 +178,7 @@ static void hung_up_channel(void)
 }
 
 static unsigned int n_named, named;
+static int file;
 
 static void on_ring(void *arg, unsigned int idx)
 {
@@ -202,7 +205,7 @@ static void ask_about(unsigned int message, uint32_t idx)
 
 	n_named = 0;
 	t_peer_send(channel, message, T_PEER_ASK_ACK, message == 3 ? (void *)area : (void *)call,
-		    message == 3 ? sizeof(area) : sizeof(call), &channel, message == 3);
+		    message == 3 ? sizeof(area) : sizeof(call), &file, message == 3);
 	T_EQ(vhk_ctl_process(ctl), 0);
 }
 
@@ -245,11 +248,102 @@ static void say_rings(enum said said)
 	}
 }
 
+static const struct vhk_ctl_back back = {
+	.sz = sizeof(back), .call = on_ring, .error = on_ring, .host_notifier = on_notifier
+};
+
+/* A channel on which rings are called, and told where to kick. */
+static void begin_with_rings(void)
+{
+	static const struct vhk_ctl_opts o = { .sz = sizeof(o), .timeout_ms = 80, .back = &back };
+	struct t_peer_msg m;
+
+	sock = t_peer_open(&ctl, &o);
+	t_peer_negotiate(ctl, sock, VHK_F_VERSION_1,
+			 PF | VHK_PF_MQ | VHK_PF_INBAND_NOTIFICATIONS | VHK_PF_BACKEND_SEND_FD |
+				 VHK_PF_HOST_NOTIFIER);
+	t_peer_reply_u64(sock, VHK_CTL_SET_BACKEND_REQ_FD, 0);
+	T_MUST(!vhk_ctl_set_backend_req_fd(ctl));
+	T_MUST(t_peer_recv(sock, &m) && m.n_fds == 1);
+	channel = m.fd[0];
+	file = memfd_create("doorbell", MFD_CLOEXEC);
+	T_MUST(file >= 0 && !ftruncate(file, 8192));
+}
+
+static const struct {
+	const char *path; /* NULL: a file of 8,192 bytes */
+	uint64_t size, offset;
+	bool granted;
+} doorbells[] = {
+	{ NULL, 4096, 0, true },
+	{ NULL, 8192, 0, true },
+	{ NULL, 4096, 4096, true },
+	{ NULL, 0, 0, false },
+	{ NULL, 4096, 8192, false },
+	{ NULL, 8192, 4096, false },
+	{ NULL, 2048, 0, false },
+	{ NULL, 4096, 2048, false },
+	{ NULL, 1ull << 63, 1ull << 63, false },
+	{ NULL, 4096, 1ull << 63, false },
+	{ NULL, 4096, UINT64_MAX - 4095, false },
+	{ NULL, UINT64_MAX - 4095, 8192, false },
+	{ "/dev/null", 4096, 0, false },
+	{ "/", 4096, 0, false },
+	{ "/proc/self/exe", 4096, 0, false },
+	{ "pipe", 4096, 0, false },
+	{ "socket", 4096, 0, false },
+};
+
+static void one_doorbell(size_t i)
+{
+	const uint64_t area[3] = { 0, doorbells[i].size, doorbells[i].offset };
+	const char *path = doorbells[i].path;
+	int fd = -1, other[2] = { -1, -1 };
+	struct t_peer_msg m;
+
+	if (!path)
+		fd = dup(file);
+	else if (!strcmp(path, "pipe"))
+		T_MUST(!pipe2(other, O_CLOEXEC));
+	else if (!strcmp(path, "socket"))
+		T_MUST(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, other));
+	else if (!strcmp(path, "/dev/null"))
+		fd = open(path, O_RDWR | O_CLOEXEC);
+	else
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (other[0] >= 0)
+		fd = other[0];
+	n_named = 0;
+	t_peer_send(channel, 3, T_PEER_ASK_ACK, area, sizeof(area), &fd, 1);
+	close(fd);
+	if (other[1] >= 0)
+		close(other[1]);
+	T_EQ(vhk_ctl_process(ctl), 0);
+	T_MUST(t_peer_recv(channel, &m));
+	if (!m.u64 != doorbells[i].granted)
+		printf("# doorbell %zu:\n", i);
+	T_EQ(!m.u64, doorbells[i].granted);
+	T_EQ(n_named, doorbells[i].granted);
+}
+
+/* What cannot be mapped is no doorbell, and leaves nothing behind. */
+static void doorbells_that_are_none(void)
+{
+	size_t i;
+	int before;
+
+	begin_with_rings();
+	say_rings(THERE_ARE_256);
+	before = t_count_fds();
+	for (i = 0; i < sizeof(doorbells) / sizeof(doorbells[0]); i++)
+		one_doorbell(i);
+	T_EQ(t_count_fds(), before);
+	close(file);
+	end();
+}
+
 static void rings_that_are_none(void)
 {
-	static const struct vhk_ctl_back back = {
-		.sz = sizeof(back), .call = on_ring, .error = on_ring, .host_notifier = on_notifier
-	};
 	static const struct {
 		uint32_t idx;
 		bool is_one[N_SAID];
@@ -264,24 +358,16 @@ static void rings_that_are_none(void)
 		{ 65538, { false, false, false } },
 		{ UINT32_MAX, { false, false, false } },
 	};
-	static const struct vhk_ctl_opts o = { .sz = sizeof(o), .timeout_ms = 80, .back = &back };
 	enum said said;
-	struct t_peer_msg m;
 	unsigned int i;
 
-	sock = t_peer_open(&ctl, &o);
-	t_peer_negotiate(ctl, sock, VHK_F_VERSION_1,
-			 PF | VHK_PF_MQ | VHK_PF_INBAND_NOTIFICATIONS | VHK_PF_BACKEND_SEND_FD |
-				 VHK_PF_HOST_NOTIFIER);
-	t_peer_reply_u64(sock, VHK_CTL_SET_BACKEND_REQ_FD, 0);
-	T_MUST(!vhk_ctl_set_backend_req_fd(ctl));
-	T_MUST(t_peer_recv(sock, &m) && m.n_fds == 1);
-	channel = m.fd[0];
+	begin_with_rings();
 	for (said = NOTHING; said < N_SAID; said++) {
 		say_rings(said);
 		for (i = 0; i < sizeof(rings) / sizeof(rings[0]); i++)
 			check_ring(rings[i].idx, rings[i].is_one[said]);
 	}
+	close(file);
 	end();
 }
 
@@ -350,6 +436,7 @@ int main(void)
 	T_RUN(request_during_request);
 	T_RUN(request_during_wait);
 	T_RUN(refusals);
+	T_RUN(doorbells_that_are_none);
 	T_RUN(rings_that_are_none);
 	T_RUN(hung_up_channel);
 	T_RUN(flood);

@@ -22,19 +22,25 @@ extern "C" {
  *                 vhk_ctl_start() knows are woken without it
  * @error:         BACKEND_VRING_ERR: the device gave ring @idx up; likewise
  * @host_notifier: BACKEND_VRING_HOST_NOTIFIER_MSG: kicks of ring @idx go to the page at @offset of
- *                 @fd, of @size bytes, from here on; @fd is the callee's, -1: to the kick fd again
+ *                 @fd, of @size bytes, from here on; @fd is the callee's, -1: to the kick fd again.
+ *                 Both are multiples of 4096, @size is not 0, and that piece of @fd can be mapped
+ *                 to be written
  * @object_add:    BACKEND_SHARED_OBJECT_ADD: the back end has object @id to offer. Not twice
- *                 without @object_remove between
+ *                 without @object_remove between; more than 1,024 at a time are refused
  * @object_remove: BACKEND_SHARED_OBJECT_REMOVE: it offers @id no more; it did
  * @object_lookup: BACKEND_SHARED_OBJECT_LOOKUP: the file of object @id, whoever offers it, into
  *                 *@fd: the caller's from then on
  * @shmem_map:     BACKEND_SHMEM_MAP: show the guest a piece of @fd, which is the callee's. It
- *                 overlaps no other, and is inside the region as vhk_ctl_get_shmem_config() said
+ *                 overlaps no other, and is inside the region as vhk_ctl_get_shmem_config() said;
+ *                 @fd is as long as that asks for, where it is a file. More than 1,024 pieces at a
+ *                 time are refused
  * @shmem_unmap:   BACKEND_SHMEM_UNMAP: the guest sees that piece no more; it did. Also after a
  *                 reset
  *
  * @idx is a ring that there is: below what vhk_ctl_get_queue_num() told, or, where that was not
  * asked, no higher than any ring that a request of the front end was about. Others are refused.
+ * What is mapped of a file of the back end's is so only until the back end makes it shorter, or is
+ * a file system of its own that fails: whoever reads or writes there has a SIGBUS to handle.
  * @arg is that of struct vhk_ctl_opts. Those that return something: 0, or a negative code, which
  * refuses.
  */

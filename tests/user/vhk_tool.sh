@@ -135,7 +135,7 @@ expect 2 "no such command: frob" frob
 expect 2 "no such command: blk frob" blk frob
 expect 2 "too few" blk read
 expect 2 "too many" blk bench "$u" "$u"
-expect 2 "no URI: $T/file" blk read "$T/file"
+expect 2 "not a URI: $T/file" blk read "$T/file"
 expect 2 "--rw: fast" blk bench --rw fast "$u"
 expect 2 "--depth: 0" blk bench --depth 0 "$u"
 expect 2 "--bs: 513" blk bench --bs 513 "$u"
@@ -146,7 +146,7 @@ expect 2 "--device: disk is none of blk, net" ctl show --device disk "unix:$T/a"
 expect 2 "ctl: which subcommand? show" ctl
 expect 2 "blk: which subcommand? read, write, copy, bench" blk
 for wrong in foo tcp:1 unix: listen: fd: fd:x fd:-1 fd:1x fd:99999999999999999999; do
-	expect 2 "no URI: $wrong; it is unix:PATH, listen:PATH, fd:N, vdpa:NAME or the path" ctl show "$wrong"
+	expect 2 "not a URI: $wrong; one is unix:PATH, listen:PATH, fd:N, vdpa:NAME or the path" ctl show "$wrong"
 	expect 2 "unix:PATH, listen:PATH, fd:N, vdpa:NAME" blk bench "$wrong"
 done
 expect 2 "unix:PATH, listen:PATH, fd:N, vdpa:NAME" blk copy unix: "$T/file"
@@ -154,10 +154,16 @@ expect 2 "unix:PATH, listen:PATH, fd:N, vdpa:NAME" blk copy "$u" fd:x
 expect 2 "is no socket" ctl show fd:99
 expect 1 "fd:0: is neither a socket nor a vhost device" ctl show fd:0
 expect 1 "fd:0: is neither a socket nor a vhost device" blk read fd:0
-expect 2 "no URI: /etc/passwd" ctl show /etc/passwd
+expect 2 "not a URI: /etc/passwd; one is unix:PATH" ctl show /etc/passwd
 expect 2 "--cpu 1000" blk bench --cpu 1000 --count 1 "$u"
 expect 1 "unix:$T/none: No such file or directory" ctl show "unix:$T/none"
-expect 1 "Connection refused" ctl show "unix:$T/file"
+expect 1 "unix:$T/file: there is a file, and it is no socket" ctl show "unix:$T/file"
+expect 1 "vhk: /dev/vhost-vdpa-none: there is no such node: is its module loaded (vhost_vdpa)?" \
+	ctl show /dev/vhost-vdpa-none
+expect 2 "object \"x\" not found (see vhk vdpa --help)" vdpa x
+expect 2 "(see vhk disk help)" disk frob
+"$vhk" --help >"$T/out"
+[ "$(sed -n '/^  vhk ctl show/,/^$/p' "$T/out" | grep -c '^.\{30\} [^ ]')" = 10 ] || fail "--help: out of line"
 expect 1 "8388608 bytes only" blk read --offset 9M "$u"
 expect 2 "bad value of --offset: 511" blk read --offset 511 "$u"
 expect 2 "bad value of --length: 700" blk read --length 700 "$u"

@@ -386,7 +386,7 @@ static void wrong_usage_takes_one_line(void)
 		{ { "trace" }, "two sockets", 2 },
 		{ { "trace", "a" }, "two sockets", 2 },
 		{ { "trace", "--frob", "a", "b" }, "unrecognized option", 2 },
-		{ { "trace", "unix:", "b" }, "no URI", 2 },
+		{ { "trace", "unix:", "b" }, "not a URI", 2 },
 		{ { "trace", "fd:99", "b" }, "is no socket", 2 },
 		{ { "trace", "--color=red", "a", "b" }, "--color: red", 2 },
 		{ { "trace", "--poll-us=10001", "a", "b" }, "0 to 10000", 2 },

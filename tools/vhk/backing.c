@@ -228,6 +228,7 @@ int backing(int argc, char **argv)
 	size_t i;
 	int k;
 
+	say_usage_is("vhk disk help");
 	for (k = 1; k < argc; k++)
 		if (!strcmp(argv[k], "--help") || !strcmp(argv[k], "-h"))
 			return help();

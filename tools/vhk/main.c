@@ -34,14 +34,19 @@ static const struct command {
 
 static int help(void)
 {
+	const int word = 9, args = 14;
 	size_t i;
 
 	puts("usage: vhk COMMAND ...\n");
-	for (i = 0; i < N_COMMANDS; i++)
-		printf("  vhk %s %-*s %-14s %s\n", commands[i].group,
-		       8 - (int)strlen(commands[i].group),
-		       commands[i].name ? commands[i].name : "", commands[i].args,
-		       commands[i].help);
+	for (i = 0; i < N_COMMANDS; i++) {
+		/* A longer word takes its room from what follows. */
+		int n = printf("  vhk %s %s", commands[i].group,
+			       commands[i].name ? commands[i].name : "");
+
+		printf("%*s %s%*s %s\n", n < word + 6 ? word + 6 - n : 0, "", commands[i].args,
+		       args - (int)strlen(commands[i].args) - (n > word + 6 ? n - word - 6 : 0),
+		       "", commands[i].help);
+	}
 	puts("\n"
 	     "URI is unix:PATH (connect), listen:PATH (the back end connects to us), fd:N,\n"
 	     "vdpa:NAME or the path of a vhost device; not the latter two for trace.\n"

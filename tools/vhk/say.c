@@ -94,7 +94,10 @@ int say_error(int ret, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	cut_reason(ret);
-	if (*reason && ret != -ENOTCONN)
+	/* A line that begins with what this is about says all of it. */
+	if (*reason && !strncmp(reason, text, strlen(text)) && reason[strlen(text)] == ':')
+		say("%s", reason);
+	else if (*reason && strcmp(reason, text) && ret != -ENOTCONN)
 		say("%s: %s (%s)", text, meaning(ret), reason);
 	else
 		say("%s: %s", text, meaning(ret));
@@ -113,6 +116,13 @@ int say_getopt(int argc, char **argv, const char *letters, const struct option *
 	return opt;
 }
 
+static const char *usage = "vhk --help";
+
+void say_usage_is(const char *command)
+{
+	usage = command;
+}
+
 int say_usage(const char *fmt, ...)
 {
 	char text[512];
@@ -121,7 +131,7 @@ int say_usage(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	say("%s (see vhk --help)", text);
+	say("%s (see %s)", text, usage);
 	return EXIT_USAGE;
 }
 

@@ -20,6 +20,8 @@
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same, followed by what the code means, and by what the library said of it. EXIT_FAILED. */
 int say_error(int ret, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* What say_usage() hints at from here on. */
+void say_usage_is(const char *command);
 /* The same, followed by a hint at --help. Returns EXIT_USAGE. */
 int say_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -34,7 +34,7 @@ static mode_t kind_of_fd(const char *number)
 
 static int no_uri(const char *text, const char *known)
 {
-	return say_usage("no URI: %s; it is %s", text, known);
+	return say_usage("not a URI: %s; one is %s", text, known);
 }
 
 static int check_fd(const char *text, const char *number, const char *known, bool device)
@@ -71,8 +71,20 @@ static int check(const char *text, const char *known, bool device)
 	return starts(text, "fd:") ? check_fd(text, rest, known, device) : 0;
 }
 
+/* A path to connect to where something else than a socket is. */
+static bool is_no_socket(const char *text)
+{
+	struct stat st;
+
+	return starts(text, "unix:") && !stat(text + strlen("unix:"), &st) && !S_ISSOCK(st.st_mode);
+}
+
 int uri_say_closed(const char *text, int ret)
 {
+	if (ret == -ECONNREFUSED && is_no_socket(text)) {
+		say("%s: there is a file, and it is no socket", text);
+		return EXIT_FAILED;
+	}
 	if (ret != -EINVAL || !starts(text, "fd:"))
 		return say_error(ret, "%s", text);
 	say("%s: is neither a socket nor a vhost device", text);

@@ -233,6 +233,7 @@ int vdpa(int argc, char **argv)
 	struct vdpa_cli c = { 0 };
 	int opt, ret;
 
+	say_usage_is("vhk vdpa --help");
 	while ((opt = say_getopt(argc, argv, "jpnVht:", options, NULL)) >= 0) {
 		if (opt == 'h')
 			return help();

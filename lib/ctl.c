@@ -127,9 +127,12 @@ static int parse_fd(const char *text)
 	char *end;
 	long fd;
 
+	/* A number, without what strtol() would skip. */
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
 	errno = 0;
 	fd = strtol(text, &end, 10);
-	return errno || end == text || *end || fd < 0 || fd > INT32_MAX ? -EINVAL : (int)fd;
+	return errno || *end || fd < 0 || fd > INT32_MAX ? -EINVAL : (int)fd;
 }
 
 static int adopt(struct vhk_ctl **out, const char *text)
@@ -279,6 +282,8 @@ int vhk_ctl_submit(struct vhk_ctl *c, struct vhk_ctl_req *r)
 
 	if (r->flags & ~VHK_CTL_REQ_F_ALL)
 		return -EOPNOTSUPP;
+	if (r->fd < -1)
+		return -EINVAL;
 	ret = c->ops->submit(c, r, vhk_ctl_deadline(c, r->timeout_ms));
 	if (!c->busy)
 		vhk_ctl_rearm(c);

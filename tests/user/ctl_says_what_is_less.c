@@ -3,6 +3,8 @@
  * Codes and lines that tell a caller's mistake from a back end's: one that comes back with less
  * than it had, one that is busy, and what is asked for twice or too early.
  */
+#include <limits.h>
+
 #include "t_peer_lives.h"
 #include "t_said_line.h"
 
@@ -124,6 +126,23 @@ static void log_before_negotiation(void)
 	close(fd);
 }
 
+/* -1 is no fd; what is less is a mistake. */
+static void no_fd(void)
+{
+	struct vhk_ctl *c;
+	int sock = t_peer_open(&c, NULL);
+
+	t_peer_negotiate(c, sock, VHK_F_VERSION_1, 0);
+	T_EQ(vhk_ctl_set_vring_kick(c, 0, -2), -EINVAL);
+	T_EQ(vhk_ctl_set_vring_call(c, 0, -9), -EINVAL);
+	T_EQ(vhk_ctl_set_vring_err(c, 0, INT_MIN), -EINVAL);
+	T_EQ(t_peer_drain(sock), 0);
+	T_EQ(vhk_ctl_set_vring_kick(c, 0, -1), 0);
+	T_EQ(t_peer_drain(sock), 1);
+	vhk_ctl_close(c);
+	close(sock);
+}
+
 /* Its queue of connections is full: it is waited for, as long as for anything else. */
 static void busy_server(void)
 {
@@ -159,6 +178,7 @@ int main(void)
 	T_RUN(too_few_slots);
 	T_RUN(owner_twice);
 	T_RUN(log_before_negotiation);
+	T_RUN(no_fd);
 	T_RUN(busy_server);
 	return t_end();
 }

@@ -324,8 +324,9 @@ enum vhk_ctl_state {
  * @flags:      VHK_CTL_REQ_F_*. Where the peer acknowledges (VHK_PF_REPLY_ACK) every request asks
  *              for it otherwise
  * @timeout_ms: longest wait for the answer, ms. 0: that of the front end
- * @fd:         sent with it and borrowed until done, or -1. GET_INFLIGHT_FD, GET_SHARED_OBJECT,
- *              POSTCOPY_ADVISE: the answer's, owned by the caller
+ * @fd:         sent with it and borrowed until done, or -1; what is less is refused.
+ *              GET_INFLIGHT_FD, GET_SHARED_OBJECT, POSTCOPY_ADVISE: the answer's, owned by the
+ *              caller
  * @u64:        features of any kind, status, id, number of anything, the first 6 bytes of a MAC
  *              address: argument or answer
  * @vring:      SET_VRING_*, GET_VRING_* (answer in num), SET_GROUP_ASID (group and address space),

@@ -7,6 +7,24 @@
  * a request or job whose end is told to a function, for callers with an event loop of their own
  * (vhk_ctl_fd(), vhk_ctl_process()).
  *
+ * What differs between the doors:
+ *   addresses    vDPA devices take IOVAs, and many do nothing without ACCESS_PLATFORM: want it
+ *                (vhk_ctl_setup() takes it for them wherever it is offered). The others take it if
+ *                it is wanted, and ask for translations then (opts.on_iotlb)
+ *   memory       vhost-user shares files (vhk_mem_add_keep_take_fd(), vhk_mem_alloc()); the
+ *                kernel's doors take any memory of this process
+ *   ring sizes   vDPA: vhk_ctl_get_vring_num() tells the largest; vhost-user: no larger than the
+ *                inflight region is made for (opts.queue_size); nothing tells what a back end takes
+ *                beyond, it refuses the rest (-EREMOTEIO)
+ *   start        vDPA: several queues by vhk_ctl_start_all(). For one that is added later the
+ *                device is reset, and all are started anew: -EBUSY while one has requests in flight.
+ *                vhost-net, -vsock and -scsi want one ioctl more (vhk_ctl_start())
+ *   stop         vDPA: the device is reset with the last of its queues; vhost-net loses the queue's
+ *                tap; vhost-vsock and vhost-scsi stop altogether
+ *   reconnect    vhost-user goes on with what was outstanding where it has an inflight region; a
+ *                device of the kernel's is set up anew
+ *   messages     vhk_ctl_can() tells which there are; those of ctl_kern.h are the kernel's
+ *
  * Codes that any function which talks to the peer may return, beside those of its own:
  *   -EOPNOTSUPP  this front end or the connection does not have the message (not negotiated, not
  *                implemented)
@@ -43,8 +61,8 @@ extern "C" {
 /** Open returns at once, with the connection still on its way; requests wait for it. */
 #define VHK_CTL_F_NONBLOCK 0x1
 /**
- * "unix:": nobody there yet is no error; connecting is tried again until the first request's
- * deadline.
+ * "unix:": nobody there yet is no error; connecting is tried again. Open itself waits for that,
+ * opts.timeout_ms at most (-ETIMEDOUT); with VHK_CTL_F_NONBLOCK the first request does.
  */
 #define VHK_CTL_F_WAIT 0x2
 #define VHK_CTL_F_ALL 0x3
@@ -119,11 +137,12 @@ typedef void vhk_ctl_done_fn(void *arg, int ret);
  *
  * Return: 0; -EINVAL unknown kind of URI, or neither a socket nor a device that is known;
  * -EOPNOTSUPP unknown flag; -ENOENT or -ECONNREFUSED nobody serves PATH; -EADDRINUSE somebody else
- * listens at PATH; -ETIMEDOUT no back end came; -ENOENT there is no such device; -ENODEV there is
- * its node, but no driver: the module is missing; "vdpa:": -ENXIO the device is bound to no driver,
- * or to another one, or its node leads to another device; -EBUSY a vDPA device is open elsewhere;
- * -EACCES, -EPERM no rights; "fd:" of a socket: -EAFNOSUPPORT not a UNIX one, -EPROTOTYPE not a
- * stream, -ENOTCONN neither listening nor connected; or what the system call gave.
+ * listens at PATH; -ETIMEDOUT no back end came, or the one at PATH took no connection; -ENOENT
+ * there is no such device; -ENODEV there is its node, but no driver: the module is missing;
+ * "vdpa:": -ENXIO the device is bound to no driver, or to another one, or its node leads to another
+ * device; -EBUSY a vDPA device is open elsewhere; -EACCES, -EPERM no rights; "fd:" of a socket:
+ * -EAFNOSUPPORT not a UNIX one, -EPROTOTYPE not a stream, -ENOTCONN neither listening nor
+ * connected; or what the system call gave.
  */
 VHK_API int vhk_ctl_open(struct vhk_ctl **out, const char *uri, const struct vhk_ctl_opts *o);
 /**
@@ -241,8 +260,8 @@ VHK_API int vhk_ctl_start_all(struct vhk_ctl *c, struct vhk_vq *const *q, unsign
  * vhk_ctl_stop() - stop a queue after what is in flight is answered
  * @c:    the front end
  * @idx:  0 to 255
- * @base: the position, as in struct vhk_ring_opts; may be NULL. A queue that is started again goes
- *        on there
+ * @base: the position, as for vhk_ctl_set_vring_base(); may be NULL. A queue that is started again
+ *        goes on there
  *
  * vhost-net loses the queue's tap or socket; vhost-vsock and vhost-scsi stop altogether. A vDPA
  * device is suspended, where it can be, and reset with the last of its queues; one of several is
@@ -273,7 +292,7 @@ VHK_API int vhk_ctl_kick(struct vhk_ctl *c, unsigned int idx);
  * vhk_ctl_wait() - arm, look, sleep until the queue has answers
  * @c:          the front end
  * @idx:        0 to 255
- * @timeout_ns: ns; -1: no limit, 0: only look
+ * @timeout_ns: ns; -1, and any other number below 0: no limit; 0: only look
  *
  * The peer's other messages are served meanwhile. Whatever it does to the call eventfd, the limit
  * holds.

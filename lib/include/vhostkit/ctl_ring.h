@@ -53,7 +53,9 @@ VHK_API int vhk_ctl_set_vring_addr_iova(struct vhk_ctl *c,
  * vhk_ctl_set_vring_base() - SET_VRING_BASE: where a ring that is stopped goes on
  * @c:    the front end
  * @idx:  ring, 0 to 65,535
- * @base: as in struct vhk_ring_opts: 16 bits for a split ring, 32 for a packed one
+ * @base: as in struct vhk_ring_opts (ring.h). Split: index in the available ring, 16 bits; packed:
+ *        available slot in bits 0-14, its wrap counter in bit 15, used slot in bits 16-30, its wrap
+ *        counter in bit 31
  *
  * Return: 0, or a code as above.
  */
@@ -63,7 +65,7 @@ VHK_API int vhk_ctl_set_vring_base(struct vhk_ctl *c, unsigned int idx, uint32_t
  * vhk_ctl_get_vring_base() - GET_VRING_BASE: stop a ring
  * @c:    the front end
  * @idx:  ring, 0 to 65,535
- * @base: where it would go on, as in struct vhk_ring_opts
+ * @base: where it would go on, as for vhk_ctl_set_vring_base()
  *
  * vhost-user: the answer comes after the last request in flight is answered. A kernel device only
  * tells: what stops it is vhk_ctl_net_set_backend() with -1, vhk_ctl_vsock_set_running(),

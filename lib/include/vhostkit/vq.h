@@ -60,8 +60,8 @@ struct vhk_done {
 /**
  * struct vhk_vq_addr - where a queue lies, for SET_VRING_ADDR
  * @size:   descriptors
- * @base:   position to start from, as in struct vhk_ring_opts: the oldest request that the device
- *          has not told of, whether vhk_vq_get() has returned those before it or not
+ * @base:   position to start from, as in struct vhk_ring_opts (ring.h): the oldest request that the
+ *          device has not told of, whether vhk_vq_get() has returned those before it or not
  * @desc:   our address of the descriptor table, or of the packed ring
  * @driver: our address of the available ring, or of the driver's event suppression
  * @device: our address of the used ring, or of the device's event suppression; all three lie in one

@@ -143,6 +143,26 @@ static void no_fd(void)
 	close(sock);
 }
 
+/* A number is digits alone; what is refused stays the caller's. */
+static void other_ways_to_write_a_number(void)
+{
+	static const char *const ways[] = { "+", " ", "\t", "0x", "-" };
+	int fd[2], before;
+	struct vhk_ctl *c;
+	char uri[32];
+	size_t i;
+
+	T_MUST(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd));
+	before = t_count_fds();
+	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		snprintf(uri, sizeof(uri), "fd:%s%d", ways[i], fd[0]);
+		T_EQ(vhk_ctl_open(&c, uri, NULL), -EINVAL);
+		T_EQ(t_count_fds(), before);
+	}
+	close(fd[0]);
+	close(fd[1]);
+}
+
 /* Its queue of connections is full: it is waited for, as long as for anything else. */
 static void busy_server(void)
 {
@@ -179,6 +199,7 @@ int main(void)
 	T_RUN(owner_twice);
 	T_RUN(log_before_negotiation);
 	T_RUN(no_fd);
+	T_RUN(other_ways_to_write_a_number);
 	T_RUN(busy_server);
 	return t_end();
 }

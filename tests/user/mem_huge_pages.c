@@ -45,15 +45,22 @@ static void odd_pieces_are_mapped_and_unmapped(void)
 		{ .size = 1, .offset = 2 * HUGE - 1 },
 	};
 	struct vhk_mem *m;
+	const size_t n = sizeof(pieces) / sizeof(pieces[0]);
 	struct iovec seg;
 	size_t i;
-	int ret, fds = t_count_fds();
+	int ret, fd, fds = t_count_fds();
 
-	for (i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+	/* All of them once more, with their files kept. */
+	for (i = 0; i < 2 * n; i++) {
+		const struct vhk_region *piece = &pieces[i % n];
+
 		T_MUST(!vhk_mem_new(&m));
-		ret = vhk_mem_add_take_fd(m, &pieces[i], huge_file(2 * HUGE));
+		ret = (i < n ? vhk_mem_add_take_fd : vhk_mem_add_keep_take_fd)(
+			m, piece, huge_file(2 * HUGE));
 		if (!ret) {
-			T_EQ(vhk_mem_find(m, (struct vhk_gpa){ 0 }, pieces[i].size, &seg, 1), 1);
+			T_EQ(vhk_mem_get(m, 0, NULL, &fd), 0);
+			T_EQ(fd >= 0, i >= n);
+			T_EQ(vhk_mem_find(m, (struct vhk_gpa){ 0 }, piece->size, &seg, 1), 1);
 			memset(seg.iov_base, 1, seg.iov_len);
 			T_EQ(count_maps(), 1);
 		} else {

@@ -17,8 +17,8 @@
  *                inflight region is made for (opts.queue_size); nothing tells what a back end takes
  *                beyond, it refuses the rest (-EREMOTEIO)
  *   start        vDPA: several queues by vhk_ctl_start_all(). For one that is added later the
- *                device is reset, and all are started anew: -EBUSY while one has requests in flight.
- *                vhost-net, -vsock and -scsi want one ioctl more (vhk_ctl_start())
+ *                device is reset, and all are started anew: -EBUSY while one has requests in
+ *                flight. vhost-net, -vsock and -scsi want one ioctl more (vhk_ctl_start())
  *   stop         vDPA: the device is reset with the last of its queues; vhost-net loses the queue's
  *                tap; vhost-vsock and vhost-scsi stop altogether
  *   reconnect    vhost-user goes on with what was outstanding where it has an inflight region; a

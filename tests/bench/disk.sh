@@ -216,7 +216,9 @@ awk -v second="$second" -v runs="$runs" -v seconds="$seconds" '
 		printf " \"times\": %.3f, \"cpu_times\": %.3f, \"p50_times\": %.3f,", $3 / $6, $4 / $7, $5 / $8
 		printf " \"least\": %.3f, \"most\": %.3f }", $9, $10
 	}
-	END { printf "\n  ],\n  \"second_thread\": %s\n}\n", second ~ /^skipped/ ? "null" : second }' "$cells" >"$out/disk.json"
+	END {
+		printf "\n  ],\n  \"second_thread\": %s\n}\n", second ~ /^skipped/ ? "null" : second
+	}' "$cells" >"$out/disk.json"
 
 echo "4 KiB requests on $size, vhk-blk as times qemu-storage-daemon:"
 echo "requests/s (CPU per request), p50 at depth 1, least and most of $runs runs"

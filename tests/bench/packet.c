@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 /*
  * What packets cost a network card's back end, without another processor: driver and back end take
- * turns in this thread, a burst each, and only the back end's turns are of interest. packet.sh counts
- * their instructions. Alone, it prints nanoseconds, in which no line of memory changes hands.
- *
- *	packet MODE LAYOUT SIZE BURSTS
+ * turns in this thread, a burst each, and only the back end's turns are of interest. packet.sh
+ * counts their instructions. Alone, it prints nanoseconds, in which no line of memory changes
+ * hands.
  *
  * MODE: rxonly, txonly or io, of the back end; LAYOUT: split, packed or inorder (packed, in order,
  * mergeable); SIZE of a packet, bytes; BURSTS of 32 packets each.

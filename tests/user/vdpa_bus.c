@@ -301,7 +301,7 @@ static void an_open_device_stays_where_it_is(void)
 	T_STR(text_of(at("sys/bus/vdpa/drivers/vhost_vdpa/unbind")), "d0");
 }
 
-/* A node that its device's reset keeps from being opened: a locked pty's other end says EIO, too. */
+/* A node that its device's reset keeps from being opened: a locked pty's other end says EIO, too */
 static void a_device_without_a_server_is_not_open(void)
 {
 	const int pty = posix_openpt(O_RDWR | O_NOCTTY);

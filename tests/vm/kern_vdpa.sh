@@ -46,6 +46,12 @@ for _ in 1 2 3; do
 done
 guest "while kill -0 \$(cat /tmp/bench.pid) 2>/dev/null; do usleep 50000; done; cat /tmp/bench; \
 tail -1 /tmp/bench | grep '^0\$'"
+# It is killed, and none comes after it: nothing hangs, and the device can be made anew.
+guest "echo 2 >/sys/class/vduse/v0/msg_timeout"
+guest -t 120 "kern_vdpa orphan vdpa:v0 'kill -9 \$(cat /tmp/v0.pid)'"
+guest "vhk vdpa dev del v0"
+guest "vhk-blk --vduse=v0 --blk-file=/tmp/v0.img --num-queues=2 >>/tmp/v0.log 2>&1 & echo \$! >/tmp/v0.pid"
+guest "until vdpa_read vdpa:v0 0 >/dev/null 2>&1; do usleep 50000; done"
 guest 'kill $(cat /tmp/v0.pid); while kill -0 $(cat /tmp/v0.pid) 2>/dev/null; do usleep 50000; done'
 guest_says "" "cat /tmp/v0.log"
 guest "! vdpa_read vdpa:v0 0 2>/dev/null"

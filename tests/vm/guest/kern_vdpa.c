@@ -7,6 +7,7 @@
  *   kern_vdpa use URI                  what any such disk can do; it is of 8 MiB
  *   kern_vdpa names                    vdpa:d0, d1 and d2 are of 1, 2 and 3 MiB
  *   kern_vdpa vanish NAME              the device is removed while it is open
+ *   kern_vdpa orphan URI COMMAND       its server dies by COMMAND, and none comes after it
  */
 #include "kern.h"
 
@@ -31,7 +32,7 @@ struct slot {
 	uint32_t block;
 };
 
-static const char *uri, *name, *backing;
+static const char *uri, *name, *backing, *command;
 static bool may_lack; /* it need not have every layout of the ring */
 static struct kern k;
 static unsigned int n_config;
@@ -524,7 +525,7 @@ static void finds_its_name(void)
 }
 
 /* The kernel waits for us to close; meanwhile all works on, but nobody opens it again. */
-static void lost_while_open(const char *command)
+static void lost_while_open(const char *line)
 {
 	char cmd[256], path[64];
 	FILE *del;
@@ -535,7 +536,7 @@ static void lost_while_open(const char *command)
 	pass(VIRTIO_BLK_T_OUT, 60);
 	T_OK(system("rmmod vhost_vdpa 2>/dev/null"));
 	T_OK(system("rmmod vhostkit_vdpa 2>/dev/null"));
-	snprintf(cmd, sizeof(cmd), "%s; echo $?", command);
+	snprintf(cmd, sizeof(cmd), "%s; echo $?", line);
 	del = popen(cmd, "re");
 	T_MUST(del);
 	pass(VIRTIO_BLK_T_IN, 60);
@@ -565,6 +566,25 @@ static void is_removed_while_open(void)
 	lost_while_open(cmd);
 }
 
+/* What it was asked is not answered, nor does anything else wait for it for ever. */
+static void outlives_its_server(void)
+{
+	struct vhk_done done;
+	uint64_t began;
+
+	start(ring());
+	one_write(3, 70);
+	T_MUST(!system(command));
+	submit(slot(0), VIRTIO_BLK_T_IN, 3);
+	kern_publish(&k, 0);
+	T_OK(!kern_get(&k, 0, &done, SECOND));
+	T_EQ(vhk_vq_in_flight(k.vq[0]), 1);
+	T_EQ(capacity(), BYTES / 512);
+	began = t_now_ns();
+	kern_close(&k);
+	T_OK(t_now_ns() - began < 20ull * SECOND);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 5 && !strcmp(argv[1], "disk")) {
@@ -591,6 +611,11 @@ int main(int argc, char **argv)
 		T_RUN(queues_come_and_go);
 		T_RUN(memory_comes_later);
 		T_RUN(map_in_a_batch);
+	} else if (argc == 4 && !strcmp(argv[1], "orphan")) {
+		uri = argv[2];
+		command = argv[3];
+		may_lack = true;
+		T_RUN(outlives_its_server);
 	} else if (argc == 2 && !strcmp(argv[1], "names")) {
 		T_RUN(finds_its_name);
 	} else if (argc == 3 && !strcmp(argv[1], "vanish")) {

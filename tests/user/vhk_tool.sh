@@ -177,6 +177,7 @@ cmp -n 1M "$T/a.img" <(tail -c 1M "$T/odder") || fail "the rest of a file: not w
 expect 1 "--depth 512 needs rings of 2048 entries (fewer with --indirect), and many back ends take no more than 1024" \
 	blk bench --depth 512 --count 1 "$u"
 "$vhk" blk bench --depth 512 --indirect --count 1 "$u" >/dev/null || fail "bench --depth 512 --indirect"
+expect 1 "not supported by the back end (features 0x800000000 are not offered)" blk bench --in-order --count 1 "$u"
 
 # Where standard error is a terminal long work shows how far it is, and leaves nothing of that behind.
 bar=$'\r'"[^ ]+ \\[#+\\.*\\] +[0-9]+% [0-9]+ s"

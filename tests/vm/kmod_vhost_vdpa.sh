@@ -30,5 +30,12 @@ for layout in split packed; do
 	guest "vdpa_driver unmap /dev/vhost-vdpa-0 $layout ${ROUNDS:-200}"
 done
 del_disk d1
+# Four queues, as a program for any disk uses them: what it wrote is what it reads.
+guest "disks add d2 /dev/loop0 queues=4 entries=128; vdpa dev add name d2 mgmtdev vhostkit_blk"
+for layout in "" --packed --in-order "--packed --in-order --indirect"; do
+	guest -t 120 "vhk blk bench -q --rw verify --queues 4 --depth 16 --count 4000 $layout vdpa:d2 >/tmp/bench"
+done
+guest "disks stats d2 | grep 'in flight 0 .* errors 0 unsupported 0'"
+del_disk d2
 guest "rmmod vhostkit_vdpa vhostkit"
 stop_guest

@@ -304,6 +304,7 @@ static void bench_json(const struct bench *b)
 	json_bool(&j, "packed", b->a->disk.packed);
 	json_bool(&j, "event_idx", vhk_ctl_features(b->d->ctl) & VHK_F_EVENT_IDX);
 	json_bool(&j, "indirect", b->a->disk.indirect);
+	json_bool(&j, "in_order", b->a->disk.in_order);
 	json_bool(&j, "poll", b->a->poll);
 	json_real(&j, "seconds", (double)(b->end - b->begun) / 1e9);
 	json_u64(&j, "requests", b->answered);

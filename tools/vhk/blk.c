@@ -27,6 +27,7 @@ enum option_id {
 	OPT_PACKED,
 	OPT_NO_EVENT_IDX,
 	OPT_INDIRECT,
+	OPT_IN_ORDER,
 	OPT_POLL,
 	OPT_RECONNECT,
 };
@@ -47,6 +48,7 @@ static const struct option options[] = {
 	{ "packed", no_argument, NULL, OPT_PACKED },
 	{ "no-event-idx", no_argument, NULL, OPT_NO_EVENT_IDX },
 	{ "indirect", no_argument, NULL, OPT_INDIRECT },
+	{ "in-order", no_argument, NULL, OPT_IN_ORDER },
 	{ "poll", no_argument, NULL, OPT_POLL },
 	{ "reconnect", no_argument, NULL, OPT_RECONNECT },
 	{ "json", no_argument, NULL, 'j' },
@@ -78,6 +80,8 @@ static bool parse_flag(struct blk_args *a, int opt)
 		return a->disk.no_event_idx = true;
 	case OPT_INDIRECT:
 		return a->disk.indirect = true;
+	case OPT_IN_ORDER:
+		return a->disk.in_order = true;
 	case OPT_POLL:
 		return a->poll = true;
 	case OPT_RECONNECT:
@@ -188,6 +192,7 @@ static bool is_for_disks(int opt)
 	case OPT_PACKED:
 	case OPT_NO_EVENT_IDX:
 	case OPT_INDIRECT:
+	case OPT_IN_ORDER:
 	case 't':
 		return true;
 	default:

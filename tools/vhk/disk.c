@@ -59,6 +59,9 @@ static int disk_negotiate(struct disk *d, const struct disk_opts *o)
 		want &= ~VHK_F_EVENT_IDX;
 	if (!o->indirect)
 		want &= ~VHK_F_INDIRECT_DESC;
+	if (o->in_order)
+		must |= VHK_F_IN_ORDER;
+	want |= must;
 	ret = disk_why(d->ctl, vhk_ctl_get_features(d->ctl, &offered));
 	if (ret == -ENOTCONN) {
 		say("%s: " DISK_BUSY, d->uri);

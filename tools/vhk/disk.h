@@ -20,7 +20,7 @@ struct disk_opts {
 	uint32_t timeout_ms;
 	unsigned int queues, depth;
 	uint32_t block; /* largest request, bytes */
-	bool packed, no_event_idx, indirect;
+	bool packed, no_event_idx, indirect, in_order;
 };
 
 /*

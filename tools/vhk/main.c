@@ -60,7 +60,7 @@ static int help(void)
 	     "blk read, write, copy, bench:\n"
 	     "  --offset N           first byte on the disk (on both, if two)\n"
 	     "  --packed             packed rings          --no-event-idx   without EVENT_IDX\n"
-	     "  --indirect           indirect descriptors  --in-order       used in the order made\n"
+	     "  --indirect           indirect descriptors  --in-order       answers in order\n"
 	     "  --depth N            requests per queue\n"
 	     "blk bench:\n"
 	     "  --rw KIND            randread (default), randwrite, read, write or verify\n"

@@ -3,7 +3,6 @@
  * The table of mappings. vhost-vdpa unpins pages before it asks for their unmapping, so the table
  * has references of its own: taken while the pin lasts, dropped when the last request is through.
  */
-#include <linux/cc_platform.h>
 #include <linux/err.h>
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -183,11 +182,8 @@ void vhk_map_fini(struct vhk_map *map)
 	mtree_destroy(&map->tree);
 }
 
-int vhk_map_set_identity(struct vhk_map *map, bool on)
+void vhk_map_set_identity(struct vhk_map *map, bool on)
 {
-	/* The address that a driver of encrypted memory gives may be that of a copy. */
-	if (on && cc_platform_has(CC_ATTR_MEM_ENCRYPT))
-		return -EOPNOTSUPP;
 	mutex_lock(&map->lock);
 	map->identity.va = phys_to_virt(0);
 	/* What is remembered is of the other kind. */
@@ -195,7 +191,6 @@ int vhk_map_set_identity(struct vhk_map *map, bool on)
 		smp_store_release(&map->gen, map->gen + 1);
 	map->is_identity = on;
 	mutex_unlock(&map->lock);
-	return 0;
 }
 
 struct vhk_mapping *vhk_map_search(struct vhk_map *map, u64 iova, u32 perm)

@@ -67,8 +67,8 @@ int vhk_map_add(struct vhk_map *map, u64 iova, u64 size, u64 pa, u32 perm);
 /* Takes away what lies in the range, and waits for its users. -EINVAL: part of a mapping. */
 int vhk_map_del(struct vhk_map *map, u64 iova, u64 size);
 void vhk_map_clear(struct vhk_map *map);
-/* Nothing may use the map meanwhile. -EOPNOTSUPP: addresses are not what they seem. */
-int vhk_map_set_identity(struct vhk_map *map, bool on);
+/* Nothing may use the map meanwhile. */
+void vhk_map_set_identity(struct vhk_map *map, bool on);
 
 /* Looks in the table. For readers, and to the end of their read section of RCU only. */
 struct vhk_mapping *vhk_map_search(struct vhk_map *map, u64 iova, u32 perm);

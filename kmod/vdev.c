@@ -2,7 +2,9 @@
 /*
  * The operations of the vDPA bus that are the same for every kind of device.
  */
+#include <linux/cc_platform.h>
 #include <linux/cpumask.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/sched.h>
 #include <linux/netlink.h>
@@ -11,6 +13,7 @@
 #include <linux/vdpa.h>
 #include <linux/virtio_ids.h>
 #include <uapi/linux/vhost_types.h>
+#include <xen/xen.h>
 
 #include "compat_vdpa.h"
 #include "status.h"
@@ -30,6 +33,17 @@ static bool is_own_kernel(const struct vhk_dev *dev)
 	const struct device_driver *drv = dev->vdpa.dev.driver;
 
 	return drv && !strcmp(drv->name, "virtio_vdpa");
+}
+
+/*
+ * Whether the addresses that a driver of this kernel gives are those of memory: that of encrypted
+ * memory may be a copy's, that of a paravirtual domain of Xen the machine's, and what else maps for
+ * the device gives what it likes.
+ */
+static bool has_own_addresses(struct vhk_dev *dev)
+{
+	return !cc_platform_has(CC_ATTR_MEM_ENCRYPT) && !xen_pv_domain() &&
+	       !get_dma_ops(&dev->vdpa.dev);
 }
 
 static bool may_run(const struct vhk_vq *vq)
@@ -133,8 +147,8 @@ static void op_set_vq_ready(struct vdpa_device *vdpa, u16 index, bool ready)
 	mutex_lock(&dev->lock);
 	if (!ready)
 		vhk_vq_stop(vq);
-	else if (!vq->ready && vhk_map_set_identity(vhk_vq_map(vq), dev->own_kernel))
-		ready = false;
+	else if (!vq->ready)
+		vhk_map_set_identity(vhk_vq_map(vq), dev->own_kernel);
 	vq->ready = ready;
 	if (may_run(vq))
 		vhk_vq_start(vq);
@@ -211,6 +225,9 @@ static int op_set_driver_features(struct vdpa_device *vdpa, u64 features)
 	ret = vhk_status_features(dev->status, offered(dev), features);
 	if (!ret && features && dev->ops->check_features)
 		ret = dev->ops->check_features(features);
+	/* A driver sees that, and does not see that a queue is not ready. */
+	if (!ret && dev->own_kernel && !has_own_addresses(dev))
+		ret = -EOPNOTSUPP;
 	if (!ret)
 		dev->features = features;
 	mutex_unlock(&dev->lock);

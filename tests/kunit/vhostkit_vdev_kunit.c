@@ -20,6 +20,11 @@ void vhk_debugfs_del(struct vhk_dev *dev) { }
 void vhk_charge_set(struct vhk_charge *c) { }
 void vhk_charge_drop(struct vhk_charge *c) { }
 
+#include <linux/cc_platform.h>
+
+static bool t_encrypted;
+#define cc_platform_has(attr) t_encrypted
+
 #include "../user/kernel/kring.h"
 
 #include "../../kmod/status.c"
@@ -555,6 +560,41 @@ static void identity_is_for_a_driver_of_this_kernel(void)
 	end(dev);
 }
 
+/* Addresses that are not memory's are refused where the driver sees it, and nothing runs. */
+static void other_addresses_of_this_kernel_are_refused(void)
+{
+	static const struct dma_map_ops other = { };
+	struct device_driver drv = { .name = "virtio_vdpa" };
+	struct vhk_dev *dev = begin();
+	int i;
+
+	dev->vdpa.dev.driver = &drv;
+	for (i = 0; i < 2; i++) {
+		t_encrypted = !i;
+		set_dma_ops(&dev->vdpa.dev, i ? &other : NULL);
+		/* There are kernels without such operations. */
+		if (i && !get_dma_ops(&dev->vdpa.dev))
+			break;
+		take(dev, RESET);
+		T_EQ(op_set_driver_features(&dev->vdpa, NEEDED), -EOPNOTSUPP);
+		T_EQ(op_get_driver_features(&dev->vdpa), 0);
+		take(dev, READY);
+		take(dev, SET_ALL);
+		T_EQ(op_get_status(&dev->vdpa), AD);
+		T_EQ(dev->vqs[VQ].state, VHK_VQ_IDLE);
+		/* Who maps what it uses is not concerned. */
+		drv.name = "vhost_vdpa";
+		running(dev, NEEDED);
+		drv.name = "virtio_vdpa";
+	}
+	t_encrypted = false;
+	set_dma_ops(&dev->vdpa.dev, NULL);
+	take(dev, RESET);
+	T_EQ(op_set_driver_features(&dev->vdpa, NEEDED), 0);
+	dev->vdpa.dev.driver = NULL;
+	end(dev);
+}
+
 static void the_config_space_has_an_end(void)
 {
 	static const struct {
@@ -650,6 +690,7 @@ T_CASE(positions_are_kept)
 T_CASE(sizes_that_cannot_be_are_not_taken)
 T_CASE(groups_have_spaces_of_their_own)
 T_CASE(identity_is_for_a_driver_of_this_kernel)
+T_CASE(other_addresses_of_this_kernel_are_refused)
 T_CASE(the_config_space_has_an_end)
 T_CASE(changes_of_the_config_are_told)
 T_CASE(half_a_device_goes_whole)
@@ -661,6 +702,7 @@ T_SUITE("vhostkit_vdev",
 	T_ENTRY(sizes_that_cannot_be_are_not_taken),
 	T_ENTRY(groups_have_spaces_of_their_own),
 	T_ENTRY(identity_is_for_a_driver_of_this_kernel),
+	T_ENTRY(other_addresses_of_this_kernel_are_refused),
 	T_ENTRY(the_config_space_has_an_end),
 	T_ENTRY(changes_of_the_config_are_told),
 	T_ENTRY(half_a_device_goes_whole));

@@ -372,8 +372,4 @@ static inline int t_page_refs(void)
 	return sum;
 }
 
-#define CC_ATTR_MEM_ENCRYPT 0
-#define cc_platform_has(attr) t_encrypted
-static __attribute__((unused)) bool t_encrypted;
-
 #endif

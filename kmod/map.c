@@ -61,8 +61,9 @@ void vhk_map_init(struct vhk_map *map)
 	atomic_set(&map->n_readers, 0);
 	map->is_identity = false;
 	map->identity = (struct vhk_mapping){
-		.size = U64_MAX,
-		.last = U64_MAX,
+		/* No size may be larger where indices are kept in their bounds. */
+		.size = S64_MAX,
+		.last = S64_MAX - 1,
 		.perm = VHK_MAY_READ | VHK_MAY_WRITE,
 		.lasting = true,
 	};
@@ -197,7 +198,10 @@ struct vhk_mapping *vhk_map_search(struct vhk_map *map, u64 iova, u32 perm)
 {
 	struct vhk_mapping *m;
 
-	m = map->is_identity ? &map->identity : mtree_load(&map->tree, iova);
+	if (map->is_identity)
+		m = iova < map->identity.size ? &map->identity : NULL;
+	else
+		m = mtree_load(&map->tree, iova);
 	return m && (m->perm & perm) == perm ? m : NULL;
 }
 

@@ -11,6 +11,7 @@
 #include <linux/completion.h>
 #include <linux/maple_tree.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
@@ -25,7 +26,7 @@
  */
 struct vhk_mapping {
 	u64 first;
-	u64 size; /* of the identity, one less than it has */
+	u64 size;
 	void *va; /* of @first */
 	u64 last;
 	u32 perm;
@@ -99,12 +100,19 @@ static inline struct vhk_mapping *vhk_hits_guess(const struct vhk_hits *hits, u6
 	return hits->of[write][(iova >> 12) % VHK_HITS];
 }
 
+/* Where @iova is, which lies in there: also where a processor only guesses that it does. */
+static inline void *vhk_mapping_va(const struct vhk_mapping *m, u64 iova)
+{
+	return m->va + array_index_nospec(iova - m->first, m->size);
+}
+
 /* Where @len bytes are; NULL: some of them are not in there, or there are none. */
 static inline void *vhk_mapping_at(const struct vhk_mapping *m, u64 iova, u32 len)
 {
 	const u64 off = iova - m->first;
 
-	return likely(off < m->size && len - 1ull < m->size - off) ? m->va + off : NULL;
+	return likely(off < m->size && len - 1ull < m->size - off) ?
+	       vhk_mapping_va(m, iova) : NULL;
 }
 
 /* The mapping that has @iova and allows its use; NULL: there is none. As vhk_map_search(). */

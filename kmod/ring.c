@@ -35,7 +35,7 @@ void *ring_area_find(struct vhk_ring *r, struct vhk_area *a, u32 at, u32 len)
 	behind = min_t(u64, a->size - at - 1, m->last - iova);
 	a->first = at - before;
 	a->end = at + behind + 1;
-	a->va = m->va + (iova - before - m->first);
+	a->va = vhk_mapping_va(m, iova - before);
 	if (at + len > a->end)
 		return NULL;
 	return a->va + before;

@@ -59,7 +59,7 @@ int ring_walk_append_pieces(struct ring_walk *w, u64 iova, u32 left)
 
 		if (m) {
 			part = min_t(u64, left - 1, m->last - iova) + 1;
-			va = m->va + (iova - m->first);
+			va = vhk_mapping_va(m, iova);
 		}
 		w->fault |= !m;
 		ring_walk_append(w, m, va, part);
@@ -86,7 +86,7 @@ static int table_read_pieces(struct vhk_ring *r, u64 iova, struct ring_raw *raw)
 		if (!m)
 			return -EBADMSG;
 		part = min_t(u64, sizeof(*raw) - done - 1, m->last - (iova + done)) + 1;
-		memcpy((u8 *)raw + done, m->va + (iova + done - m->first), part);
+		memcpy((u8 *)raw + done, vhk_mapping_va(m, iova + done), part);
 		done += part;
 	}
 	/* Only the copy counts from here on. */

@@ -165,6 +165,9 @@ static void identity_is_all_there_is(void)
 	T_MUST(m);
 	T_OK((u8 *)m->va + page_at(3) + 5 == t_arena + 3 * PAGE_SIZE + 5);
 	vhk_mapping_put(m);
+	/* No memory is so far up. */
+	T_OK(!get(&map, S64_MAX, RW));
+	T_OK(!get(&map, U64_MAX, RW));
 	vhk_map_set_identity(&map, false);
 	T_OK(!get(&map, page_at(3), RW));
 	vhk_map_fini(&map);

@@ -28,6 +28,7 @@ typedef int64_t s64;
 
 #define U32_MAX UINT32_MAX
 #define U64_MAX UINT64_MAX
+#define S64_MAX INT64_MAX
 #define BIT(n) (1UL << (n))
 #define BIT_ULL(n) (1ULL << (n))
 #define BITS_TO_LONGS(n) (((n) + 63) / 64)

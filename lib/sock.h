@@ -116,7 +116,9 @@ int vhk_sock_accept(int listen_fd); /* fd, -EAGAIN, or -errno */
 /* Connected fd, or -errno: -ECONNREFUSED, -ENOENT: nobody there; -EAGAIN: too many wait there
  * already. Never blocks. */
 int vhk_sock_connect(const char *path);
-int vhk_sock_pair(int fd[2]); /* connected to each other; 0 or -errno */
+/* Connected to each other; 0 or -errno. Both block, for the sake of whom one is sent to, until
+ * vhk_sock_init_take_fd(). */
+int vhk_sock_pair(int fd[2]);
 bool vhk_sock_is_listening(int fd);
 /*
  * 0: @fd is a UNIX stream socket that listens or is connected. -EINVAL: no socket; -EAFNOSUPPORT:

@@ -220,7 +220,7 @@ int vhk_sock_accept(int listen_fd)
 
 int vhk_sock_pair(int fd[2])
 {
-	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd) ? -errno : 0;
+	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) ? -errno : 0;
 }
 
 bool vhk_sock_is_listening(int fd)

@@ -3,6 +3,7 @@
  * The back-end channel: requests are answered while the front end waits for an answer of its own,
  * refusals are acknowledged, and a channel that is misused ends without the connection.
  */
+#include <fcntl.h>
 #include <sys/mman.h>
 
 #include <vhostkit/ctl.h>
@@ -49,6 +50,15 @@ static void end(void)
 	vhk_ctl_close(ctl);
 	close(channel);
 	close(sock);
+}
+
+/* A back end that simply reads its end takes -EAGAIN for a failure; ours never waits. */
+static void its_end_waits_as_sockets_do(void)
+{
+	begin();
+	T_EQ(fcntl(channel, F_GETFL) & O_NONBLOCK, 0);
+	T_EQ(vhk_ctl_process(ctl), 0);
+	end();
 }
 
 /* The back end asks and waits for its answer before it gives ours: both arrive. */
@@ -433,6 +443,7 @@ static void refused_channel(void)
 
 int main(void)
 {
+	T_RUN(its_end_waits_as_sockets_do);
 	T_RUN(request_during_request);
 	T_RUN(request_during_wait);
 	T_RUN(refusals);

@@ -11,6 +11,7 @@
 #include "base.h"
 #include "bell.h"
 #include "clock.h"
+#include "ration.h"
 
 /* What woke us: kind in the upper half, queue number in the lower one. */
 enum vhk_ctl_tag {
@@ -92,6 +93,7 @@ struct vhk_ctl {
 	struct vhk_log log;
 	int epoll_fd, timer_fd;
 	struct vhk_bell bell;
+	struct vhk_ration lines; /* that the peer can cause without end */
 	unsigned int n_translations; /* answers to misses that are under way */
 	bool busy;	/* inside vhk_ctl_process() */
 	bool loss_told; /* vhk_ctl_process() has returned that the peer is gone */

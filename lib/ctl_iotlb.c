@@ -77,6 +77,7 @@ void vhk_ctl_iotlb_event(struct vhk_ctl *c, const struct vhk_iotlb_msg *m)
 	}
 	ret = m->type == VHK_IOTLB_MISS ? answer(c, m) : -EFAULT;
 	if (ret)
-		vhk_log(&c->log, VHK_LOG_WARN, "the device cannot reach 0x%llx: %s",
-			(unsigned long long)m->iova.v, strerror(-ret));
+		vhk_log_rationed(&c->log, &c->lines, VHK_LOG_WARN,
+				 "the device cannot reach 0x%llx: %s",
+				 (unsigned long long)m->iova.v, strerror(-ret));
 }

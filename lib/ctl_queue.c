@@ -62,7 +62,7 @@ void vhk_ctl_queue_err(struct vhk_ctl *c, unsigned int idx)
 {
 	struct vhk_ctl_queue *q = c->queue[idx];
 
-	if (!q || !vhk_bell_take(q->err_fd))
+	if (!q || !vhk_bell_take(q->err_fd) || q->broken)
 		return;
 	q->broken = true;
 	vhk_log(&c->log, VHK_LOG_ERROR, "queue %u: the back end gave the ring up", idx);

@@ -81,10 +81,11 @@ int vhk_ctl_user_check(struct vhk_ctl_user *u, const struct vhk_ctl_req *r);
 int vhk_ctl_user_encode(const struct vhk_ctl_user *u, const struct vhk_ctl_req *r,
 			struct vhk_msg *m);
 /*
- * The answer to @op into @r (NULL: only judged). -EPROTO ends the connection, -EREMOTEIO does not.
+ * The answer to @op into @r (NULL: only judged). -EPROTO, of which @why tells, ends the connection,
+ * -EREMOTEIO does not.
  */
-int vhk_ctl_user_decode(const struct vhk_ctl_user *u, enum vhk_ctl_op op, struct vhk_ctl_req *r,
-		    struct vhk_msg *m);
+int vhk_ctl_user_decode(enum vhk_ctl_op op, struct vhk_ctl_req *r, struct vhk_msg *m,
+			const char **why);
 
 /* ctl_user_send.c: the engine. */
 void vhk_ctl_user_lists_init(struct vhk_ctl_user *u);

@@ -87,8 +87,20 @@ void vhk_ctl_user_back_close(struct vhk_ctl_user *u)
 	back_end(u);
 }
 
-static void back_lost(struct vhk_ctl_user *u, const char *text)
+/* @why: what made it end. */
+static void back_lost(struct vhk_ctl_user *u, int why)
 {
+	const char *text = strerror(-why);
+
+	if (why == -ENOTCONN)
+		text = "it hung up";
+	else if (why == -ENOBUFS)
+		text = "it does not read its answers";
+	else if (why == -EBADMSG)
+		text = "it answered what was not asked";
+	else if (why == -EPROTO)
+		text = u->back.cut ? "it hung up in the middle of a message" :
+				     "what it sent is no message";
 	vhk_log(&u->c.log, VHK_LOG_WARN, "back-end channel closed: %s", text);
 	back_end(u);
 }
@@ -112,6 +124,18 @@ static int back_answer(struct vhk_ctl_user *u, const struct vhk_msg *m, uint64_t
 	return ret;
 }
 
+static void say_refused(struct vhk_ctl_user *u, uint32_t request, const char *why)
+{
+	const struct vhk_proto *row = vhk_proto_back_request(request);
+
+	if (row && row->name)
+		vhk_log_rationed(&u->c.log, &u->c.lines, VHK_LOG_WARN, "back end's %s refused: %s",
+				 row->name, why);
+	else
+		vhk_log_rationed(&u->c.log, &u->c.lines, VHK_LOG_WARN,
+				 "back end's request %u refused: %s", request, why);
+}
+
 /* 0: done, else what the refusal says. */
 static uint64_t back_serve(struct vhk_ctl_user *u, struct vhk_msg *m, int *fd)
 {
@@ -124,12 +148,12 @@ static uint64_t back_serve(struct vhk_ctl_user *u, struct vhk_msg *m, int *fd)
 		st.n_queues = u->n_named;
 	ret = vhk_proto_check_any(&st, m, true, &why);
 	if (!ret) {
-		why = "nobody serves it, or it was refused";
 		ret = vhk_ctl_user_back_do(u, m, fd);
+		why = ret == -EOPNOTSUPP ? "nobody serves it" : strerror(-ret);
 	}
 	if (ret >= 0)
 		return 0;
-	vhk_log(&u->c.log, VHK_LOG_WARN, "back end's request %u refused: %s", m->hdr.request, why);
+	say_refused(u, m->hdr.request, why);
 	return (uint64_t)-ret;
 }
 
@@ -144,7 +168,7 @@ static int back_receive(struct vhk_ctl_user *u)
 	if (ret)
 		return ret;
 	if (m.hdr.flags & VHK_MSG_REPLY) {
-		ret = -EPROTO;
+		ret = -EBADMSG;
 	} else {
 		v = back_serve(u, &m, &fd);
 		ret = back_answer(u, &m, v, fd);
@@ -197,6 +221,6 @@ void vhk_ctl_user_back_event(struct vhk_ctl_user *u, uint32_t events)
 		return;
 	ret = back_serve_some(u, events);
 	if (u->back_up && ret && ret != -EAGAIN)
-		back_lost(u, ret == -ENOTCONN ? "it hung up" : "it broke the protocol");
+		back_lost(u, ret);
 	vhk_ctl_user_back_watch(u);
 }

@@ -583,19 +583,17 @@ static int judge(const struct vhk_proto *row, const struct vhk_msg *m)
 	return 0;
 }
 
-int vhk_ctl_user_decode(const struct vhk_ctl_user *u, enum vhk_ctl_op op, struct vhk_ctl_req *r,
-		    struct vhk_msg *m)
+int vhk_ctl_user_decode(enum vhk_ctl_op op, struct vhk_ctl_req *r, struct vhk_msg *m,
+			const char **why)
 {
-	const char *why = NULL;
 	int ret;
 
-	ret = vhk_proto_check_reply_row(vhk_ctl_user_row(op), vhk_ctl_user_message(op), m, &why);
+	ret = vhk_proto_check_reply_row(vhk_ctl_user_row(op), vhk_ctl_user_message(op), m, why);
 	if (ret == -EOPNOTSUPP)
 		return -EREMOTEIO;
-	if (ret) {
-		vhk_log(&u->c.log, VHK_LOG_ERROR, "%s: %s", vhk_ctl_op_name(op), why);
+	if (ret)
 		return -EPROTO;
-	}
+	*why = "the answer does not fit the question";
 	ret = judge(vhk_ctl_user_row(op), m);
 	if (ret || !r || !code_of(op)->decode)
 		return ret;

@@ -4,6 +4,7 @@
  * "Communication"), so the oldest request that expects one is whose answer it is. Each has its
  * deadline; nothing here waits.
  */
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -235,18 +236,27 @@ static void forget_unanswered(struct vhk_ctl_user *u, const struct vhk_msg *m)
 	}
 }
 
+static int answered_badly(struct vhk_ctl_user *u, enum vhk_ctl_op op, const char *why)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text), "%s: %s", vhk_ctl_op_name(op), why);
+	return vhk_ctl_user_lost(u, -EPROTO, text);
+}
+
 static int answered(struct vhk_ctl_user *u, struct vhk_msg *m)
 {
 	struct vhk_ctl_user_slot *s;
+	const char *why = NULL;
 	int ret;
 
 	forget_unanswered(u, m);
 	s = u->sent.first;
 	if (!s)
 		return vhk_ctl_user_lost(u, -EPROTO, "it answered what was not asked");
-	ret = vhk_ctl_user_decode(u, s->op, s->req, m);
+	ret = vhk_ctl_user_decode(s->op, s->req, m, &why);
 	if (ret == -EPROTO)
-		return vhk_ctl_user_lost(u, ret, vhk_ctl_op_name(s->op));
+		return answered_badly(u, s->op, why);
 	list_take(&u->sent);
 	u->n_sent--;
 	finish(u, s, ret);
@@ -267,7 +277,12 @@ static int receive_one(struct vhk_ctl_user *u)
 		return ret;
 	case -ENOTCONN:
 		return vhk_ctl_user_lost(u, ret, "it hung up");
+	case -EBADF:
+		return vhk_ctl_user_lost(u, -EPROTO, "a message with fds that cannot be");
 	default:
+		if (u->sock.cut)
+			return vhk_ctl_user_lost(u, -ENOTCONN,
+						 "it hung up in the middle of a message");
 		return vhk_ctl_user_lost(u, -EPROTO, "what it sent is no message");
 	}
 }

@@ -205,7 +205,8 @@ int vhk_sock_recv(struct vhk_sock *s, struct vhk_msg *m)
 	if (s->lost)
 		return -EPROTO;
 	ret = rx_message(s);
-	if (ret == -EPROTO || (ret == -ENOTCONN && s->got))
+	s->cut = ret == -ENOTCONN && s->got;
+	if (ret == -EPROTO || s->cut)
 		return rx_lose(s);
 	if (ret)
 		return ret;

@@ -50,6 +50,7 @@ struct vhk_sock {
 	uint32_t got; /* bytes of header and payload in rx */
 	bool rx_bad; /* too many or late fds, or MSG_CTRUNC: said with the whole message */
 	bool lost;   /* the stream cannot be followed any more: -EPROTO for ever */
+	bool cut;    /* because the peer hung up inside a message */
 	bool reset;  /* the peer closed it and had not read all that was sent */
 	struct vhk_tx *tx, **tx_tail; /* not sent yet, in order */
 	unsigned int n_tx;

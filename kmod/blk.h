@@ -60,7 +60,11 @@ struct vhk_blk_req {
 	};
 	union {
 		struct bio bio;
-		struct kiocb iocb;
+		struct {
+			struct kiocb iocb;
+			atomic_t iocb_refs; /* who began it, and who ends it */
+			long ret;
+		};
 	};
 	struct work_struct work;
 };

@@ -145,18 +145,7 @@ static void submit_bdev(struct vhk_blk_req *req)
 		start_bio(req, op_of(req) | (may_merge(req, bdev) ? 0 : REQ_NOMERGE));
 }
 
-static void file_done(struct vhk_blk_req *req, long ret);
-
 static void rw_blocking(struct work_struct *work);
-
-static void file_complete(struct kiocb *iocb, long ret)
-{
-	struct vhk_blk_req *req = container_of(iocb, struct vhk_blk_req, iocb);
-
-	if (iocb->ki_flags & IOCB_WRITE)
-		kiocb_end_write(iocb);
-	file_done(req, ret);
-}
 
 static bool is_short(const struct vhk_blk_req *req, long ret)
 {
@@ -188,54 +177,95 @@ static bool can_direct(const struct vhk_blk_req *req)
 	       !(req->starts & blk->mem_align);
 }
 
-static bool start_write(struct kiocb *iocb)
+static bool try_start_write(struct kiocb *iocb)
 {
 	struct super_block *sb = file_inode(iocb->ki_filp)->i_sb;
 
-	if (!(iocb->ki_flags & IOCB_NOWAIT))
-		kiocb_start_write(iocb);
-	else if (sb_start_write_trylock(sb))
-		/* Who completes may be another thread. */
-		__sb_writers_release(sb, SB_FREEZE_WRITE);
-	else
+	if (!sb_start_write_trylock(sb))
 		return false;
+	/* Who completes may be another thread. */
+	__sb_writers_release(sb, SB_FREEZE_WRITE);
 	return true;
 }
 
-static void file_rw(struct vhk_blk_req *req, int flags)
+/* The file may end it while we are still in there; who is through last goes on. */
+static void file_complete(struct kiocb *iocb, long ret)
 {
-	const bool write = req->type == VIRTIO_BLK_T_OUT;
-	struct file *file = req->q->blk->disk->file;
-	struct kiocb *iocb = &req->iocb;
-	const struct cred *cred;
+	struct vhk_blk_req *req = container_of(iocb, struct vhk_blk_req, iocb);
+
+	if (iocb->ki_flags & IOCB_WRITE)
+		kiocb_end_write(iocb);
+	req->ret = ret;
+	if (atomic_dec_and_test(&req->iocb_refs))
+		file_done(req, ret);
+}
+
+static void init_iocb(struct kiocb *iocb, const struct vhk_blk_req *req, int flags)
+{
+	init_sync_kiocb(iocb, req->q->blk->disk->file);
+	iocb->ki_pos = req->sector << SECTOR_SHIFT;
+	iocb->ki_flags = flags | (can_direct(req) ? IOCB_DIRECT : 0);
+	if (req->type != VIRTIO_BLK_T_OUT)
+		return;
+	iocb->ki_flags |= IOCB_WRITE;
+	if (vhk_blk_is_durable(req->q->blk))
+		iocb->ki_flags |= IOCB_DSYNC;
+}
+
+static ssize_t call_file(struct kiocb *iocb, struct vhk_blk_req *req)
+{
+	const bool write = iocb->ki_flags & IOCB_WRITE;
+	const struct file_operations *f_op = iocb->ki_filp->f_op;
+	const struct cred *cred = override_creds(iocb->ki_filp->f_cred);
 	struct iov_iter iter;
 	ssize_t ret;
 
-	init_sync_kiocb(iocb, file);
-	iocb->ki_pos = req->sector << SECTOR_SHIFT;
-	iocb->ki_complete = file_complete;
-	iocb->ki_flags = flags | (can_direct(req) ? IOCB_DIRECT : 0) | (write ? IOCB_WRITE : 0);
-	if (write && vhk_blk_is_durable(req->q->blk))
-		iocb->ki_flags |= IOCB_DSYNC;
-	if (write && !start_write(iocb)) {
-		file_done(req, -EAGAIN);
-		return;
-	}
 	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, req->bv, req->n_bv, req->bytes);
-	cred = override_creds(file->f_cred);
-	ret = write ? file->f_op->write_iter(iocb, &iter) : file->f_op->read_iter(iocb, &iter);
+	ret = write ? f_op->write_iter(iocb, &iter) : f_op->read_iter(iocb, &iter);
 	revert_creds(cred);
-	if (ret != -EIOCBQUEUED)
-		file_complete(iocb, ret);
+	return ret;
 }
 
+static void rw_nowait(struct vhk_blk_req *req)
+{
+	struct kiocb *iocb = &req->iocb;
+	ssize_t ret;
+
+	init_iocb(iocb, req, IOCB_NOWAIT);
+	iocb->ki_complete = file_complete;
+	if (iocb->ki_flags & IOCB_WRITE && !try_start_write(iocb)) {
+		later(req, rw_blocking);
+		return;
+	}
+	atomic_set(&req->iocb_refs, 2);
+	ret = call_file(iocb, req);
+	if (ret == -EIOCBQUEUED) {
+		if (atomic_dec_and_test(&req->iocb_refs))
+			file_done(req, req->ret);
+		return;
+	}
+	/* Then nobody else ends it. */
+	if (iocb->ki_flags & IOCB_WRITE)
+		kiocb_end_write(iocb);
+	file_done(req, ret);
+}
+
+/* Without a function that is called at the end the file waits for it. */
 static void rw_blocking(struct work_struct *work)
 {
 	struct vhk_blk_req *req = container_of(work, struct vhk_blk_req, work);
 	const struct blocking before = enter_blocking(req);
+	struct kiocb *iocb = &req->iocb;
+	ssize_t ret;
 
-	file_rw(req, 0);
+	init_iocb(iocb, req, 0);
+	if (iocb->ki_flags & IOCB_WRITE)
+		kiocb_start_write(iocb);
+	ret = call_file(iocb, req);
+	if (iocb->ki_flags & IOCB_WRITE)
+		kiocb_end_write(iocb);
 	leave_blocking(before);
+	file_done(req, ret);
 }
 
 static void submit_file(struct vhk_blk_req *req)
@@ -243,7 +273,7 @@ static void submit_file(struct vhk_blk_req *req)
 	/* What goes through the page cache mostly waits; reads of what is there do not. */
 	if (req->q->blk->disk->file->f_mode & FMODE_NOWAIT &&
 	    (req->type == VIRTIO_BLK_T_IN || can_direct(req)))
-		file_rw(req, IOCB_NOWAIT);
+		rw_nowait(req);
 	else
 		later(req, rw_blocking);
 }

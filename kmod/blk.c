@@ -428,6 +428,7 @@ static void blk_free(struct vhk_dev *dev)
 {
 	struct vhk_blk *blk = vhk_blk_of(dev);
 
+	vhk_blk_io_fini(blk);
 	vhk_blk_fini_queues(blk);
 	kvfree(dev->vqs);
 }

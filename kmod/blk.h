@@ -73,6 +73,7 @@ struct vhk_blk {
 	struct vhk_dev dev; /* first */
 	struct vhk_disk *disk;
 	struct vhk_blk_queue *queues;
+	struct workqueue_struct *workqueue; /* for what may wait */
 	u64 sectors;
 	bool gone; /* the backing: every request fails */
 	bool write_cache; /* as the driver set it */
@@ -108,10 +109,10 @@ extern const struct attribute_group *vhk_blk_groups[];
 
 /* blk_io.c: each ends by vhk_blk_end(). */
 int vhk_blk_io_init(struct vhk_blk *blk);
+/* Also of one that is not initialised. */
+void vhk_blk_io_fini(struct vhk_blk *blk);
 void vhk_blk_submit(struct vhk_blk_req *req); /* VIRTIO_BLK_T_IN and _OUT */
 void vhk_blk_flush(struct vhk_blk_req *req);
 void vhk_blk_ranges(struct vhk_blk_req *req); /* discard, write zeroes */
-int vhk_blk_io_start(void);
-void vhk_blk_io_exit(void);
 
 #endif

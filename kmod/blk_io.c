@@ -13,8 +13,6 @@
 
 #include "blk.h"
 
-static struct workqueue_struct *workqueue;
-
 static u8 status_of(long err)
 {
 	if (err == -EOPNOTSUPP)
@@ -25,7 +23,7 @@ static u8 status_of(long err)
 static void later(struct vhk_blk_req *req, work_func_t fn)
 {
 	INIT_WORK(&req->work, fn);
-	queue_work(workqueue, &req->work);
+	queue_work(req->q->blk->workqueue, &req->work);
 }
 
 /* How a thread of the workqueue works for a device. */
@@ -380,7 +378,7 @@ void vhk_blk_ranges(struct vhk_blk_req *req)
 }
 
 /* What direct I/O to the file wants; a file system that does not say gets pages. */
-int vhk_blk_io_init(struct vhk_blk *blk)
+static int learn_alignment(struct vhk_blk *blk)
 {
 	struct kstat stat;
 	int ret;
@@ -397,14 +395,26 @@ int vhk_blk_io_init(struct vhk_blk *blk)
 	return ret;
 }
 
-int vhk_blk_io_start(void)
+/*
+ * A queue of its own: what waits in there may wait for another disk of ours, below the file. Not
+ * one of those that promise progress without memory, since file systems wait for queues that do
+ * not. Not freezable: a worker freezes when its last request is through.
+ */
+int vhk_blk_io_init(struct vhk_blk *blk)
 {
-	/* Not freezable: a worker freezes when its last request is through. */
-	workqueue = alloc_workqueue("vhostkit_blk", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	return workqueue ? 0 : -ENOMEM;
+	int ret = learn_alignment(blk);
+
+	if (ret)
+		return ret;
+	blk->workqueue =
+		alloc_workqueue("vhostkit-%.22s", WQ_UNBOUND, 0, dev_name(&blk->dev.vdpa.dev));
+	return blk->workqueue ? 0 : -ENOMEM;
 }
 
-void vhk_blk_io_exit(void)
+/* Every request is answered, but who answered it may not be out of there. */
+void vhk_blk_io_fini(struct vhk_blk *blk)
 {
-	destroy_workqueue(workqueue);
+	if (blk->workqueue)
+		destroy_workqueue(blk->workqueue);
+	blk->workqueue = NULL;
 }

@@ -185,14 +185,11 @@ static int __init vhostkit_vdpa_init(void)
 	blk_ops = vhk_blk_ops;
 	blk_ops.free = blk_free;
 	blk_mgmt.supported_features = vhk_blk_all_features;
-	ret = vhk_blk_io_start();
-	if (ret)
-		return ret;
 	vhk_debugfs_init();
 	root = root_device_register("vhostkit_blk");
 	if (IS_ERR(root)) {
 		ret = PTR_ERR(root);
-		goto err_io;
+		goto err_debugfs;
 	}
 	blk_mgmt.device = root;
 	ret = vdpa_mgmtdev_register(&blk_mgmt);
@@ -207,9 +204,8 @@ err_blk:
 	vdpa_mgmtdev_unregister(&blk_mgmt);
 err_root:
 	root_device_unregister(root);
-err_io:
+err_debugfs:
 	vhk_debugfs_exit();
-	vhk_blk_io_exit();
 	return ret;
 }
 
@@ -223,7 +219,6 @@ static void __exit vhostkit_vdpa_exit(void)
 	vhk_net_exit();
 	root_device_unregister(root);
 	vhk_debugfs_exit();
-	vhk_blk_io_exit();
 }
 
 module_init(vhostkit_vdpa_init);

@@ -13,7 +13,10 @@
 
 #include "probes.h"
 
-/* A block device that is ours alone. Newer kernels tell when it goes away. */
+/*
+ * A block device that is ours alone. Newer kernels tell when it goes away; those between the oldest
+ * and them would, each in a way of its own.
+ */
 #ifdef HAVE_BDEV_FILE
 
 void vhk_disk_backing_gone(struct block_device *bdev);
@@ -48,6 +51,54 @@ static inline void vhk_claim_close(struct vhk_claim *c)
 {
 	/* The claim and its operations go at once, the file when it likes. */
 	bdev_fput(c->file);
+}
+
+#elif defined(HAVE_BDEV_HANDLE)
+
+struct vhk_claim {
+	struct bdev_handle *handle;
+};
+
+static inline int vhk_claim_open(struct vhk_claim *c, dev_t dev, bool write, void *holder)
+{
+	c->handle = bdev_open_by_dev(dev, BLK_OPEN_READ | (write ? BLK_OPEN_WRITE : 0), holder,
+				     NULL);
+	return PTR_ERR_OR_ZERO(c->handle);
+}
+
+static inline struct block_device *vhk_claim_bdev(const struct vhk_claim *c)
+{
+	return c->handle->bdev;
+}
+
+static inline void vhk_claim_close(struct vhk_claim *c)
+{
+	bdev_release(c->handle);
+}
+
+#elif defined(HAVE_BDEV_HOLDER_OPS)
+
+struct vhk_claim {
+	struct block_device *bdev;
+	void *holder;
+};
+
+static inline int vhk_claim_open(struct vhk_claim *c, dev_t dev, bool write, void *holder)
+{
+	c->holder = holder;
+	c->bdev = blkdev_get_by_dev(dev, BLK_OPEN_READ | (write ? BLK_OPEN_WRITE : 0), holder,
+				    NULL);
+	return PTR_ERR_OR_ZERO(c->bdev);
+}
+
+static inline struct block_device *vhk_claim_bdev(const struct vhk_claim *c)
+{
+	return c->bdev;
+}
+
+static inline void vhk_claim_close(struct vhk_claim *c)
+{
+	blkdev_put(c->bdev, c->holder);
 }
 
 #else

@@ -96,7 +96,8 @@ static void stop_from(struct vhk_net_pair *pair)
 
 static void start_ctrl(struct vhk_net *net, struct vhk_vq *vq)
 {
-	WRITE_ONCE(net->ctrl_vq, vq);
+	/* Its ring is set up; pairs with the dependency in vhk_net_ctrl_work(). */
+	smp_store_release(&net->ctrl_vq, vq);
 	vhk_net_ctrl_kick(net);
 }
 

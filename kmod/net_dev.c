@@ -82,6 +82,8 @@ static void set_up(struct vhk_net *net, u16 mtu)
 	netdev->features = OFFLOADS | NETIF_F_RXCSUM | NETIF_F_HIGHDMA;
 	netdev->vlan_features = OFFLOADS;
 	netdev->priv_flags |= IFF_LIVE_ADDR_CHANGE | IFF_DISABLE_NETPOLL;
+	/* Checksums are made in the frame itself. */
+	netdev->priv_flags &= ~IFF_TX_SKB_SHARING;
 	netdev->max_mtu = mtu ? mtu : ETH_MAX_MTU;
 	netdev->mtu = min_t(unsigned int, netdev->max_mtu, mtu ? mtu : ETH_DATA_LEN);
 	do

@@ -248,7 +248,8 @@ static int send(struct vhk_net_pair *pair, struct sk_buff *skb)
 	if (!pair->to_runs)
 		return VHK_NET_DROP_IDLE;
 	vhk_ring_refresh(&pair->to_vq->ring);
-	if (!pskb_may_pull(skb, ETH_HLEN))
+	/* The filter looks at a tag, too. */
+	if (skb->len < ETH_HLEN || !pskb_may_pull(skb, min_t(u32, skb->len, VLAN_ETH_HLEN)))
 		return VHK_NET_DROP_SHORT;
 	if (!is_wanted(net, skb))
 		return VHK_NET_DROP_FILTER;

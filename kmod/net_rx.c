@@ -178,7 +178,7 @@ static int take(struct vhk_net_pair *pair, int budget)
 	vhk_ring_disarm(r);
 	for (n = 0; n < budget && vhk_ring_pop(r, &c) > 0; n++) {
 		take_one(pair, &c);
-		/* It may have taken long to walk, and others wait for the lock and the processor. */
+		/* It may have taken long to walk, and others wait for lock and processor. */
 		if (unlikely(c.fault))
 			n = budget - 1;
 	}

@@ -116,7 +116,7 @@ int vhk_ctl_kick(struct vhk_ctl *c, unsigned int idx)
 		return kick_inband(c, q, idx);
 	if (vhk_ctl_kind(c) == VHK_CTL_KIND_USER)
 		return vhk_bell_ring(&c->bell, q->kick_fd);
-	/* The kernel shares no flags. A counter that is full wakes it as well as one that is not. */
+	/* The kernel shares no flags. A counter that is full wakes it as well as any other. */
 	return write(q->kick_fd, &one, sizeof(one)) < 0 && errno != EAGAIN ? -errno : 0;
 }
 

@@ -93,7 +93,7 @@ rooms() {
 	local doors='fd|kern|notify|sock|map|loop|blk|backend|ctl|device|gpu|mem_fault|net_(fd|open|switch)'
 	local ioctls='kern|map_xen|notify_mux|uffd|vduse_kernel|net_open|blk[a-z_]*'
 	local code_lines
-	doors+='|state|trace|uffd|vdpa|vduse'
+	doors+='|state|trace|uffd|vdpa|vduse|bell'
 	code_lines=$(code)
 	{
 		# Packet sockets tell of VLAN tags beside the packet.

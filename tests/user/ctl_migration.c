@@ -327,7 +327,7 @@ static void useless_fds(void)
 	T_EQ(t_count_fds(), fds);
 }
 
-/* The back end has a hand on the open file of the pipe that it lent, and makes it one that waits. */
+/* The back end has a hand on the open file of the pipe that it lent, and makes that wait. */
 static int held;
 
 static int put_and_clear(void *arg, const void *buf, size_t len)

@@ -365,7 +365,7 @@ static int hostile(struct driver *d, const char *how)
 #define GAP 60u
 #define AT_PLAIN (AT_DATA + 0x100000)
 
-/* Where the @i-th piece lies: the first @n - 1 are of @piece bytes each, and the last is the rest. */
+/* Where piece @i lies: the first @n - 1 are of @piece bytes each, and the last is the rest. */
 static unsigned int piece_at(unsigned int i, unsigned int piece)
 {
 	return AT_DATA + i * (piece + GAP);

@@ -7,9 +7,8 @@
 # instructions per request in all, the driver included; runs that alternate, medians. Below stand a ramdisk
 # (brd), a null_blk, which copies nothing, or a file on ext4 on a ramdisk. Writes build/bench/kmod_blk.json.
 #
-# Then four queues of a disk, used by four jobs on four virtual processors, beside one queue used by one job on
-# the same machine: instructions per request, which are the same where queues share no work; and, where this
-# machine has four processors for it, requests per second of four jobs on four queues and on one.
+# Then, where this machine has four processors for it: nanoseconds per request of four jobs, on four virtual
+# processors, on four queues of a disk and on one. Fewer count nothing of what queues do beside one another.
 #
 #   tests/bench/kmod_blk.sh [-n RUNS] [-c REQUESTS]
 #
@@ -148,8 +147,7 @@ table() {
 
 # Disks on a null_blk of four queues, by Linux AIO through virtio-vdpa: start_queues WORDS_FOR_QEMU
 start_queues() {
-	# To an emulated processor that is one of several MWAIT is a pause, and idle ones would count.
-	qemu_extra=$1 kernel_args=idle=halt
+	qemu_extra=$1
 	start_vdpa_guest
 	guest "modprobe virtio_vdpa; modprobe null_blk queue_mode=2 submit_queues=4 nr_devices=2"
 	guest "disks add one /dev/nullb0 queues=1; disks add four /dev/nullb1 queues=4"
@@ -162,31 +160,24 @@ start_queues() {
 	guest "echo none >/sys/block/nullb0/queue/scheduler; echo none >/sys/block/nullb1/queue/scheduler"
 }
 
-# rate_jobs NAME HOW_MANY: what a request takes, into $answer.
+# rate_jobs NAME: what a request of four jobs takes, into $answer.
 rate_jobs() {
-	try_guest 300 "disk_rate aio ${queues[$1]} 32 $((count / 4)) $2" || fail "disk_rate, $2 jobs: $answer"
+	try_guest 300 "disk_rate aio ${queues[$1]} 32 $((count / 4)) 4" || fail "disk_rate, $1: $answer"
 }
 
 declare -A queues
 compare_queues() {
-	local one four shared cores
+	local four shared cores
 	simulators="" further_programs=()
-	start_queues "-icount shift=0 -smp 4"
-	rate_jobs one 1
-	one=$answer
-	rate_jobs four 4
-	four=$answer
-	stop_guest
-	line "virtio-vdpa, null_blk, 4 queues and jobs, beside 1 of each" 32 "$four" "$one" 1.10
 	cores=$(nproc)
 	if [ "$cores" -lt 4 ]; then
 		echo "four queues on four processors at least 3 times as fast as one: skipped: $cores cores"
 		return
 	fi
 	start_queues "-smp 4"
-	rate_jobs one 4
+	rate_jobs one
 	shared=$answer
-	rate_jobs four 4
+	rate_jobs four
 	four=$answer
 	stop_guest
 	# As times the time of one queue, so that the most that ours may be is a third.

@@ -231,7 +231,8 @@ static void take_data(struct vhk_blk_req *req, const struct vhk_chain *c)
 	const u32 bytes = write ? c->out_len - sizeof(struct virtio_blk_outhdr) : c->in_len - 1;
 	const struct vhk_seg *seg = write ? c->seg : c->seg + c->n_out;
 
-	if (c->fault || !bytes || bytes % SECTOR_SIZE || (write && blk->disk->read_only) ||
+	if (c->fault || !bytes || bytes % SECTOR_SIZE || bytes > VHK_BLK_MAX_BYTES ||
+	    (write && blk->disk->read_only) ||
 	    !in_disk(blk, req->sector, bytes / SECTOR_SIZE)) {
 		answer(req, VIRTIO_BLK_S_IOERR);
 		return;
@@ -256,12 +257,14 @@ static u8 check_ranges(const struct vhk_blk_req *req)
 	const u32 known = req->type == VIRTIO_BLK_T_WRITE_ZEROES ?
 				  VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0;
 	unsigned int i;
+	u32 n;
 
 	for (i = 0; i < req->bytes; i++) {
 		if (le32_to_cpu(req->ranges[i].flags) & ~known)
 			return VIRTIO_BLK_S_UNSUPP;
-		if (!in_disk(req->q->blk, le64_to_cpu(req->ranges[i].sector),
-			     le32_to_cpu(req->ranges[i].num_sectors)))
+		n = le32_to_cpu(req->ranges[i].num_sectors);
+		if (n > VHK_BLK_MAX_RANGE_SECTORS ||
+		    !in_disk(req->q->blk, le64_to_cpu(req->ranges[i].sector), n))
 			return VIRTIO_BLK_S_IOERR;
 	}
 	return VIRTIO_BLK_S_OK;

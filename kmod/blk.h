@@ -16,6 +16,9 @@
 
 #define VHK_BLK_INLINE_SEGS 16
 #define VHK_BLK_MAX_RANGES 16
+#define VHK_BLK_MAX_RANGE_SECTORS (1u << 22)
+/* Of data in one request: more than any driver asks for at once, and what is done without a look. */
+#define VHK_BLK_MAX_BYTES (256u << 20)
 
 struct vhk_blk;
 

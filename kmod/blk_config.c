@@ -11,7 +11,6 @@
 #include "blk.h"
 
 #define MAX_SEGS 254
-#define MAX_RANGE_SECTORS (1u << 22)
 
 #define ALWAYS (BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) |		\
 		BIT_ULL(VIRTIO_F_RING_PACKED) | BIT_ULL(VIRTIO_F_IN_ORDER) |			\
@@ -90,10 +89,10 @@ void vhk_blk_fill_config(struct vhk_blk *blk)
 		.seg_max = __cpu_to_virtio32(true, min(disk->queue_size - 2, (u32)MAX_SEGS)),
 		.wce = 1,
 		.num_queues = __cpu_to_virtio16(true, disk->n_queues),
-		.max_discard_sectors = __cpu_to_virtio32(true, MAX_RANGE_SECTORS),
+		.max_discard_sectors = __cpu_to_virtio32(true, VHK_BLK_MAX_RANGE_SECTORS),
 		.max_discard_seg = __cpu_to_virtio32(true, VHK_BLK_MAX_RANGES),
 		.discard_sector_alignment = __cpu_to_virtio32(true, discard_align(disk)),
-		.max_write_zeroes_sectors = __cpu_to_virtio32(true, MAX_RANGE_SECTORS),
+		.max_write_zeroes_sectors = __cpu_to_virtio32(true, VHK_BLK_MAX_RANGE_SECTORS),
 		.max_write_zeroes_seg = __cpu_to_virtio32(true, VHK_BLK_MAX_RANGES),
 		.write_zeroes_may_unmap = 1,
 	};

@@ -78,6 +78,16 @@ static blk_opf_t op_of(const struct vhk_blk_req *req)
 	       (vhk_blk_is_durable(req->q->blk) ? REQ_FUA : 0);
 }
 
+/*
+ * Who resets or closes a device waits, and nobody for what the request was to do. A driver that has
+ * it suspended counts on its requests.
+ */
+static int given_up(const struct vhk_blk_req *req)
+{
+	return vhk_vq_state(req->done.vq) == VHK_VQ_STOPPING &&
+	       !READ_ONCE(req->q->blk->dev.suspended) ? -ECANCELED : 0;
+}
+
 /* One piece of a request by way of @buf, and on with @iter. */
 static int bounce_piece(struct vhk_blk_req *req, void *buf, u32 at, u32 len, struct iov_iter *iter)
 {
@@ -111,7 +121,7 @@ static void bounce(struct work_struct *work)
 	iov_iter_bvec(&iter, dir, req->bv, req->n_bv, req->bytes);
 	for (at = 0; at < req->bytes && !ret; at += len) {
 		len = min_t(u32, req->bytes - at, PAGE_SIZE);
-		ret = bounce_piece(req, buf, at, len, &iter);
+		ret = given_up(req) ?: bounce_piece(req, buf, at, len, &iter);
 	}
 	free_page((unsigned long)buf);
 	leave_blocking(before);
@@ -342,16 +352,26 @@ static int file_range(struct vhk_blk_req *req, u64 sector, u32 n, bool unmap)
 	return ret;
 }
 
+/* So much of a range is done without a look at whether anybody wants it; ends at a multiple. */
+#define RANGE_STEP (1u << 17)
+
 static int do_range(struct vhk_blk_req *req, unsigned int i)
 {
-	const u64 sector = le64_to_cpu(req->ranges[i].sector);
-	const u32 n = le32_to_cpu(req->ranges[i].num_sectors);
 	const bool unmap = le32_to_cpu(req->ranges[i].flags) & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
+	const bool is_bdev = req->q->blk->disk->bdev;
+	u64 sector = le64_to_cpu(req->ranges[i].sector);
+	u32 n = le32_to_cpu(req->ranges[i].num_sectors);
+	int ret = 0;
+	u32 step;
 
-	if (!n)
-		return 0;
-	return req->q->blk->disk->bdev ? bdev_range(req, sector, n, unmap) :
-					 file_range(req, sector, n, unmap);
+	for (; n && !ret; sector += step, n -= step) {
+		step = min_t(u32, n, RANGE_STEP - sector % RANGE_STEP);
+		ret = given_up(req);
+		if (!ret)
+			ret = is_bdev ? bdev_range(req, sector, step, unmap) :
+					file_range(req, sector, step, unmap);
+	}
+	return ret;
 }
 
 static void do_ranges(struct work_struct *work)

@@ -20,6 +20,11 @@ for layout in split packed; do
 done
 guest "disks stats d0 | grep 'in flight 0 '"
 del_disk d0
+guest "truncate -s 5G /tmp/d2.img; disks add d2 /tmp/d2.img queues=1 entries=64; vdpa_add d2 vhostkit_blk $NO_RO"
+for layout in split packed; do
+	guest "vdpa_driver sizes /dev/vhost-vdpa-0 $layout"
+done
+del_disk d2
 # The same on a block device.
 guest "truncate -s 8M /tmp/l0; modprobe loop; losetup /dev/loop0 /tmp/l0"
 guest "disks add d1 /dev/loop0 queues=1 entries=64; vdpa dev add name d1 mgmtdev vhostkit_blk"

@@ -6,6 +6,8 @@
  *   vdpa_driver hostile PATH split|packed          broken requests and broken rings
  *   vdpa_driver pieces PATH split|packed           requests in many pieces, smaller than any block;
  *           the queue has 256 entries at least, and blocks are of 512 bytes
+ *   vdpa_driver sizes PATH split|packed            ranges larger than the disk says it takes;
+ *           it has more than 2 GiB
  *   vdpa_driver changes PATH split|packed [ROUNDS] reset, suspend, unmapping and close under load
  *   vdpa_driver unmap PATH split|packed [ROUNDS]   memory that comes and goes all the time, also in
  *           batches, while the device is to use it
@@ -363,15 +365,11 @@ static int hostile(struct driver *d, const char *how)
 }
 
 #define GAP 60u
-#define AT_PLAIN (AT_DATA + 0x100000)
 
-/* Where piece @i lies: the first @n - 1 are of @piece bytes each, and the last is the rest. */
-static unsigned int piece_at(unsigned int i, unsigned int piece)
-{
-	return AT_DATA + i * (piece + GAP);
-}
-
-/* Request number 0, by a table of its own. Its status, or what drv_wait() says. */
+/*
+ * Request number 0, by a table of its own: @n pieces with gaps between, all but the last of @piece
+ * bytes. Its status, or what drv_wait() says.
+ */
 static int do_pieces(struct driver *d, const struct drv_req *r, unsigned int piece, unsigned int n)
 {
 	const uint16_t in = r->type == VIRTIO_BLK_T_OUT ? 0 : VRING_DESC_F_WRITE;
@@ -384,7 +382,8 @@ static int do_pieces(struct driver *d, const struct drv_req *r, unsigned int pie
 	for (i = 0; i < n; i++) {
 		len = i + 1 < n ? piece : left;
 		left -= len;
-		table[i + 1] = (struct split_desc){ IOVA + piece_at(i, piece), len, in, 0 };
+		table[i + 1] = (struct split_desc){ IOVA + AT_DATA + i * (piece + GAP), len,
+						    in, 0 };
 	}
 	table[n + 1] = (struct split_desc){ IOVA + AT_STATUS, 1, VRING_DESC_F_WRITE, 0 };
 	for (i = 0; i < n + 2; i++) {
@@ -410,6 +409,7 @@ static int do_pieces(struct driver *d, const struct drv_req *r, unsigned int pie
 	return id < 0 ? id : d->mem[AT_STATUS];
 }
 
+#define AT_PLAIN (AT_DATA + 0x100000)
 #define POISON 0x77
 
 /* All of the pieces' memory and what lies between them and behind is POISON, but for @bytes. */
@@ -420,7 +420,7 @@ static void put_in_pieces(struct driver *d, const unsigned char *bytes, uint32_t
 
 	memset(d->mem + AT_DATA, POISON, AT_PLAIN - AT_DATA);
 	for (i = 0; bytes && i < n; i++)
-		memcpy(d->mem + piece_at(i, piece), bytes + i * piece,
+		memcpy(d->mem + AT_DATA + i * (piece + GAP), bytes + i * piece,
 		       i + 1 < n ? piece : len - i * piece);
 }
 
@@ -456,6 +456,33 @@ static int pieces(struct driver *d, const char *how)
 	in_pieces(d, "64 of 4, and the rest", 24, 4096, 4, 65);
 	in_pieces(d, "253 of 4, and the rest", 32, 4096, 4, 254);
 	in_pieces(d, "8 of 512", 40, 4096, 512, 8);
+	drv_close(d);
+	printf("%s: %u cases, %u wrong\n", how, n_tried, n_bad);
+	return n_bad > 0;
+}
+
+#define MOST_SECTORS (1u << 22)
+
+static int do_range(struct driver *d, uint32_t type, uint32_t n)
+{
+	struct virtio_blk_discard_write_zeroes *range = (void *)(d->mem + AT_DATA);
+	const struct drv_req r = { type, 0, IOVA + AT_DATA, sizeof(*range), 0, 0 };
+
+	range->sector = 0;
+	range->num_sectors = n;
+	range->flags = type == VIRTIO_BLK_T_WRITE_ZEROES;
+	return drv_do(d, &r);
+}
+
+static int sizes(struct driver *d, const char *how)
+{
+	drv_open(d);
+	drv_start(d, layout(how));
+	expect("discard", do_range(d, VIRTIO_BLK_T_DISCARD, MOST_SECTORS), 0);
+	expect("discard of more", do_range(d, VIRTIO_BLK_T_DISCARD, MOST_SECTORS + 1), 1);
+	expect("zeroes", do_range(d, VIRTIO_BLK_T_WRITE_ZEROES, MOST_SECTORS), 0);
+	expect("zeroes of more", do_range(d, VIRTIO_BLK_T_WRITE_ZEROES, MOST_SECTORS + 1), 1);
+	good_again(d, "at the end", layout(how));
 	drv_close(d);
 	printf("%s: %u cases, %u wrong\n", how, n_tried, n_bad);
 	return n_bad > 0;
@@ -627,6 +654,8 @@ int main(int argc, char **argv)
 		return hostile(&d, argv[3]);
 	if (!strcmp(argv[1], "pieces"))
 		return pieces(&d, argv[3]);
+	if (!strcmp(argv[1], "sizes"))
+		return sizes(&d, argv[3]);
 	if (!strcmp(argv[1], "changes"))
 		return changes(&d, argv[3], argc > 4 ? (unsigned int)atoi(argv[4]) : 50);
 	if (!strcmp(argv[1], "unmap"))

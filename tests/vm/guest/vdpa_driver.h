@@ -278,7 +278,7 @@ static inline void drv_put(struct driver *d, unsigned int slot, const struct drv
 {
 	const uint64_t hdr = drv_hdr(d, slot, r);
 	const uint64_t status = r->status ? r->status : IOVA + AT_STATUS + slot;
-	const uint16_t in = r->type == VIRTIO_BLK_T_OUT ? 0 : VRING_DESC_F_WRITE;
+	const uint16_t in = r->type & VIRTIO_BLK_T_OUT ? 0 : VRING_DESC_F_WRITE;
 	const uint16_t next = VRING_DESC_F_NEXT;
 	const uint16_t head = (uint16_t)(4 * slot);
 	const struct split_desc chain[3] = {

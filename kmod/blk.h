@@ -79,6 +79,7 @@ struct vhk_blk {
 	struct workqueue_struct *workqueue; /* for what may wait */
 	u64 sectors;
 	bool gone; /* the backing: every request fails */
+	bool lost; /* something that was answered: no flush is good any more */
 	bool write_cache; /* as the driver set it */
 	u32 mem_align; /* of direct I/O to a file, less one; and of its offsets */
 	u32 offset_align;

@@ -294,11 +294,21 @@ void vhk_blk_submit(struct vhk_blk_req *req)
 		submit_file(req);
 }
 
+/* The file tells whoever asks first that it could not keep what it took, and only once. */
+static int sync_file(struct vhk_blk *blk)
+{
+	const int ret = vfs_fsync(blk->disk->file, 1);
+
+	if (ret)
+		WRITE_ONCE(blk->lost, true);
+	return READ_ONCE(blk->lost) ? -EIO : 0;
+}
+
 static void flush_file(struct work_struct *work)
 {
 	struct vhk_blk_req *req = container_of(work, struct vhk_blk_req, work);
 	const struct blocking before = enter_blocking(req);
-	const int ret = vfs_fsync(req->q->blk->disk->file, 1);
+	const int ret = sync_file(req->q->blk);
 
 	leave_blocking(before);
 	vhk_blk_end(req, ret ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK);
@@ -386,7 +396,7 @@ static void do_ranges(struct work_struct *work)
 		ret = do_range(req, i);
 	if (!ret && vhk_blk_is_durable(req->q->blk))
 		ret = req->q->blk->disk->bdev ? blkdev_issue_flush(req->q->blk->disk->bdev) :
-						vfs_fsync(req->q->blk->disk->file, 1);
+						sync_file(req->q->blk);
 	leave_blocking(before);
 	revert_creds(cred);
 	vhk_blk_end(req, status_of(ret));

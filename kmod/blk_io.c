@@ -88,45 +88,7 @@ static int given_up(const struct vhk_blk_req *req)
 	       !READ_ONCE(req->q->blk->dev.suspended) ? -ECANCELED : 0;
 }
 
-/* One piece of a request by way of @buf, and on with @iter. */
-static int bounce_piece(struct vhk_blk_req *req, void *buf, u32 at, u32 len, struct iov_iter *iter)
-{
-	const bool write = req->type == VIRTIO_BLK_T_OUT;
-	struct bio_vec bv;
-	struct bio bio;
-	int ret;
-
-	if (write && copy_from_iter(buf, len, iter) != len)
-		return -EFAULT;
-	bio_init(&bio, req->q->blk->disk->bdev, &bv, 1, op_of(req));
-	bio.bi_iter.bi_sector = req->sector + (at >> SECTOR_SHIFT);
-	__bio_add_page(&bio, virt_to_page(buf), len, offset_in_page(buf));
-	ret = submit_bio_wait(&bio);
-	bio_uninit(&bio);
-	if (!ret && !write && copy_to_iter(buf, len, iter) != len)
-		ret = -EFAULT;
-	return ret;
-}
-
-static void bounce(struct work_struct *work)
-{
-	struct vhk_blk_req *req = container_of(work, struct vhk_blk_req, work);
-	const unsigned int dir = req->type == VIRTIO_BLK_T_OUT ? ITER_SOURCE : ITER_DEST;
-	const struct blocking before = enter_blocking(req);
-	void *buf = (void *)__get_free_page(GFP_NOIO);
-	struct iov_iter iter;
-	int ret = buf ? 0 : -ENOMEM;
-	u32 at, len;
-
-	iov_iter_bvec(&iter, dir, req->bv, req->n_bv, req->bytes);
-	for (at = 0; at < req->bytes && !ret; at += len) {
-		len = min_t(u32, req->bytes - at, PAGE_SIZE);
-		ret = given_up(req) ?: bounce_piece(req, buf, at, len, &iter);
-	}
-	free_page((unsigned long)buf);
-	leave_blocking(before);
-	vhk_blk_end(req, status_of(ret));
-}
+static void bounce(struct work_struct *work);
 
 /* A scheduler below may have a neighbour from before. */
 static bool may_merge(const struct vhk_blk_req *req, struct block_device *bdev)
@@ -176,13 +138,24 @@ static void file_done(struct vhk_blk_req *req, long ret)
 		vhk_blk_end(req, ret == req->bytes ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR);
 }
 
+/* The file takes requests of this place and size past the page cache. */
 static bool can_direct(const struct vhk_blk_req *req)
 {
 	const struct vhk_blk *blk = req->q->blk;
 
 	return blk->disk->direct &&
-	       !(((req->sector << SECTOR_SHIFT) | req->bytes | req->lens) & blk->offset_align) &&
-	       !(req->starts & blk->mem_align);
+	       !(((req->sector << SECTOR_SHIFT) | req->bytes) & blk->offset_align);
+}
+
+/*
+ * But not from where its pieces lie. It does not go through the page cache then, which would write
+ * whole blocks, and over neighbours that did not.
+ */
+static bool must_bounce(const struct vhk_blk_req *req)
+{
+	const struct vhk_blk *blk = req->q->blk;
+
+	return req->lens & blk->offset_align || req->starts & blk->mem_align;
 }
 
 static bool try_start_write(struct kiocb *iocb)
@@ -220,7 +193,7 @@ static void init_iocb(struct kiocb *iocb, const struct vhk_blk_req *req, int fla
 		iocb->ki_flags |= IOCB_DSYNC;
 }
 
-static ssize_t call_file(struct kiocb *iocb, struct vhk_blk_req *req)
+static ssize_t call_file(struct kiocb *iocb, struct bio_vec *bv, unsigned int n_bv, u32 bytes)
 {
 	const bool write = iocb->ki_flags & IOCB_WRITE;
 	const struct file_operations *f_op = iocb->ki_filp->f_op;
@@ -228,9 +201,24 @@ static ssize_t call_file(struct kiocb *iocb, struct vhk_blk_req *req)
 	struct iov_iter iter;
 	ssize_t ret;
 
-	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, req->bv, req->n_bv, req->bytes);
+	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, bv, n_bv, bytes);
 	ret = write ? f_op->write_iter(iocb, &iter) : f_op->read_iter(iocb, &iter);
 	revert_creds(cred);
+	return ret;
+}
+
+/* Without a function that is called at the end the file waits for it. */
+static ssize_t call_file_and_wait(struct kiocb *iocb, struct bio_vec *bv, unsigned int n_bv,
+				  u32 bytes)
+{
+	const bool write = iocb->ki_flags & IOCB_WRITE;
+	ssize_t ret;
+
+	if (write)
+		kiocb_start_write(iocb);
+	ret = call_file(iocb, bv, n_bv, bytes);
+	if (write)
+		kiocb_end_write(iocb);
 	return ret;
 }
 
@@ -246,7 +234,7 @@ static void rw_nowait(struct vhk_blk_req *req)
 		return;
 	}
 	atomic_set(&req->iocb_refs, 2);
-	ret = call_file(iocb, req);
+	ret = call_file(iocb, req->bv, req->n_bv, req->bytes);
 	if (ret == -EIOCBQUEUED) {
 		if (atomic_dec_and_test(&req->iocb_refs))
 			file_done(req, req->ret);
@@ -258,29 +246,100 @@ static void rw_nowait(struct vhk_blk_req *req)
 	file_done(req, ret);
 }
 
-/* Without a function that is called at the end the file waits for it. */
 static void rw_blocking(struct work_struct *work)
 {
 	struct vhk_blk_req *req = container_of(work, struct vhk_blk_req, work);
 	const struct blocking before = enter_blocking(req);
-	struct kiocb *iocb = &req->iocb;
 	ssize_t ret;
 
-	init_iocb(iocb, req, 0);
-	if (iocb->ki_flags & IOCB_WRITE)
-		kiocb_start_write(iocb);
-	ret = call_file(iocb, req);
-	if (iocb->ki_flags & IOCB_WRITE)
-		kiocb_end_write(iocb);
+	init_iocb(&req->iocb, req, 0);
+	ret = call_file_and_wait(&req->iocb, req->bv, req->n_bv, req->bytes);
 	leave_blocking(before);
 	file_done(req, ret);
 }
 
+static int rw_bdev_piece(struct vhk_blk_req *req, struct bio_vec *bv, u32 at)
+{
+	struct bio bio;
+	int ret;
+
+	bio_init(&bio, req->q->blk->disk->bdev, bv, 1, op_of(req));
+	bio.bi_vcnt = 1;
+	bio.bi_iter.bi_size = bv->bv_len;
+	bio.bi_iter.bi_sector = req->sector + (at >> SECTOR_SHIFT);
+	ret = submit_bio_wait(&bio);
+	bio_uninit(&bio);
+	return ret;
+}
+
+static int rw_file_piece(struct vhk_blk_req *req, struct bio_vec *bv, u32 at)
+{
+	ssize_t ret;
+
+	init_iocb(&req->iocb, req, 0);
+	req->iocb.ki_pos += at;
+	ret = call_file_and_wait(&req->iocb, bv, 1, bv->bv_len);
+	if (ret < 0)
+		return ret;
+	return ret == bv->bv_len ? 0 : -EIO;
+}
+
+/* One piece of a request by way of @buf, and on with @iter. */
+static int bounce_piece(struct vhk_blk_req *req, void *buf, u32 at, u32 len, struct iov_iter *iter)
+{
+	const bool write = req->type == VIRTIO_BLK_T_OUT;
+	struct bio_vec bv;
+	int ret;
+
+	if (write && copy_from_iter(buf, len, iter) != len)
+		return -EFAULT;
+	bvec_set_page(&bv, virt_to_page(buf), len, offset_in_page(buf));
+	ret = req->q->blk->disk->bdev ? rw_bdev_piece(req, &bv, at) : rw_file_piece(req, &bv, at);
+	if (!ret && !write && copy_to_iter(buf, len, iter) != len)
+		ret = -EFAULT;
+	return ret;
+}
+
+/* Much at once where there is memory, and aligned to its size. */
+#define BOUNCE_ORDER 4
+
+static void bounce(struct work_struct *work)
+{
+	struct vhk_blk_req *req = container_of(work, struct vhk_blk_req, work);
+	const unsigned int dir = req->type == VIRTIO_BLK_T_OUT ? ITER_SOURCE : ITER_DEST;
+	const struct blocking before = enter_blocking(req);
+	unsigned int order = req->bytes > PAGE_SIZE ? BOUNCE_ORDER : 0;
+	struct iov_iter iter;
+	struct page *page;
+	int ret = 0;
+	u32 at, len;
+
+	page = alloc_pages(GFP_NOIO | __GFP_COMP | __GFP_NORETRY | __GFP_NOWARN, order);
+	if (!page) {
+		order = 0;
+		page = alloc_page(GFP_NOIO);
+		ret = page ? 0 : -ENOMEM;
+	}
+	iov_iter_bvec(&iter, dir, req->bv, req->n_bv, req->bytes);
+	for (at = 0; at < req->bytes && !ret; at += len) {
+		len = min_t(u32, req->bytes - at, PAGE_SIZE << order);
+		ret = given_up(req) ?: bounce_piece(req, page_address(page), at, len, &iter);
+	}
+	if (page)
+		__free_pages(page, order);
+	leave_blocking(before);
+	vhk_blk_end(req, status_of(ret));
+}
+
 static void submit_file(struct vhk_blk_req *req)
 {
+	const bool direct = can_direct(req);
+
 	/* What goes through the page cache mostly waits; reads of what is there do not. */
-	if (req->q->blk->disk->file->f_mode & FMODE_NOWAIT &&
-	    (req->type == VIRTIO_BLK_T_IN || can_direct(req)))
+	if (direct && must_bounce(req))
+		later(req, bounce);
+	else if (req->q->blk->disk->file->f_mode & FMODE_NOWAIT &&
+		 (req->type == VIRTIO_BLK_T_IN || direct))
 		rw_nowait(req);
 	else
 		later(req, rw_blocking);

@@ -7,6 +7,7 @@
 #include <linux/cred.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/stat.h>
 #include <linux/uio.h>
@@ -148,14 +149,16 @@ static bool can_direct(const struct vhk_blk_req *req)
 }
 
 /*
- * But not from where its pieces lie. It does not go through the page cache then, which would write
- * whole blocks, and over neighbours that did not.
+ * But not from where its pieces lie, or not while a driver can change them. It does not go through
+ * the page cache then, which would write whole blocks, and over neighbours that did not.
  */
 static bool must_bounce(const struct vhk_blk_req *req)
 {
 	const struct vhk_blk *blk = req->q->blk;
 
-	return req->lens & blk->offset_align || req->starts & blk->mem_align;
+	return req->lens & blk->offset_align || req->starts & blk->mem_align ||
+	       (req->type == VIRTIO_BLK_T_OUT &&
+		mapping_stable_writes(blk->disk->file->f_mapping));
 }
 
 static bool try_start_write(struct kiocb *iocb)

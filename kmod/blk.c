@@ -4,6 +4,7 @@
  * that was taken is answered.
  */
 #include <linux/blkdev.h>
+#include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/virtio_byteorder.h>
@@ -160,6 +161,22 @@ struct room_over {
 	struct rcu_head rcu;
 };
 
+/*
+ * At once: a driver must not fill memory that waits for read sections. This is one, where what has
+ * pages of its own, which only a spare can have, is not freed.
+ */
+static void free_room(struct vhk_blk_req *req)
+{
+	if (!is_vmalloc_addr(req->more))
+		kfree(req->more);
+	else if (!req->q->spare)
+		req->q->spare = req->more;
+	else
+		kvfree_rcu((struct room_over *)req->more, rcu);
+	req->more = NULL;
+	use_own_room(req);
+}
+
 static void blk_finish(struct vhk_done *done)
 {
 	struct vhk_blk_req *req = container_of(done, struct vhk_blk_req, done);
@@ -177,12 +194,8 @@ static void blk_finish(struct vhk_done *done)
 		count(req);
 	while (req->n_held)
 		vhk_mapping_put(req->held[--req->n_held]);
-	if (unlikely(req->more)) {
-		/* This is a read section, and to free what has pages of its own may take long. */
-		kvfree_rcu((struct room_over *)req->more, rcu);
-		req->more = NULL;
-		use_own_room(req);
-	}
+	if (unlikely(req->more))
+		free_room(req);
 }
 
 void vhk_blk_end(struct vhk_blk_req *req, u8 status)

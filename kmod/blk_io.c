@@ -188,7 +188,9 @@ static void init_iocb(struct kiocb *iocb, const struct vhk_blk_req *req, int fla
 {
 	init_sync_kiocb(iocb, req->q->blk->disk->file);
 	iocb->ki_pos = req->sector << SECTOR_SHIFT;
-	iocb->ki_flags = flags | (can_direct(req) ? IOCB_DIRECT : 0);
+	/* An owner who opened the file for synchronous writes gets them. */
+	iocb->ki_flags &= IOCB_DSYNC | IOCB_SYNC;
+	iocb->ki_flags |= flags | (can_direct(req) ? IOCB_DIRECT : 0);
 	if (req->type != VIRTIO_BLK_T_OUT)
 		return;
 	iocb->ki_flags |= IOCB_WRITE;

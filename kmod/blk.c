@@ -126,6 +126,11 @@ static inline bool has_data(const struct vhk_blk_req *req)
 	return req->type == VIRTIO_BLK_T_IN || req->type == VIRTIO_BLK_T_OUT;
 }
 
+static inline bool fills_memory(const struct vhk_blk_req *req)
+{
+	return req->type == VIRTIO_BLK_T_IN || req->type == VIRTIO_BLK_T_GET_ID;
+}
+
 /* In the worker, once for each request. */
 static void count(struct vhk_blk_req *req)
 {
@@ -185,7 +190,7 @@ static void blk_finish(struct vhk_done *done)
 	if (likely(req->status_at)) {
 		WRITE_ONCE(*req->status_at, req->status);
 		/* A length claims all bytes up to it. */
-		if (req->status == VIRTIO_BLK_S_OK || req->in_len == 1)
+		if (req->in_len == 1 || (req->status == VIRTIO_BLK_S_OK && fills_memory(req)))
 			done->len = req->in_len;
 	}
 	if (likely(req->status == VIRTIO_BLK_S_OK && req->status_at && has_data(req)))
@@ -261,7 +266,12 @@ static u8 get_id(struct vhk_blk_req *req, const struct vhk_chain *c)
 {
 	const u32 len = min_t(u32, c->in_len - 1, VIRTIO_BLK_ID_BYTES);
 
-	return copy_in(c, req->q->blk->disk->serial, len) ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
+	if (!copy_in(c, req->q->blk->disk->serial, len))
+		return VIRTIO_BLK_S_IOERR;
+	/* Then the status does not follow it. */
+	if (len < c->in_len - 1)
+		req->in_len = len;
+	return VIRTIO_BLK_S_OK;
 }
 
 /* Says what is wrong with the ranges of a discard or write-zeroes (virtio 1.3, 5.2.6.2). */

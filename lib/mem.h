@@ -81,6 +81,9 @@ struct vhk_table *vhk_table_copy(const struct vhk_table *t, uint32_t gen);
 /* A copy of @t with one region more; takes its own reference to @mapping. Owner's thread. */
 struct vhk_table *vhk_table_with(const struct vhk_table *t, uint32_t gen,
 				 const struct vhk_region *r, struct vhk_mapping *mapping);
+/* Lets go of regions that were added to @t, or NULL, in tables that are gone. Owner's thread; the
+ * newest table. */
+void vhk_table_trim(struct vhk_table *t);
 /* A copy of @t without region @i (in by_gpa order). */
 struct vhk_table *vhk_table_without(const struct vhk_table *t, uint32_t gen, unsigned int i);
 void vhk_mapping_put(struct vhk_mapping *mapping);

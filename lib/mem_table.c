@@ -75,6 +75,14 @@ static struct vhk_hold *hold_with(const struct vhk_table *t, struct vhk_mapping 
 	return h;
 }
 
+void vhk_table_trim(struct vhk_table *t)
+{
+	struct vhk_hold *h = t ? t->hold : NULL;
+
+	while (h && h->n > t->n)
+		vhk_mapping_put(h->mapping[--h->n]);
+}
+
 void vhk_table_put(struct vhk_table *t)
 {
 	if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)

@@ -152,6 +152,7 @@ int vhk_view_add(struct vhk_table **view, const struct vhk_table *t, const struc
 		ret = add_pieces(&next, t, seg, n, at, room);
 	if (ret) {
 		vhk_table_put(next);
+		vhk_table_trim(*view);
 		return ret;
 	}
 	vhk_table_put(*view);

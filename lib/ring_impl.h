@@ -245,12 +245,14 @@ RING_INLINE void split_desc_read(const struct split_desc *from, struct ring_desc
 /* Length, id and flags, of which the last tell whether the rest is there. */
 RING_INLINE uint64_t packed_desc_high(const struct packed_desc *from)
 {
+	/* pairs with the driver's release of the head's flags */
+	const uint64_t high = vhk_load64_acquire((const uint64_t *)(const void *)from + 1);
+
 #ifdef VHK_TSAN
-	/* who watches for races pairs accesses of one address only */
+	/* who watches for races pairs accesses of one address only: what was seen is there, too */
 	(void)vhk_load16_acquire(&from->flags);
 #endif
-	/* pairs with the driver's release of the head's flags */
-	return vhk_load64_acquire((const uint64_t *)(const void *)from + 1);
+	return high;
 }
 
 RING_INLINE void packed_desc_split(uint64_t high, struct ring_desc *d)

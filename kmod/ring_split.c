@@ -69,8 +69,9 @@ static __always_inline int walk(struct vhk_ring *r, u16 head, struct vhk_chain *
 	/* Nor may it come back to its head. */
 	r->busy[head] = 1;
 	for (n = 0; n < r->size; n++) {
-		raw = table + i;
-		if (unlikely(!table)) {
+		if (likely(table)) {
+			raw = table + i;
+		} else {
 			raw = ring_at(r, &r->desc, 16 * i, 16);
 			if (!raw)
 				return -EFAULT;

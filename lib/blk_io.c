@@ -246,8 +246,10 @@ static void flush_done(struct vhk_io *io, int res)
 	struct vhk_blk_req *req = vhk_container_of(io, struct vhk_blk_req, io);
 	struct vhk_blk *blk = req->bq->blk;
 
+	/* Another one, that was under way as well, may have been told instead. */
 	if (res >= 0) {
-		vhk_blk_finish(req, VIRTIO_BLK_S_OK);
+		vhk_blk_finish(req, atomic_load_explicit(&blk->lost, memory_order_relaxed) ?
+				       VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK);
 		return;
 	}
 	if (!blk->file.direct)

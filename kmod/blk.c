@@ -100,7 +100,7 @@ static void use_own_room(struct vhk_blk_req *req)
 
 static bool make_room(struct vhk_blk_req *req, unsigned int n)
 {
-	req->more = kvmalloc(room(n), GFP_NOWAIT | __GFP_NOWARN);
+	req->more = kmalloc(room(n), GFP_NOWAIT | __GFP_NOWARN);
 	if (!req->more)
 		swap(req->more, req->q->spare);
 	if (!req->more)

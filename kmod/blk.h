@@ -17,7 +17,7 @@
 #define VHK_BLK_INLINE_SEGS 16
 #define VHK_BLK_MAX_RANGES 16
 #define VHK_BLK_MAX_RANGE_SECTORS (1u << 22)
-/* Of data in one request: more than any driver asks for at once, and what is done without a look. */
+/* Of data in one request: more than any driver asks for at once. */
 #define VHK_BLK_MAX_BYTES (256u << 20)
 
 struct vhk_blk;
@@ -80,6 +80,7 @@ struct vhk_blk {
 	u64 sectors;
 	bool gone; /* the backing: every request fails */
 	bool lost; /* something that was answered: no flush is good any more */
+	errseq_t lost_since; /* of the file */
 	bool write_cache; /* as the driver set it */
 	u32 mem_align; /* of direct I/O to a file, less one; and of its offsets */
 	u32 offset_align;

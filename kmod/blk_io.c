@@ -79,14 +79,10 @@ static blk_opf_t op_of(const struct vhk_blk_req *req)
 	       (vhk_blk_is_durable(req->q->blk) ? REQ_FUA : 0);
 }
 
-/*
- * Who resets or closes a device waits, and nobody for what the request was to do. A driver that has
- * it suspended counts on its requests.
- */
+/* Who resets or closes a device waits, and nobody for what the request was to do. */
 static int given_up(const struct vhk_blk_req *req)
 {
-	return vhk_vq_state(req->done.vq) == VHK_VQ_STOPPING &&
-	       !READ_ONCE(req->q->blk->dev.suspended) ? -ECANCELED : 0;
+	return READ_ONCE(req->q->blk->dev.gives_up) ? -ECANCELED : 0;
 }
 
 static void bounce(struct work_struct *work);
@@ -358,12 +354,15 @@ void vhk_blk_submit(struct vhk_blk_req *req)
 		submit_file(req);
 }
 
-/* The file tells whoever asks first that it could not keep what it took, and only once. */
+/*
+ * The file tells whoever asks first that it could not keep what it took, and only once: that may
+ * have been another flush, a write, or somebody who has it open as well.
+ */
 static int sync_file(struct vhk_blk *blk)
 {
-	const int ret = vfs_fsync(blk->disk->file, 1);
+	struct file *file = blk->disk->file;
 
-	if (ret)
+	if (vfs_fsync(file, 1) || filemap_check_wb_err(file->f_mapping, blk->lost_since))
 		WRITE_ONCE(blk->lost, true);
 	return READ_ONCE(blk->lost) ? -EIO : 0;
 }
@@ -500,6 +499,8 @@ int vhk_blk_io_init(struct vhk_blk *blk)
 
 	if (ret)
 		return ret;
+	if (!blk->disk->bdev)
+		blk->lost_since = filemap_sample_wb_err(blk->disk->file->f_mapping);
 	blk->workqueue =
 		alloc_workqueue("vhostkit-%.22s", WQ_UNBOUND, 0, dev_name(&blk->dev.vdpa.dev));
 	return blk->workqueue ? 0 : -ENOMEM;

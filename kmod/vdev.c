@@ -36,14 +36,16 @@ static bool is_own_kernel(const struct vhk_dev *dev)
 }
 
 /*
- * Whether the addresses that a driver of this kernel gives are those of memory: that of encrypted
- * memory may be a copy's, that of a paravirtual domain of Xen the machine's, and what else maps for
- * the device gives what it likes.
+ * Whether the addresses that a driver of this kernel gives are those of memory. In a paravirtual
+ * domain of Xen they are the machine's. A driver that knows of a platform between asks it: what is
+ * encrypted may have a copy's, and what else maps for the device gives what it likes.
  */
-static bool has_own_addresses(struct vhk_dev *dev)
+static bool has_own_addresses(struct vhk_dev *dev, u64 features)
 {
-	return !cc_platform_has(CC_ATTR_MEM_ENCRYPT) && !xen_pv_domain() &&
-	       !get_dma_ops(&dev->vdpa.dev);
+	if (xen_pv_domain())
+		return false;
+	return !(features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM)) ||
+	       (!cc_platform_has(CC_ATTR_MEM_ENCRYPT) && !get_dma_ops(&dev->vdpa.dev));
 }
 
 static bool may_run(const struct vhk_vq *vq)
@@ -70,6 +72,14 @@ static void stop_all(struct vhk_dev *dev)
 	lockdep_assert_held(&dev->lock);
 	for (i = 0; i < dev->n_vqs; i++)
 		vhk_vq_stop(&dev->vqs[i]);
+}
+
+/* Nobody waits for what the requests under way were to do. */
+static void give_up_all(struct vhk_dev *dev)
+{
+	WRITE_ONCE(dev->gives_up, true);
+	stop_all(dev);
+	WRITE_ONCE(dev->gives_up, false);
 }
 
 static int op_set_vq_address(struct vdpa_device *vdpa, u16 index, u64 desc, u64 driver, u64 device)
@@ -226,7 +236,7 @@ static int op_set_driver_features(struct vdpa_device *vdpa, u64 features)
 	if (!ret && features && dev->ops->check_features)
 		ret = dev->ops->check_features(features);
 	/* A driver sees that, and does not see that a queue is not ready. */
-	if (!ret && dev->own_kernel && !has_own_addresses(dev))
+	if (!ret && dev->own_kernel && !has_own_addresses(dev, features))
 		ret = -EOPNOTSUPP;
 	if (!ret)
 		dev->features = features;
@@ -309,7 +319,7 @@ static int op_reset(struct vdpa_device *vdpa)
 
 	mutex_lock(&dev->lock);
 	trace_vhk_reset(dev);
-	stop_all(dev);
+	give_up_all(dev);
 	forget_callbacks(dev);
 	vhk_charge_drop(&dev->charge);
 	for (i = 0; i < dev->n_vqs; i++) {
@@ -595,7 +605,7 @@ void vhk_dev_stop(struct vhk_dev *dev)
 
 	vhk_debugfs_del(dev);
 	mutex_lock(&dev->lock);
-	stop_all(dev);
+	give_up_all(dev);
 	vhk_charge_drop(&dev->charge);
 	mutex_unlock(&dev->lock);
 	/* Who finished the last request may still be about to wake a worker. */

@@ -152,6 +152,7 @@ struct vhk_dev {
 	struct mutex lock; /* negotiation, queues' set-up, starting and stopping */
 	u64 features;
 	bool suspended;
+	bool gives_up; /* a reset, or the end, waits for the requests */
 	bool own_kernel; /* a driver of this kernel uses it */
 	u8 asid[VHK_MAX_AS]; /* of each group */
 	u16 n_vqs;

@@ -564,11 +564,17 @@ static void identity_is_for_a_driver_of_this_kernel(void)
 static void other_addresses_of_this_kernel_are_refused(void)
 {
 	static const struct dma_map_ops other = { };
+	const u64 asks = NEEDED | BIT_ULL(VIRTIO_F_ACCESS_PLATFORM);
 	struct device_driver drv = { .name = "virtio_vdpa" };
 	struct vhk_dev *dev = begin();
+	struct vhk_dev_ops card = *dev->ops;
 	int i;
 
+	/* A disk of this kernel's does not offer it. */
+	card.id = VIRTIO_ID_NET;
+	dev->ops = &card;
 	dev->vdpa.dev.driver = &drv;
+	dev->offered |= asks;
 	for (i = 0; i < 2; i++) {
 		t_encrypted = !i;
 		set_dma_ops(&dev->vdpa.dev, i ? &other : NULL);
@@ -576,21 +582,23 @@ static void other_addresses_of_this_kernel_are_refused(void)
 		if (i && !get_dma_ops(&dev->vdpa.dev))
 			break;
 		take(dev, RESET);
-		T_EQ(op_set_driver_features(&dev->vdpa, NEEDED), -EOPNOTSUPP);
+		T_EQ(op_set_driver_features(&dev->vdpa, asks), -EOPNOTSUPP);
 		T_EQ(op_get_driver_features(&dev->vdpa), 0);
 		take(dev, READY);
 		take(dev, SET_ALL);
 		T_EQ(op_get_status(&dev->vdpa), AD);
 		T_EQ(dev->vqs[VQ].state, VHK_VQ_IDLE);
-		/* Who maps what it uses is not concerned. */
+		/* Who asks no platform gives addresses of memory. Who maps is not concerned. */
+		take(dev, RESET);
+		T_EQ(op_set_driver_features(&dev->vdpa, NEEDED), 0);
 		drv.name = "vhost_vdpa";
-		running(dev, NEEDED);
+		running(dev, asks);
 		drv.name = "virtio_vdpa";
 	}
 	t_encrypted = false;
 	set_dma_ops(&dev->vdpa.dev, NULL);
 	take(dev, RESET);
-	T_EQ(op_set_driver_features(&dev->vdpa, NEEDED), 0);
+	T_EQ(op_set_driver_features(&dev->vdpa, asks), 0);
 	dev->vdpa.dev.driver = NULL;
 	end(dev);
 }

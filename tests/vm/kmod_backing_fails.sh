@@ -85,8 +85,8 @@ del_disk d0
 
 # What a file could not keep stays lost: no flush is good any more, also of a device that works.
 dm linear /dev/loop0 0
-guest "mke2fs /dev/m >/dev/null; mount -t ext4 /dev/m /mnt; dd if=/dev/zero of=/mnt/d0.img bs=64k count=64 2>/dev/null; \
-sync; disks add d0 /mnt/d0.img buffered; $add"
+guest "mke2fs /dev/m >/dev/null; mount -t ext4 /dev/m /mnt; \
+dd if=/dev/zero of=/mnt/d0.img bs=64k count=64 2>/dev/null; sync; disks add d0 /mnt/d0.img buffered; $add"
 guest "dd if=/dev/zero of=/dev/vda bs=4096 count=8 conv=fsync 2>/dev/null"
 dm error
 guest "! dd if=/dev/urandom of=/dev/vda bs=4096 count=8 conv=fsync 2>/dev/null"

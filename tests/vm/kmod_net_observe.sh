@@ -81,7 +81,8 @@ inside a "nic channels e0 1"
 inside a "ping -c 1 -W 20 10.8.0.9 >/dev/null"
 
 # All who count, count the same.
-guest "echo 0 >/sys/kernel/tracing/tracing_on; nsenter -t \$(cat /tmp/a) -n ip link set e0 down; nic stats n0 >/tmp/nic"
+guest "echo 0 >/sys/kernel/tracing/tracing_on; nsenter -t \$(cat /tmp/a) -n ip link set e0 down; \
+ip link set n0 down; nic stats n0 >/tmp/nic"
 for queue in 0:tx0 1:rx0 2:tx1 3:rx1; do
 	same_counts ${queue%:*} ${queue#*:}
 done

@@ -50,7 +50,7 @@ make_init >"$root/init"
 chmod +x "$root/init"
 (cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null) >"$T/image.cpio"
 
-timeout 120 "$kernel/vmlinuz" mem=192M "initrd=$T/image.cpio" rdinit=/init "uml_dir=$T" umid=kunit \
+timeout 600 "$kernel/vmlinuz" mem=192M "initrd=$T/image.cpio" rdinit=/init "uml_dir=$T" umid=kunit \
 	con=null con0=fd:0,fd:1 quiet </dev/null 2>&1 | tr -d '\r' >"$T/lines"
 code=${PIPESTATUS[0]}
 grep -q '^<' "$T/lines" || fail "the kernel does not start: $(tail -5 "$T/lines")"

@@ -138,6 +138,8 @@ static void what_cannot_be_one(void)
 
 	T_EQ(vhk_view_add(&view, g.t, fine, 2, &va), 0);
 	former = view;
+	/* An allocator that reserves memory has its own by then. */
+	T_EQ(vhk_view_add(&view, g.t, c[0].seg, 3, &va), c[0].ret);
 	seen = count_maps("/memfd:seen");
 	reserved = count_maps("---p");
 	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {

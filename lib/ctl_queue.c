@@ -432,13 +432,17 @@ static int replay_end(struct vhk_ctl_job *j)
 {
 	unsigned int i;
 
-	for (i = 0; i < VHK_CTL_QUEUES_MAX; i++) {
-		if (j->c->queue[i]) {
-			j->c->queue[i]->broken = false;
+	for (i = 0; i < VHK_CTL_QUEUES_MAX; i++)
+		if (j->c->queue[i])
 			vhk_ctl_kick(j->c, i);
-		}
-	}
 	return 0;
+}
+
+/* What went wrong with it went wrong for the device before, which is gone. */
+static void queue_mend(struct vhk_ctl_queue *q)
+{
+	vhk_bell_take(q->err_fd);
+	q->broken = false;
 }
 
 int vhk_ctl_queue_replay(struct vhk_ctl_job *j)
@@ -452,6 +456,7 @@ int vhk_ctl_queue_replay(struct vhk_ctl_job *j)
 		ret = inflight_set(j);
 	for (i = 0; i < VHK_CTL_QUEUES_MAX && !ret; i++) {
 		if (c->queue[i]) {
+			queue_mend(c->queue[i]);
 			ret = vhk_ctl_ring_ask(j, i);
 			n++;
 		}

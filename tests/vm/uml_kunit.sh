@@ -26,6 +26,9 @@ make_init() {
 	EOF
 }
 
+root=$T/root
+mkdir -p "$root/dev"
+mknod "$root/dev/console" c 5 1 2>/dev/null || skip "only root makes the image's console"
 kernel=$("$here/own_kernel" uml) || fail "no kernel"
 release=$(basename "$kernel"/lib/modules/*)
 (
@@ -36,9 +39,7 @@ release=$(basename "$kernel"/lib/modules/*)
 	fail "the suites do not build for $release"
 }
 
-root=$T/root
-mkdir -p "$root"/{bin,sbin,proc,sys,dev} "$root/lib/modules"
-mknod "$root/dev/console" c 5 1 2>/dev/null || skip "only root makes the image's console"
+mkdir -p "$root"/{bin,sbin,proc,sys} "$root/lib/modules"
 cp "$(command -v busybox)" "$root/bin/busybox"
 ln -s busybox "$root/bin/sh"
 cp -r "$kernel/lib/modules/$release" "$root/lib/modules"

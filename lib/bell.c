@@ -24,15 +24,15 @@ static bool bell_open(struct vhk_bell *b)
 
 	if (b->aio || b->refused)
 		return b->aio;
-	b->refused = true;
 	b->file = memfd_create("vhostkit-bell", MFD_CLOEXEC);
 	if (b->file < 0)
 		return false;
 	if (syscall(SYS_io_setup, (long)ENDS, &ctx)) {
+		/* Else there may be room for it the next time. */
+		b->refused = errno == ENOSYS || errno == EPERM;
 		close(b->file);
 		return false;
 	}
-	b->refused = false;
 	b->aio = ctx;
 	return true;
 }

@@ -148,6 +148,9 @@ VHK_API int vhk_ctl_open(struct vhk_ctl **out, const char *uri, const struct vhk
 /**
  * vhk_ctl_close() - hang up and free; requests and jobs under way end with -ENOTCONN
  * @c: NULL is accepted. Queues and memory are the caller's and stay
+ *
+ * May take some ten milliseconds where vhk_ctl_kick() was used with vhost-user: the kernel takes so
+ * long to end what rang for it.
  */
 VHK_API void vhk_ctl_close(struct vhk_ctl *c);
 

@@ -184,6 +184,8 @@ void vhk_ctl_user_pump(struct vhk_ctl_user *u)
 	if (events != u->events)
 		vhk_ctl_rewatch(&u->c, u->sock.fd, events, VHK_CTL_TAG_PEER);
 	u->events = events;
+	/* An answer to the back end that could not be sent has made room. */
+	vhk_ctl_user_back_watch(u);
 }
 
 int vhk_ctl_user_submit(struct vhk_ctl *c, struct vhk_ctl_req *r, uint64_t deadline)

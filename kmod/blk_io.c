@@ -302,14 +302,16 @@ static int bounce_piece(struct vhk_blk_req *req, void *buf, u32 at, u32 len, str
 }
 
 /* Much at once where there is memory, and aligned to its size. */
-#define BOUNCE_ORDER 4
+#define BOUNCE_ORDER 4u
 
 static void bounce(struct work_struct *work)
 {
 	struct vhk_blk_req *req = container_of(work, struct vhk_blk_req, work);
 	const unsigned int dir = req->type == VIRTIO_BLK_T_OUT ? ITER_SOURCE : ITER_DEST;
 	const struct blocking before = enter_blocking(req);
-	unsigned int order = req->bytes > PAGE_SIZE ? BOUNCE_ORDER : 0;
+	/* Each piece but the last has to end where direct I/O can. */
+	const unsigned int least = get_order(req->q->blk->offset_align + 1);
+	unsigned int order = req->bytes > PAGE_SIZE << least ? max(BOUNCE_ORDER, least) : least;
 	struct iov_iter iter;
 	struct page *page;
 	int ret = 0;
@@ -317,8 +319,8 @@ static void bounce(struct work_struct *work)
 
 	page = alloc_pages(GFP_NOIO | __GFP_COMP | __GFP_NORETRY | __GFP_NOWARN, order);
 	if (!page) {
-		order = 0;
-		page = alloc_page(GFP_NOIO);
+		order = least;
+		page = alloc_pages(GFP_NOIO | __GFP_COMP, order);
 		ret = page ? 0 : -ENOMEM;
 	}
 	iov_iter_bvec(&iter, dir, req->bv, req->n_bv, req->bytes);
